@@ -1,0 +1,100 @@
+//! What is set from outside and may change while the filter runs.
+
+use crate::rate::Rate;
+
+/// Whether a drop is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Mode {
+    /// Causes are counted, packets pass.
+    Observe = 0,
+    /// Packets are dropped.
+    Enforce = 1,
+}
+
+impl Mode {
+    /// As it is spelled in the configuration, events and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+/// The settings of the whole filter. All zero is the safe beginning: observe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Settings {
+    /// Count of patches applied; every event carries it.
+    pub generation: u64,
+    /// Events a CPU may send.
+    pub event_budget: Rate,
+    /// After the first drop of a source: one event in so many. 0: none.
+    pub sample: u32,
+    /// [`Mode`].
+    pub mode: u8,
+    /// 1: drop what no source can be read from.
+    pub strict: u8,
+    /// 1: a packet that finds no bucket because the table is saturated is
+    /// dropped. 0: it passes.
+    pub refuse_saturated: u8,
+    /// Always 0.
+    pub reserved: u8,
+}
+
+impl Settings {
+    /// Whether drops are carried out.
+    #[inline(always)]
+    #[must_use]
+    pub const fn enforces(&self) -> bool {
+        self.mode == Mode::Enforce as u8
+    }
+}
+
+/// Guarded ports with a default tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Service {
+    /// The tier of a source that no claim speaks of.
+    pub default_tier: u8,
+    /// 1: its rates are only counted.
+    pub observe: u8,
+    /// Always 0.
+    pub reserved: [u8; 2],
+}
+
+/// What a TCP or UDP port is to the filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Port {
+    /// [`NOT_PROTECTED`](Self::NOT_PROTECTED),
+    /// [`PROTECTED_FOR_SOME`](Self::PROTECTED_FOR_SOME) or
+    /// [`PROTECTED`](Self::PROTECTED).
+    pub protection: u8,
+    /// The service whose port it is at any destination; 0: none.
+    pub service: u8,
+    /// 1: services exist that have it at some destinations only.
+    pub by_destination: u8,
+    /// Always 0.
+    pub reserved: u8,
+}
+
+impl Port {
+    /// Not protected.
+    pub const NOT_PROTECTED: u8 = 0;
+    /// Protected for some sources.
+    pub const PROTECTED_FOR_SOME: u8 = 1;
+    /// Protected for every source.
+    pub const PROTECTED: u8 = 2;
+}
+
+/// The service of packets whose port can't be read.
+pub const FRAGMENTS: u8 = 0;
+
+/// Services, [`FRAGMENTS`] among them.
+pub const MAX_SERVICES: usize = 32;
+
+/// Tiers that may be named.
+pub const MAX_TIERS: usize = 32;

@@ -1,0 +1,65 @@
+//! Claims: what a feed says of a prefix.
+
+use std::sync::Arc;
+
+use crate::prefix::Prefix;
+
+/// What a claim asks for. A tier is a number: names are settled where claims
+/// are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The operator's: no rates. A feed's: not blocked by what is weaker.
+    Allow,
+    /// Held to the rates of this tier.
+    Limit(u8),
+    /// Dropped.
+    Block,
+}
+
+impl Verdict {
+    /// As it is spelled in claims, metrics and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Limit(_) => "limit",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// A feed's verdict on a prefix: one a feed and prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whom it is about.
+    pub prefix: Prefix,
+    /// What it asks for.
+    pub verdict: Verdict,
+    /// Why; shared between the claims that give the same.
+    pub reason: Option<Arc<str>>,
+    /// How often it was seen.
+    pub evidence: u32,
+    /// Unix time in seconds at which it ends; `None`: when it is withdrawn.
+    pub expires: Option<u32>,
+    /// The feed's own label.
+    pub id: Option<Box<str>>,
+}
+
+/// One change of what a feed says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It says this of the prefix, whatever it said before.
+    Claim(Claim),
+    /// It says nothing of the prefix any more.
+    Withdraw(Prefix),
+}
+
+/// What a feed says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Its whole word: what isn't in it is withdrawn. Of two claims on one
+    /// prefix the later counts.
+    Snapshot(Vec<Claim>),
+    /// Changes, in order.
+    Delta(Vec<Change>),
+}

@@ -1,0 +1,308 @@
+//! Prefixes: an address and a length, canonical.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use filter_common::source::{Address, Family};
+use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
+
+/// An address and a length, without host bits. Ordered so that a prefix stands
+/// before everything it covers, and what it covers stands together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prefix {
+    family: Family,
+    /// The address as 128 bits from the left; an IPv4 address in the upper 32.
+    high: u64,
+    low: u64,
+    length: u8,
+}
+
+/// A prefix as somebody wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// What it means.
+    pub prefix: Prefix,
+    /// It had host bits, which were masked.
+    pub masked: bool,
+}
+
+/// A text that is no prefix.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no address and no prefix: write 192.0.2.7, 192.0.2.0/24, 2001:db8::7 or 2001:db8::/32"
+)]
+pub struct NotAPrefix(String);
+
+impl Prefix {
+    /// The prefix of `length` bits that holds `address`. A length beyond the
+    /// family's is taken as the family's.
+    #[must_use]
+    pub fn new(address: Address, length: u8) -> Self {
+        let (high, low) = match address.family {
+            Family::V4 => (address.low << 32, 0),
+            Family::V6 => (address.high, address.low),
+        };
+        Self {
+            family: address.family,
+            high,
+            low,
+            length: length.min(bits(address.family)),
+        }
+        .masked()
+    }
+
+    /// The prefix of exactly one address.
+    #[must_use]
+    pub fn of(address: Address) -> Self {
+        Self::new(address, u8::MAX)
+    }
+
+    /// The family.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Bits that count.
+    #[must_use]
+    pub const fn length(&self) -> u8 {
+        self.length
+    }
+
+    /// The first address.
+    #[must_use]
+    pub const fn address(&self) -> Address {
+        match self.family {
+            Family::V4 => Address {
+                family: Family::V4,
+                high: 0,
+                low: self.high >> 32,
+            },
+            Family::V6 => Address {
+                family: Family::V6,
+                high: self.high,
+                low: self.low,
+            },
+        }
+    }
+
+    /// Whether it is a single address.
+    #[must_use]
+    pub const fn is_address(&self) -> bool {
+        self.length == bits(self.family)
+    }
+
+    /// Whether every address of `other` is one of this.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.family == other.family
+            && self.length <= other.length
+            && other.widened(self.length) == *self
+    }
+
+    /// The prefix of `length` bits around this one; itself if it is as wide.
+    #[must_use]
+    pub fn widened(&self, length: u8) -> Self {
+        Self {
+            length: self.length.min(length),
+            ..*self
+        }
+        .masked()
+    }
+
+    /// A prefix that stands after everything this one covers, and before
+    /// everything else that follows: the end of a range over sorted prefixes.
+    #[must_use]
+    pub fn last(&self) -> Self {
+        let (high, low) = mask(self.length);
+        Self {
+            family: self.family,
+            high: self.high | !high,
+            low: self.low | !low,
+            length: u8::MAX,
+        }
+    }
+
+    /// Bits of an address in network order, padded with zeros to 16 bytes.
+    #[must_use]
+    pub fn octets(&self) -> [u8; 16] {
+        (u128::from(self.high) << 64 | u128::from(self.low)).to_be_bytes()
+    }
+
+    const fn masked(self) -> Self {
+        let (high, low) = mask(self.length);
+        Self {
+            high: self.high & high,
+            low: self.low & low,
+            ..self
+        }
+    }
+}
+
+/// The law's address of a library's.
+#[must_use]
+pub fn address(ip: IpAddr) -> Address {
+    match ip {
+        IpAddr::V4(ip) => Address::v4(ip.octets()),
+        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => Address::v4(ip.octets()),
+            None => {
+                let word = u128::from(ip);
+                Address {
+                    family: Family::V6,
+                    high: (word >> 64) as u64,
+                    low: word as u64,
+                }
+            }
+        },
+    }
+}
+
+/// A library's address of the law's.
+#[must_use]
+pub fn ip(address: Address) -> IpAddr {
+    match address.family {
+        Family::V4 => IpAddr::V4((address.low as u32).into()),
+        Family::V6 => IpAddr::V6((u128::from(address.high) << 64 | u128::from(address.low)).into()),
+    }
+}
+
+impl FromStr for Written {
+    type Err = NotAPrefix;
+
+    /// Reads an address or a prefix. IPv4-mapped IPv6 is the IPv4 it maps.
+    fn from_str(text: &str) -> Result<Self, NotAPrefix> {
+        let network: IpNetwork = text
+            .parse()
+            .map_err(|_error| NotAPrefix(text.chars().take(64).collect()))?;
+        let (written, length) = match network {
+            IpNetwork::V6(network) if network.prefix() >= 96 => {
+                let mapped = network.ip().to_ipv4_mapped();
+                let less = if mapped.is_some() { 96 } else { 0 };
+                (address(network.ip().into()), network.prefix() - less)
+            }
+            IpNetwork::V6(network) => {
+                let word = u128::from(network.ip());
+                let address = Address {
+                    family: Family::V6,
+                    high: (word >> 64) as u64,
+                    low: word as u64,
+                };
+                (address, network.prefix())
+            }
+            IpNetwork::V4(network) => (address(network.ip().into()), network.prefix()),
+        };
+        let prefix = Prefix::new(written, length);
+        Ok(Self {
+            prefix,
+            masked: prefix.address() != written,
+        })
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match ip(self.address()) {
+            IpAddr::V4(ip) => Ipv4Network::new(ip, self.length).map(|network| network.fmt(f)),
+            IpAddr::V6(ip) => Ipv6Network::new(ip, self.length).map(|network| network.fmt(f)),
+        }
+        .unwrap_or(Err(fmt::Error))
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Bits of an address of a family.
+#[must_use]
+pub const fn bits(family: Family) -> u8 {
+    match family {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    }
+}
+
+const fn mask(length: u8) -> (u64, u64) {
+    match length {
+        0 => (0, 0),
+        1..=64 => (u64::MAX << (64 - length), 0),
+        65..=127 => (u64::MAX, u64::MAX << (128 - length)),
+        _ => (u64::MAX, u64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(text: &str) -> Prefix {
+        text.parse::<Written>().expect(text).prefix
+    }
+
+    #[test]
+    fn prefixes_are_read_masked_and_written() {
+        for (text, meant, masked) in [
+            ("192.0.2.7", "192.0.2.7/32", false),
+            ("192.0.2.7/24", "192.0.2.0/24", true),
+            ("0.0.0.0/0", "0.0.0.0/0", false),
+            ("2001:db8::7", "2001:db8::7/128", false),
+            ("2001:db8::7/64", "2001:db8::/64", true),
+            ("2001:db8:0:0:8000::/65", "2001:db8:0:0:8000::/65", false),
+            ("::ffff:192.0.2.7", "192.0.2.7/32", false),
+            ("::ffff:192.0.2.7/120", "192.0.2.0/24", true),
+            ("::/0", "::/0", false),
+        ] {
+            let written: Written = text.parse().expect(text);
+            assert_eq!(written.prefix.to_string(), meant, "{text}");
+            assert_eq!(written.masked, masked, "{text}");
+        }
+        for text in [
+            "",
+            "192.0.2",
+            "192.0.2.0/33",
+            "::/129",
+            "a",
+            "192.0.2.1/-1",
+            "1.2.3.4 ",
+            "1.2.3.4/",
+        ] {
+            assert!(text.parse::<Written>().is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn what_a_prefix_covers_stands_together_behind_it() {
+        let mut all: Vec<_> = [
+            "10.0.0.0/8",
+            "10.0.0.0/16",
+            "10.0.0.0/32",
+            "10.255.255.255/32",
+            "11.0.0.0/8",
+            "2001:db8::/32",
+            "2001:db8::/128",
+            "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff/128",
+            "2001:db9::/32",
+            "9.255.255.255/32",
+        ]
+        .map(prefix)
+        .to_vec();
+        all.sort();
+        for wide in &all {
+            let within: Vec<_> = all.iter().filter(|narrow| wide.covers(narrow)).collect();
+            let range: Vec<_> = all
+                .iter()
+                .filter(|one| (*wide..=wide.last()).contains(*one))
+                .collect();
+            assert_eq!(within, range, "{wide}");
+        }
+    }
+
+    #[test]
+    fn families_never_cover_each_other() {
+        assert!(!prefix("0.0.0.0/0").covers(&prefix("::/0")));
+        assert!(!prefix("::/0").covers(&prefix("10.0.0.0/8")));
+        assert!(prefix("::/0").covers(&prefix("2001:db8::/32")));
+    }
+}
