@@ -3,7 +3,7 @@
 use crate::{
     cause::{Action, Cause},
     packet::{self, Kind, Packet},
-    rate::{Bucket, BucketKey, Cell, Rate, Rates, Tier, charge, conforms},
+    rate::{Bucket, BucketKey, Cell, MAX_UNITS, Rate, Rates, Tier, charge, conforms},
     settings::{FRAGMENTS, Port, Service, Settings},
     source::Address,
     verdict::{Entry, Stage, Verdict},
@@ -38,10 +38,21 @@ pub trait Tables {
 
     /// The bucket with this key, made from `fresh` if it is new; `None` if the
     /// table is saturated.
-    fn bucket(&self, key: &BucketKey, fresh: &Bucket<u64>) -> Option<&Bucket<Self::Cell>>;
+    fn bucket(
+        &self,
+        key: &BucketKey,
+        fresh: impl FnOnce() -> Bucket<u64>,
+    ) -> Option<&Bucket<Self::Cell>>;
 
     /// Whether frames may be many packets merged into one (generic mode).
     fn merges(&self) -> bool;
+
+    /// The same number. The kernel's tables make the verifier forget what it
+    /// knows of it, so that all ways that lead here are followed as one.
+    #[inline(always)]
+    fn forget(&self, number: u64) -> u64 {
+        number
+    }
 }
 
 /// The time, read only where it is needed.
@@ -98,6 +109,42 @@ impl Decision {
         }
     }
 
+    #[inline(always)]
+    fn forgotten<T: Tables>(self, tables: &T) -> Self {
+        let word = tables.forget(u64::from_le_bytes([
+            self.cause,
+            self.action,
+            self.verdict,
+            self.service,
+            self.tier,
+            self.level,
+            self.shadow,
+            self.shadow_tier,
+        ]));
+        let [
+            cause,
+            action,
+            verdict,
+            service,
+            tier,
+            level,
+            shadow,
+            shadow_tier,
+        ] = word.to_le_bytes();
+        Self {
+            claim: tables.forget(self.claim as u64) as u32,
+            shadow_claim: tables.forget(self.shadow_claim as u64) as u32,
+            cause,
+            action,
+            verdict,
+            service,
+            tier,
+            level,
+            shadow,
+            shadow_tier,
+        }
+    }
+
     /// Whether the packet ends here.
     #[inline(always)]
     #[must_use]
@@ -130,6 +177,11 @@ const fn drops(cause: u8) -> bool {
 /// Judges a packet.
 #[inline(always)]
 pub fn decide<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decision {
+    weigh(packet, tables, clock).forgotten(tables)
+}
+
+#[inline(always)]
+fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decision {
     let settings = tables.settings();
 
     // 1. Read.
@@ -152,6 +204,7 @@ pub fn decide<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> De
     if packet.is(Packet::PORT) {
         port = tables.port(packet.protocol, packet.port);
     }
+    let port = port.forgotten(|word| tables.forget(word));
     if port.protection == Port::PROTECTED
         || (port.protection == Port::PROTECTED_FOR_SOME
             && tables.protects(packet.protocol, packet.port, &packet.source))
@@ -164,6 +217,8 @@ pub fn decide<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> De
         stage = entry.current(clock);
         shadow = entry.current_shadow(clock);
     }
+    let stage = stage.forgotten(|word| tables.forget(word));
+    let shadow = shadow.forgotten(|word| tables.forget(word));
     if stage.verdict().code() == Verdict::PROTECT.code() {
         return Decision::pass(Cause::Protected);
     }
@@ -177,13 +232,14 @@ pub fn decide<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> De
             service = at;
         }
     }
+    let service = tables.forget(service as u64) as u8;
     let judged = Judged {
         service,
         guarded: service != 0 || packet.is(Packet::HIDDEN),
     };
 
     // 3 and 5. Verdict, then rates; twice where there is a shadow.
-    let outcome = settle(packet, tables, clock, &settings, &judged, stage, 0);
+    let outcome = settle(packet, tables, clock, &settings, &judged, stage, 0).forgotten(tables);
     let mut decision = Decision::pass(Cause::Unlimited);
     decision.claim = stage.claim();
     decision.verdict = stage.verdict().code();
@@ -193,6 +249,7 @@ pub fn decide<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> De
     decision.level = outcome.level;
     if !shadow.is_none() && shadow.claim() != stage.claim() {
         let outcome = settle(packet, tables, clock, &settings, &judged, shadow, 1);
+        let outcome = outcome.forgotten(tables);
         decision.shadow = outcome.cause;
         decision.shadow_tier = outcome.tier;
         decision.shadow_claim = shadow.claim();
@@ -225,6 +282,22 @@ impl Outcome {
             tier: 0,
             level: 0,
             observed: false,
+        }
+    }
+
+    #[inline(always)]
+    fn forgotten<T: Tables>(self, tables: &T) -> Self {
+        let word = tables.forget(
+            self.cause as u64
+                | (self.tier as u64) << 8
+                | (self.level as u64) << 16
+                | (self.observed as u64) << 24,
+        );
+        Self {
+            cause: word as u8,
+            tier: (word >> 8) as u8,
+            level: (word >> 16) as u8,
+            observed: word >> 24 != 0,
         }
     }
 }
@@ -286,14 +359,14 @@ fn settle<T: Tables, C: Clock>(
     } else {
         Cause::Unlimited
     };
-    let Some(source) = tables.bucket(&key, &fresh(&tier.source, now, &weight)) else {
+    let Some(source) = tables.bucket(&key, || fresh(&tier.source, now, &weight)) else {
         outcome.cause = saturated as u8;
         return outcome;
     };
 
     // All are tested, then all charged: a packet that one rate refuses must
     // not use up the others.
-    let over = test(source, &tier.source, now, &weight);
+    let over = tables.forget(test(tables, source, &tier.source, now, &weight) as u64) as u8;
     if over != 0 {
         outcome.cause = over;
         return outcome;
@@ -302,17 +375,19 @@ fn settle<T: Tables, C: Clock>(
         key.prefix = packet.source.neighbourhood();
         key.level = BucketKey::NEIGHBOURHOOD;
         let rates = &tier.neighbourhood;
-        let Some(bucket) = tables.bucket(&key, &fresh(rates, now, &weight)) else {
+        let Some(bucket) = tables.bucket(&key, || fresh(rates, now, &weight)) else {
             outcome.cause = saturated as u8;
             return outcome;
         };
-        if test(bucket, rates, now, &weight) != 0 || take(bucket, rates, now, &weight) != 0 {
+        if test(tables, bucket, rates, now, &weight) != 0
+            || take(tables, bucket, rates, now, &weight) != 0
+        {
             outcome.cause = Cause::OverNeighbourhood as u8;
             outcome.level = BucketKey::NEIGHBOURHOOD;
             return outcome;
         }
     }
-    let over = take(source, &tier.source, now, &weight);
+    let over = take(tables, source, &tier.source, now, &weight);
     outcome.cause = if over != 0 {
         over
     } else {
@@ -331,14 +406,15 @@ struct Weight {
 impl Weight {
     #[inline(always)]
     fn of<T: Tables>(packet: &Packet, tables: &T) -> Self {
+        let bytes = packet.length.min(MAX_UNITS);
         let mut packets = 1;
         // In generic mode the stack's merged frames reach the filter whole.
-        if packet.length > MERGED && tables.merges() {
-            packets = packet.length.div_ceil(1500);
+        if bytes > MERGED && tables.merges() {
+            packets = bytes.div_ceil(1500);
         }
         Self {
-            packets,
-            bytes: packet.length,
+            packets: tables.forget(packets as u64) as u32,
+            bytes: tables.forget(bytes as u64) as u32,
             connections: packet.is(Packet::OPENS) as u32,
         }
     }
@@ -358,36 +434,53 @@ const fn fresh(rates: &Rates, now: u64, weight: &Weight) -> Bucket<u64> {
 
 /// The code of the first cause that is over, or 0.
 #[inline(always)]
-fn test<C: Cell>(bucket: &Bucket<C>, rates: &Rates, now: u64, weight: &Weight) -> u8 {
-    each(bucket, rates, weight, |cell, rate, units| {
+fn test<T: Tables>(
+    tables: &T,
+    bucket: &Bucket<T::Cell>,
+    rates: &Rates,
+    now: u64,
+    weight: &Weight,
+) -> u8 {
+    each(tables, bucket, rates, weight, |cell, rate, units| {
         conforms(cell, rate, now, rate.cost(units))
     })
 }
 
 /// Charges all; the code of the first cause that is over after all, or 0.
 #[inline(always)]
-fn take<C: Cell>(bucket: &Bucket<C>, rates: &Rates, now: u64, weight: &Weight) -> u8 {
-    each(bucket, rates, weight, |cell, rate, units| {
+fn take<T: Tables>(
+    tables: &T,
+    bucket: &Bucket<T::Cell>,
+    rates: &Rates,
+    now: u64,
+    weight: &Weight,
+) -> u8 {
+    each(tables, bucket, rates, weight, |cell, rate, units| {
         charge(cell, rate, now, rate.cost(units))
     })
 }
 
 #[inline(always)]
-fn each<C: Cell>(
-    bucket: &Bucket<C>,
+fn each<T: Tables>(
+    tables: &T,
+    bucket: &Bucket<T::Cell>,
     rates: &Rates,
     weight: &Weight,
-    admits: impl Fn(&C, &Rate, u32) -> bool,
+    admits: impl Fn(&T::Cell, &Rate, u32) -> bool,
 ) -> u8 {
-    if rates.packets.is_set() && !admits(&bucket.packets, &rates.packets, weight.packets) {
+    // What was learnt of a rate's interval by asking whether it is set would
+    // be remembered: all combinations of rates would be verified.
+    let is_set = |rate: &Rate| tables.forget(rate.interval) != 0;
+    let connections = tables.forget(weight.connections as u64) as u32;
+    if is_set(&rates.packets) && !admits(&bucket.packets, &rates.packets, weight.packets) {
         return Cause::OverPackets as u8;
     }
-    if rates.bytes.is_set() && !admits(&bucket.bytes, &rates.bytes, weight.bytes) {
+    if is_set(&rates.bytes) && !admits(&bucket.bytes, &rates.bytes, weight.bytes) {
         return Cause::OverBytes as u8;
     }
-    if weight.connections != 0
-        && rates.connections.is_set()
-        && !admits(&bucket.connections, &rates.connections, weight.connections)
+    if connections != 0
+        && is_set(&rates.connections)
+        && !admits(&bucket.connections, &rates.connections, connections)
     {
         return Cause::OverConnections as u8;
     }

@@ -26,11 +26,11 @@ const ICMPV6: u8 = 58;
 #[repr(u8)]
 pub enum Kind {
     /// Neither IPv4 nor IPv6.
-    NotIp,
+    NotIp = 0,
     /// No source can be read.
-    Unreadable,
+    Unreadable = 1,
     /// IP, with a source.
-    Ip,
+    Ip = 2,
 }
 
 /// A frame once read. Plain fields and flags: the verifier of the kernel
@@ -88,6 +88,42 @@ impl Packet {
 /// extension headers, and of TCP, UDP and `ICMPv6` what the law asks for.
 #[inline(always)]
 pub fn read<F: Frame + ?Sized>(frame: &F) -> Packet {
+    let packet = read_link(frame);
+    // What steers the branches of the law, through the eye of the needle: it is
+    // judged once, not once for each way through the headers.
+    let word = frame.forget(
+        packet.kind as u64
+            | (packet.source.family as u64) << 8
+            | (packet.protocol as u64) << 16
+            | (packet.flags as u64) << 24
+            | (packet.port as u64) << 32,
+    );
+    let family = match (word >> 8) as u8 {
+        4 => Family::V4,
+        _ => Family::V6,
+    };
+    let address = |address: Address| Address {
+        family,
+        high: frame.forget(address.high),
+        low: frame.forget(address.low),
+    };
+    Packet {
+        kind: match word as u8 {
+            0 => Kind::NotIp,
+            1 => Kind::Unreadable,
+            _ => Kind::Ip,
+        },
+        source: address(packet.source),
+        destination: address(packet.destination),
+        protocol: (word >> 16) as u8,
+        flags: (word >> 24) as u8,
+        port: (word >> 32) as u16,
+        length: frame.forget(packet.length as u64) as u32,
+    }
+}
+
+#[inline(always)]
+fn read_link<F: Frame + ?Sized>(frame: &F) -> Packet {
     let length = frame.length();
     let Some(bytes) = frame.read::<2>(12) else {
         return Packet::unread(Kind::Unreadable, length);
@@ -104,6 +140,7 @@ pub fn read<F: Frame + ?Sized>(frame: &F) -> Packet {
         ether_type = u16::from_be_bytes(bytes);
         offset += 4;
     }
+    let offset = frame.forget(offset as u64) as usize & 0x1f;
     match ether_type {
         0x0800 => read_v4(frame, offset, length),
         0x86dd => read_v6(frame, offset, length),
@@ -199,7 +236,11 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
         } else {
             packet.protocol = next;
         }
-        at += step;
+        at = frame.forget((at + step) as u64) as usize;
+        if at > MAX_HEADERS {
+            packet.flags = Packet::HIDDEN;
+            return packet;
+        }
     }
     if is_extension(packet.protocol) {
         packet.flags = Packet::HIDDEN;
@@ -267,10 +308,10 @@ fn read_transport<F: Frame + ?Sized>(
         // RFC 4861 §7.1.2: a hop limit of 255 proves that no router forwarded
         // it; RFC 6980 §5: never fragmented.
         ICMPV6 if from_this_link && whole => {
-            if let Some([kind, 0]) = frame.read::<2>(at)
-                && kind >= 133
-                && kind <= 137
-            {
+            let Some(bytes) = frame.read::<2>(at) else {
+                return;
+            };
+            if bytes[0] >= 133 && bytes[0] <= 137 && bytes[1] == 0 {
                 packet.flags = Packet::ESSENTIAL;
             }
         }
@@ -299,6 +340,10 @@ const fn is_extension(protocol: u8) -> bool {
         HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY | HIP | SHIM6
     )
 }
+
+/// No chain of [`MAX_EXTENSIONS`] headers is longer; it is asked only so that
+/// the verifier knows.
+const MAX_HEADERS: usize = 0x4fff;
 
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;

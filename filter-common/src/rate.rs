@@ -63,12 +63,13 @@ impl Rate {
         self.interval != 0
     }
 
-    /// Nanoseconds that `units` use up, rounded up. At most 65,535 units count.
+    /// Nanoseconds that `units` use up, rounded up. Of `units` the lower 16 bits
+    /// count (see [`MAX_UNITS`]).
     #[inline(always)]
     #[must_use]
     pub const fn cost(&self, units: u32) -> u64 {
-        let units = if units > 0xffff { 0xffff } else { units };
-        (units as u64 * self.interval + ((1 << FRACTION) - 1)) >> FRACTION
+        let units = units as u64 & MAX_UNITS as u64;
+        (units * self.interval + ((1 << FRACTION) - 1)) >> FRACTION
     }
 
     /// The word of a new bucket, for a packet that costs `cost`.
@@ -85,23 +86,21 @@ impl Rate {
     /// The word after a packet that costs `cost`, or the same word and `false`
     /// if it is over the rate.
     ///
-    /// A word in the past, of whatever age, is idle. One further ahead than the
-    /// limit was written under a larger one: it counts as full, no more.
+    /// A word in the past, of whatever age, is idle. (By its sign, not by a
+    /// bound just above the limit: the clocks of two CPUs may differ a little,
+    /// and a full bucket mustn't be taken for an idle one.)
     #[inline(always)]
     #[must_use]
     pub const fn step(&self, word: u64, now: u64, cost: u64) -> (u64, bool) {
         let ahead = word.wrapping_sub(now);
-        let ahead = if ahead > MAX_AHEAD {
-            0
-        } else if ahead > self.limit {
-            self.limit
-        } else {
-            ahead
-        };
-        if ahead + cost > self.limit {
+        // All ones if `ahead` isn't negative. Without a branch: each one would
+        // double what the verifier has to follow.
+        let ahead = ahead & (ahead >> 63).wrapping_sub(1);
+        let next = ahead + cost;
+        if next > self.limit {
             (word, false)
         } else {
-            (now.wrapping_add(ahead + cost), true)
+            (now.wrapping_add(next), true)
         }
     }
 }
@@ -151,8 +150,8 @@ const MAX_INTERVAL: u64 = u64::MAX >> 17;
 /// About 52 days.
 const MAX_LIMIT: u64 = 1 << 52;
 
-/// A word further ahead than this is one in the past.
-const MAX_AHEAD: u64 = u64::MAX >> 1;
+/// The most units that one packet may count for.
+pub const MAX_UNITS: u32 = 0xffff;
 
 /// The three rates of one level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

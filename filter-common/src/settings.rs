@@ -88,6 +88,24 @@ impl Port {
     pub const PROTECTED_FOR_SOME: u8 = 1;
     /// Protected for every source.
     pub const PROTECTED: u8 = 2;
+
+    /// The same, passed through `forget` (see
+    /// [`Tables::forget`](crate::decide::Tables::forget)).
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn forgotten(self, forget: impl Fn(u64) -> u64) -> Self {
+        let word = forget(
+            self.protection as u64
+                | (self.service as u64) << 8
+                | (self.by_destination as u64) << 16,
+        );
+        Self {
+            protection: word as u8,
+            service: (word >> 8) as u8,
+            by_destination: (word >> 16) as u8,
+            reserved: 0,
+        }
+    }
 }
 
 /// The service of packets whose port can't be read.

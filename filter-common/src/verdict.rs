@@ -118,6 +118,17 @@ impl Stage {
         Verdict(self.word as u8)
     }
 
+    /// The same stage, its verdict and claim passed through `forget` (see
+    /// [`Tables::forget`](crate::decide::Tables::forget)).
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn forgotten(self, forget: impl Fn(u64) -> u64) -> Self {
+        Self {
+            until: self.until,
+            word: forget(u64::from(self.word)) as u32,
+        }
+    }
+
     /// Whether the timeline ends before this stage.
     #[inline(always)]
     #[must_use]

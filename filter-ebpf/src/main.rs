@@ -1,1 +1,59 @@
-fn main() {}
+//! The shell of weir: a packet's way through the kernel.
+//!
+//! One program a purpose, all the same law over the same maps: `filter` is
+//! attached to the interfaces, `explain` and `trial` are run by
+//! `BPF_PROG_TEST_RUN` (see `explain.rs`). What a packet means and what happens
+//! to it is decided in `filter-common`; here bytes, maps and the time are handed
+//! over, and the answer is carried out.
+
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch, core_intrinsics)]
+#![expect(
+    internal_features,
+    reason = "compare-and-swap for BPF exists only as an intrinsic"
+)]
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use filter_common::{decide::decide, packet};
+
+use crate::{
+    frame::Wire,
+    maps::{KernelClock, Live, Maps},
+};
+
+mod cell;
+mod explain;
+mod frame;
+mod maps;
+mod report;
+
+/// Read, decide, count and tell, act.
+#[xdp]
+pub(crate) fn filter(ctx: XdpContext) -> u32 {
+    let Some(tables) = Maps::<Live>::new(&ctx) else {
+        return xdp_action::XDP_PASS;
+    };
+    let packet = packet::read(&Wire::of(&ctx));
+    let decision = decide(&packet, &tables, &KernelClock);
+    report::report(&ctx, &packet, &decision);
+    if decision.drops() {
+        xdp_action::XDP_DROP
+    } else {
+        xdp_action::XDP_PASS
+    }
+}
+
+/// A loop: the verifier refuses any program in which a panic can be reached,
+/// so every load is a proof that none can.
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The kernel asks for a licence that is compatible with its own before it
+/// lends its helpers.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

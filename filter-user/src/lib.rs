@@ -5,5 +5,7 @@
 //! don't know each other; only the daemon wires them.
 
 pub mod claim;
+pub mod datapath;
 pub mod patch;
+pub mod plan;
 pub mod prefix;

@@ -1,0 +1,81 @@
+//! Counting and telling.
+
+use aya_ebpf::programs::XdpContext;
+use aya_log_ebpf::warn;
+use filter_common::{
+    abi,
+    decide::Decision,
+    event::{Event, Sampler},
+    packet::Packet,
+};
+
+use crate::maps::{COUNTERS, EVENTS, KernelClock, SAMPLERS, settings};
+
+/// Counts a decision, and tells of it if it is one to be told of.
+#[inline(always)]
+pub(crate) fn report(ctx: &XdpContext, packet: &Packet, decision: &Decision) {
+    let mut first = false;
+    if decision.would_drop()
+        && let Some(sampler) = SAMPLERS.get_ptr_mut(0)
+    {
+        // SAFETY: the memory is this CPU's, and nothing else runs on it until
+        // the program ends.
+        first = tell(ctx, packet, decision, unsafe { &mut *sampler });
+    }
+    count(
+        abi::counter(decision.cause),
+        packet,
+        decision.would_drop(),
+        decision.drops(),
+        first,
+    );
+    if decision.shadow != Decision::NO_SHADOW {
+        let drops = decision.shadow_drops();
+        count(
+            abi::shadow_counter(decision.shadow),
+            packet,
+            drops,
+            drops,
+            false,
+        );
+    }
+}
+
+#[inline(always)]
+fn count(index: u32, packet: &Packet, would_drop: bool, drops: bool, first: bool) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(index) {
+        // SAFETY: as above.
+        unsafe { &mut *counter }.add(packet, would_drop, drops, first);
+    }
+}
+
+/// Whether it was the first of its source.
+#[inline(always)]
+fn tell(ctx: &XdpContext, packet: &Packet, decision: &Decision, sampler: &mut Sampler) -> bool {
+    let settings = settings();
+    let telling = sampler.tell(&packet.source, &settings, &KernelClock);
+    if telling.send {
+        let interface = ctx.ingress_ifindex() as u32;
+        match EVENTS.reserve::<Event>(0) {
+            Some(mut room) => {
+                room.write(Event::new(packet, decision, &settings, interface, &telling));
+                room.submit(if telling.wake {
+                    BPF_RB_FORCE_WAKEUP
+                } else {
+                    BPF_RB_NO_WAKEUP
+                });
+                sampler.sent();
+            }
+            None => {
+                if sampler.lost == 0 {
+                    warn!(ctx, "no room for events: the daemon doesn't read them");
+                }
+                sampler.lost();
+            }
+        }
+    }
+    telling.first
+}
+
+const BPF_RB_NO_WAKEUP: u64 = 1;
+const BPF_RB_FORCE_WAKEUP: u64 = 2;

@@ -1,0 +1,420 @@
+//! The kernel's datapath: the object loaded, its maps taken once and typed.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{
+    Ebpf, EbpfLoader, include_bytes_aligned,
+    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, RingBuf, lpm_trie::Key},
+    programs::{ProgramError, TestRun as _, TestRunOptions, Xdp},
+};
+use filter_common::{
+    abi::{self, Preamble, ScopeKey},
+    cause::Cause,
+    decide::Decision,
+    event::{Counter, Sampler},
+    rate::Tier,
+    settings::{MAX_SERVICES, Port, Service, Settings},
+    source::Family,
+    verdict::Entry,
+};
+
+use super::{Counts, Datapath, sum};
+use crate::{patch::Patch, plan::Plan, prefix::Prefix};
+
+/// How many entries the tables hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// IPv4 prefixes.
+    pub ipv4: u32,
+    /// IPv6 prefixes.
+    pub ipv6: u32,
+    /// Buckets.
+    pub buckets: u32,
+}
+
+/// The loaded programs and their maps.
+pub struct Kernel {
+    ebpf: Ebpf,
+    tables: Tables,
+    /// The plan in force, so that what left it can be removed.
+    ports: Vec<u32>,
+    scopes: Vec<(ScopeKey, u32)>,
+}
+
+struct Tables {
+    settings: Array<MapData, Settings>,
+    ports: Array<MapData, Port>,
+    scopes: LpmTrie<MapData, ScopeKey, u32>,
+    services: Array<MapData, Service>,
+    tiers: Array<MapData, Tier>,
+    merging: HashMap<MapData, u32, u32>,
+    v4_exact: HashMap<MapData, u32, Entry>,
+    v4_wide: LpmTrie<MapData, [u8; 4], Entry>,
+    v6_exact: HashMap<MapData, [u64; 2], Entry>,
+    v6_wide: LpmTrie<MapData, [u8; 16], Entry>,
+    counters: PerCpuArray<MapData, Counter>,
+    samplers: PerCpuArray<MapData, Sampler>,
+    buckets_made: PerCpuArray<MapData, [u64; 2]>,
+}
+
+impl Kernel {
+    /// Loads the object with fresh maps. Nothing is attached, nothing pinned.
+    ///
+    /// # Errors
+    /// If the kernel refuses a map or a program. What the verifier said then
+    /// goes to `verifier_log`, if one is given, and its path into the message.
+    pub fn load(sizes: &Sizes, verifier_log: Option<&Path>) -> Result<Self> {
+        ensure!(
+            !OBJECT.is_empty(),
+            "this build has no kernel side (AYA_BUILD_SKIP was set): build it again without"
+        );
+        let mut ebpf = EbpfLoader::new()
+            .map_max_entries("V4_EXACT", sizes.ipv4)
+            .map_max_entries("V4_WIDE", sizes.ipv4)
+            .map_max_entries("V6_EXACT", sizes.ipv6)
+            .map_max_entries("V6_WIDE", sizes.ipv6)
+            .map_max_entries("BUCKETS", sizes.buckets)
+            .load(OBJECT)
+            .context("creating the maps")?;
+        for name in ["filter", "explain"] {
+            load_program(&mut ebpf, name, verifier_log)?;
+        }
+        let tables = Tables::take(&mut ebpf)?;
+        Ok(Self {
+            ebpf,
+            tables,
+            ports: Vec::new(),
+            scopes: Vec::new(),
+        })
+    }
+
+    /// Loads the test entry too.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_trial(&mut self) -> Result<()> {
+        load_program(&mut self.ebpf, "trial", None)
+    }
+
+    /// The program that is attached to interfaces.
+    ///
+    /// # Errors
+    /// If the object has none.
+    pub fn filter(&mut self) -> Result<&mut Xdp> {
+        program(&mut self.ebpf, "filter")
+    }
+
+    /// The loaded object, for what isn't a table: pinning and the log.
+    pub const fn object(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// The events, once: whoever takes them reads them.
+    ///
+    /// # Errors
+    /// If they were taken before.
+    pub fn take_events(&mut self) -> Result<RingBuf<MapData>> {
+        take(&mut self.ebpf, "EVENTS")
+    }
+
+    /// Tells the filter whether frames of an interface may be many packets
+    /// merged into one: so it is in generic mode.
+    ///
+    /// # Errors
+    /// If the table is full.
+    pub fn set_merging(&mut self, interface: u32, merges: bool) -> Result<()> {
+        if merges {
+            self.tables.merging.insert(interface, 1, 0)?;
+        } else {
+            absent_is_fine(self.tables.merging.remove(&interface))?;
+        }
+        Ok(())
+    }
+
+    /// Judges a frame by a program that is run by `BPF_PROG_TEST_RUN`:
+    /// `explain`, or `trial` at the time of the preamble.
+    ///
+    /// # Errors
+    /// If the program isn't loaded or can't be run.
+    pub fn run(&mut self, name: &str, preamble: &Preamble, frame: &[u8]) -> Result<Decision> {
+        let mut input = Vec::with_capacity(size_of::<Preamble>() + frame.len());
+        input.extend_from_slice(&preamble.nanoseconds.to_ne_bytes());
+        input.extend_from_slice(&preamble.boot_seconds.to_ne_bytes());
+        input.extend_from_slice(&preamble.merges.to_ne_bytes());
+        input.resize(size_of::<Preamble>(), 0);
+        input.extend_from_slice(frame);
+        let mut output = vec![0; input.len()];
+        let result = program(&mut self.ebpf, name)?
+            .test_run(TestRunOptions {
+                data_in: Some(&input),
+                data_out: Some(&mut output),
+                ..TestRunOptions::default()
+            })
+            .with_context(|| format!("running the program {name}"))?;
+        let decision = decision(&output)?;
+        ensure!(
+            result.return_value == u32::from(decision.cause),
+            "the program {name} returned {} and wrote cause {}",
+            result.return_value,
+            decision.cause
+        );
+        Ok(decision)
+    }
+
+    /// Runs the attached program itself on a frame, counters and events
+    /// included, and gives back its action as XDP numbers it.
+    ///
+    /// # Errors
+    /// If the program can't be run.
+    pub fn run_filter(&mut self, frame: &[u8]) -> Result<u32> {
+        let result = self
+            .filter()?
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                ..TestRunOptions::default()
+            })
+            .context("running the program filter")?;
+        Ok(result.return_value)
+    }
+
+    fn write(&mut self, prefix: Prefix, entry: Option<Entry>) -> Result<(), MapError> {
+        let tables = &mut self.tables;
+        let address = prefix.address();
+        let length = u32::from(prefix.length());
+        match (prefix.family(), prefix.is_address()) {
+            (Family::V4, true) => {
+                let key = address.low as u32;
+                match entry {
+                    Some(entry) => tables.v4_exact.insert(key, entry, 0),
+                    None => absent_is_fine(tables.v4_exact.remove(&key)),
+                }
+            }
+            (Family::V4, false) => {
+                let key = Key::new(length, (address.low as u32).to_be_bytes());
+                match entry {
+                    Some(entry) => tables.v4_wide.insert(&key, entry, 0),
+                    None => absent_is_fine(tables.v4_wide.remove(&key)),
+                }
+            }
+            (Family::V6, true) => {
+                let key = [address.high, address.low];
+                match entry {
+                    Some(entry) => tables.v6_exact.insert(key, entry, 0),
+                    None => absent_is_fine(tables.v6_exact.remove(&key)),
+                }
+            }
+            (Family::V6, false) => {
+                let key = Key::new(length, prefix.octets());
+                match entry {
+                    Some(entry) => tables.v6_wide.insert(&key, entry, 0),
+                    None => absent_is_fine(tables.v6_wide.remove(&key)),
+                }
+            }
+        }
+    }
+}
+
+impl Datapath for Kernel {
+    fn configure(&mut self, plan: &Plan) -> Result<()> {
+        // Tiers and services first, so that no port leads to one that isn't there.
+        for (service, tier, rates) in &plan.tiers {
+            self.tables
+                .tiers
+                .set(abi::tier_index(*service, *tier), rates, 0)?;
+        }
+        for number in 0..MAX_SERVICES as u8 {
+            let service = plan.services.iter().find(|(known, _)| *known == number);
+            let service = service.map_or_else(Service::default, |(_, service)| *service);
+            self.tables.services.set(u32::from(number), service, 0)?;
+        }
+        let scopes: Vec<_> = plan
+            .scopes
+            .iter()
+            .map(|scope| (scope.key, scope.bits))
+            .collect();
+        for scope in &plan.scopes {
+            let key = Key::new(scope.bits, scope.key);
+            self.tables
+                .scopes
+                .insert(&key, u32::from(scope.value), 0)
+                .context("the table of ports by address is full")?;
+        }
+        let mut ports = Vec::with_capacity(plan.ports.len());
+        for (protocol, number, port) in &plan.ports {
+            let index = abi::port_index(*protocol, *number);
+            self.tables.ports.set(index, port, 0)?;
+            ports.push(index);
+        }
+        ports.sort_unstable();
+
+        for index in &self.ports {
+            if ports.binary_search(index).is_err() {
+                self.tables.ports.set(*index, Port::default(), 0)?;
+            }
+        }
+        for (key, bits) in &self.scopes {
+            if !scopes.contains(&(*key, *bits)) {
+                absent_is_fine(self.tables.scopes.remove(&Key::new(*bits, *key)))?;
+            }
+        }
+        self.ports = ports;
+        self.scopes = scopes;
+        Ok(())
+    }
+
+    fn set(&mut self, settings: &Settings) -> Result<()> {
+        self.tables
+            .settings
+            .set(0, settings, 0)
+            .context("writing the settings")
+    }
+
+    fn apply(&mut self, patch: &Patch) -> Vec<(Prefix, String)> {
+        let mut refused = Vec::new();
+        for (prefix, entry) in patch.iter() {
+            if let Err(error) = self.write(prefix, entry) {
+                refused.push((prefix, anyhow::Error::new(error).to_string()));
+            }
+        }
+        refused
+    }
+
+    fn explain(&mut self, frame: &[u8]) -> Result<Decision> {
+        self.run("explain", &Preamble::default(), frame)
+    }
+
+    fn counts(&self) -> Result<Counts> {
+        let mut counts = Counts::default();
+        for cause in Cause::ALL {
+            let code = cause as u8;
+            let enforced = self.tables.counters.get(&abi::counter(code), 0)?;
+            counts.causes[usize::from(code)] = sum(enforced.iter());
+            let shadow = self.tables.counters.get(&abi::shadow_counter(code), 0)?;
+            counts.shadow[usize::from(code)] = sum(shadow.iter());
+        }
+        for sampler in self.tables.samplers.get(&0, 0)?.iter() {
+            counts.sent += sampler.sent;
+            counts.suppressed += sampler.suppressed;
+            counts.lost += sampler.lost;
+        }
+        for [made, refused] in self.tables.buckets_made.get(&0, 0)?.iter() {
+            counts.buckets_made += made;
+            counts.buckets_refused += refused;
+        }
+        Ok(counts)
+    }
+}
+
+impl Tables {
+    fn take(ebpf: &mut Ebpf) -> Result<Self> {
+        Ok(Self {
+            settings: take(ebpf, "SETTINGS")?,
+            ports: take(ebpf, "PORTS")?,
+            scopes: take(ebpf, "SCOPES")?,
+            services: take(ebpf, "SERVICES")?,
+            tiers: take(ebpf, "TIERS")?,
+            merging: take(ebpf, "MERGING")?,
+            v4_exact: take(ebpf, "V4_EXACT")?,
+            v4_wide: take(ebpf, "V4_WIDE")?,
+            v6_exact: take(ebpf, "V6_EXACT")?,
+            v6_wide: take(ebpf, "V6_WIDE")?,
+            counters: take(ebpf, "COUNTERS")?,
+            samplers: take(ebpf, "SAMPLERS")?,
+            buckets_made: take(ebpf, "BUCKETS_MADE")?,
+        })
+    }
+}
+
+/// The maps that are pinned, by name. (Events, log and scratch aren't: they
+/// mean nothing to another process.)
+pub const PINNED: [&str; 15] = [
+    "SETTINGS",
+    "PORTS",
+    "SCOPES",
+    "SERVICES",
+    "TIERS",
+    "MERGING",
+    "V4_EXACT",
+    "V4_WIDE",
+    "V6_EXACT",
+    "V6_WIDE",
+    "BUCKETS",
+    "BUCKETS_MADE",
+    "COUNTERS",
+    "SAMPLERS",
+    "EVENTS",
+];
+
+fn load_program(ebpf: &mut Ebpf, name: &str, verifier_log: Option<&Path>) -> Result<()> {
+    let error = match program(ebpf, name)?.load() {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    if let ProgramError::LoadError {
+        io_error,
+        verifier_log: said,
+    } = &error
+        && let Some(path) = verifier_log
+    {
+        std::fs::write(path, said.to_string())
+            .with_context(|| format!("keeping the verifier's log in {}", path.display()))?;
+        anyhow::bail!(
+            "the kernel refused the program {name}: {io_error} (what its verifier said is in {})",
+            path.display()
+        );
+    }
+    Err(error).with_context(|| format!("the kernel refused the program {name}"))
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
+    ebpf.program_mut(name)
+        .with_context(|| format!("the object has no program {name}"))?
+        .try_into()
+        .with_context(|| format!("the program {name} isn't an XDP program"))
+}
+
+fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M>
+where
+    M: TryFrom<Map, Error = MapError>,
+{
+    let map = ebpf
+        .take_map(name)
+        .with_context(|| format!("the object has no map {name}"))?;
+    M::try_from(map).with_context(|| format!("the map {name} is of another kind"))
+}
+
+fn absent_is_fine(removed: Result<(), MapError>) -> Result<(), MapError> {
+    match removed {
+        Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error))
+            if error.io_error.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// The decision at the beginning of the output of a test run.
+fn decision(output: &[u8]) -> Result<Decision> {
+    let bytes = output
+        .first_chunk::<{ size_of::<Decision>() }>()
+        .context("the program gave back less than a decision")?;
+    let word =
+        |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    Ok(Decision {
+        claim: word(0),
+        shadow_claim: word(4),
+        cause: bytes[8],
+        action: bytes[9],
+        verdict: bytes[10],
+        service: bytes[11],
+        tier: bytes[12],
+        level: bytes[13],
+        shadow: bytes[14],
+        shadow_tier: bytes[15],
+    })
+}
+
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-ebpf"));
