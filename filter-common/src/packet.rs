@@ -141,6 +141,10 @@ fn read_v4<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
     }
     let whole = fragment & 0x2000 == 0;
     read_transport(frame, offset + header_length, whole, false, &mut packet);
+    let total = u16::from_be_bytes([header[2], header[3]]);
+    if !whole && usize::from(total) < header_length + TELLING {
+        open(&mut packet);
+    }
     packet
 }
 
@@ -206,6 +210,10 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
         return packet;
     }
     read_transport(frame, at, whole, from_this_link, &mut packet);
+    let payload = u16::from_be_bytes([header[4], header[5]]);
+    if !whole && offset + 40 + usize::from(payload) < at + TELLING {
+        open(&mut packet);
+    }
     packet
 }
 
@@ -214,6 +222,16 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
 const fn hide(packet: &mut Packet) {
     if packet.protocol == TCP || packet.protocol == UDP || is_extension(packet.protocol) {
         packet.flags = Packet::HIDDEN;
+    }
+}
+
+/// Counts a first fragment that ends before it could tell as one that opens a
+/// connection. Its own length decides, not the frame's: Ethernet fills short
+/// frames up to 60 bytes, and the filling would be read as the answer.
+#[inline(always)]
+const fn open(packet: &mut Packet) {
+    if packet.protocol == TCP || packet.protocol == UDP {
+        packet.flags |= Packet::OPENS;
     }
 }
 
@@ -299,6 +317,10 @@ const fn is_extension(protocol: u8) -> bool {
         HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY | HIP | SHIM6
     )
 }
+
+/// Bytes of TCP up to its flags, and of UDP and QUIC up to the version: a
+/// fragment is cut at multiples of eight, so 16 bytes tell and 8 don't.
+const TELLING: usize = 14;
 
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
