@@ -192,8 +192,10 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
         if packet.protocol == FRAGMENT {
             packet.protocol = next;
             let fragment = u16::from_be_bytes([high, low]);
+            // RFC 8200 §4.5: only the first fragment's Next Header counts, so
+            // that of a later one may lie and hides a port whatever it says.
             if fragment & 0xfff8 != 0 {
-                hide(&mut packet);
+                packet.flags = Packet::HIDDEN;
                 return packet;
             }
             // An atomic fragment (RFC 6946) is whole.
@@ -217,10 +219,11 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
     packet
 }
 
-/// Marks the port as hidden, if there may be one.
+/// Marks the port as hidden, if there is one: the protocol of an IPv4 fragment
+/// is part of what it is put together by, so it can't lie.
 #[inline(always)]
 const fn hide(packet: &mut Packet) {
-    if packet.protocol == TCP || packet.protocol == UDP || is_extension(packet.protocol) {
+    if packet.protocol == TCP || packet.protocol == UDP {
         packet.flags = Packet::HIDDEN;
     }
 }
