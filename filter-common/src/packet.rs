@@ -180,7 +180,7 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
             break;
         }
         let Some([next, size, high, low]) = frame.read::<4>(at) else {
-            packet.flags = Packet::HIDDEN;
+            packet.flags = Packet::HIDDEN | Packet::OPENS;
             return packet;
         };
         let step = match packet.protocol {
@@ -208,7 +208,7 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
         at += step;
     }
     if is_extension(packet.protocol) {
-        packet.flags = Packet::HIDDEN;
+        packet.flags = Packet::HIDDEN | Packet::OPENS;
         return packet;
     }
     read_transport(frame, at, whole, from_this_link, &mut packet);
