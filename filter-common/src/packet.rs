@@ -301,15 +301,16 @@ fn read_transport<F: Frame + ?Sized>(
 
 /// Whether a UDP payload begins like a QUIC Initial: a long header of a version
 /// that opens connections (RFC 9000 §17.2.2, RFC 9369 §3.2, and the drafts).
-/// With any other version a server answers without keeping state.
+/// With any other version a server answers without keeping state. The fixed bit
+/// isn't asked for: servers accept an Initial without it (RFC 9287 §3).
 #[inline(always)]
 const fn opens_quic(payload: [u8; 5]) -> bool {
     let version = u32::from_be_bytes([payload[1], payload[2], payload[3], payload[4]]);
-    let kind = payload[0] & 0xf0;
+    let kind = payload[0] & 0xb0;
     if version == 0x6b33_43cf {
-        kind == 0xd0
+        kind == 0x90
     } else {
-        kind == 0xc0 && (version == 1 || version & 0xffff_ff00 == 0xff00_0000)
+        kind == 0x80 && (version == 1 || version & 0xffff_ff00 == 0xff00_0000)
     }
 }
 
