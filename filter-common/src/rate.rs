@@ -37,9 +37,17 @@ impl Rate {
         if units == 0 || burst == 0 || per_nanoseconds == 0 {
             return None;
         }
-        let interval = ((per_nanoseconds as u128) << FRACTION).div_ceil(units as u128);
+        let mut interval = ((per_nanoseconds as u128) << FRACTION).div_ceil(units as u128);
+        // What a packet costs is rounded up to nanoseconds. Where that is little
+        // the interval is rounded, so that a burst of five admits all five.
+        if interval >= WHOLE {
+            interval = interval.next_multiple_of(1 << FRACTION);
+        }
+        if interval > MAX_INTERVAL as u128 {
+            return None;
+        }
         let limit = (interval * burst as u128).div_ceil(1 << FRACTION);
-        if interval > MAX_INTERVAL as u128 || limit > MAX_LIMIT as u128 {
+        if limit > MAX_LIMIT as u128 {
             return None;
         }
         Some(Self {
@@ -144,6 +152,9 @@ pub const RACES: usize = 4;
 
 /// Bits of an interval behind the point.
 const FRACTION: u32 = 10;
+
+/// From 1 µs on an interval is a whole number of nanoseconds: 0.1 % at most.
+const WHOLE: u128 = 1_000 << FRACTION;
 
 /// 137 s: times the 65,535 units of the longest frame it still fits 63 bits.
 const MAX_INTERVAL: u64 = u64::MAX >> 17;
