@@ -93,16 +93,17 @@ impl Rate {
     /// The word after a packet that costs `cost`, or the same word and `false`
     /// if it is over the rate.
     ///
-    /// A word in the past, of whatever age, is idle. One further ahead than the
-    /// limit was written under a larger one: it counts as full, no more.
+    /// A word in the past, of whatever age, is idle. One far beyond the limit was
+    /// written under a larger one: it leaves room for this packet, no more, so
+    /// that a source never waits for what a rate before a reload has left.
     #[inline(always)]
     #[must_use]
     pub const fn step(&self, word: u64, now: u64, cost: u64) -> (u64, bool) {
         let ahead = word.wrapping_sub(now);
         let ahead = if ahead > MAX_AHEAD {
             0
-        } else if ahead > self.limit {
-            self.limit
+        } else if ahead > self.limit + LATE {
+            self.limit.saturating_sub(cost)
         } else {
             ahead
         };
@@ -161,6 +162,10 @@ const MAX_INTERVAL: u64 = u64::MAX >> 17;
 
 /// About 52 days.
 const MAX_LIMIT: u64 = 1 << 52;
+
+/// A word may be so far beyond the limit because the clock was read before
+/// another CPU wrote it: 4.3 s, longer than a virtual CPU stands still.
+const LATE: u64 = 1 << 32;
 
 /// A word further ahead than this is one in the past.
 const MAX_AHEAD: u64 = u64::MAX >> 1;
