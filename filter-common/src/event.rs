@@ -216,7 +216,11 @@ impl Sampler {
         let key = source.source();
         let family = source.family as u32;
         let seen = &mut self.seen[slot(key, family)];
-        let turn = settings.sample != 0 && self.since.wrapping_add(1) % settings.sample as u64 == 0;
+        let turn = settings.sample != 0
+            && self
+                .since
+                .wrapping_add(1)
+                .is_multiple_of(settings.sample as u64);
         let known = seen.until != 0 && seen.source == key && seen.family == family;
         if known && !turn && !self.since.is_multiple_of(LOOK) {
             self.suppress();

@@ -289,8 +289,7 @@ fn read_transport<F: Frame + ?Sized>(
         // it; RFC 6980 §5: never fragmented.
         ICMPV6 if from_this_link && whole => {
             if let Some([kind, 0]) = frame.read::<2>(at)
-                && kind >= 133
-                && kind <= 137
+                && matches!(kind, 133..=137)
             {
                 packet.flags = Packet::ESSENTIAL;
             }
