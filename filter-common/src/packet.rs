@@ -338,3 +338,6 @@ const DESTINATION: u8 = 60;
 const MOBILITY: u8 = 135;
 const HIP: u8 = 139;
 const SHIM6: u8 = 140;
+
+#[cfg(test)]
+mod tests;
