@@ -257,3 +257,6 @@ pub struct Bucket<C> {
     /// Of the new connections' rate.
     pub connections: C,
 }
+
+#[cfg(test)]
+mod tests;
