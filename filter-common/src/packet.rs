@@ -341,3 +341,5 @@ const SHIM6: u8 = 140;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod wire;

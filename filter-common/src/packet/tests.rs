@@ -1,11 +1,8 @@
-mod wire;
-
 use std::{format, vec, vec::Vec};
 
 use proptest::prelude::*;
 
-use self::wire::*;
-use super::*;
+use super::{wire::*, *};
 
 #[test]
 fn every_truncation_is_read_as_far_as_it_goes() {

@@ -1,13 +1,11 @@
-//! Frames, put together from their parts.
+//! Frames for tests, put together from their parts.
 
 use std::{format, string::String, vec, vec::Vec};
 
-use super::super::{
-    AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMPV6, ROUTING, SYN, TCP, UDP,
-};
+use super::{AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMPV6, ROUTING, SYN, TCP, UDP};
 
 /// Each family, upper protocol, tags, and options or extension headers.
-pub(super) fn samples() -> Vec<(String, Vec<u16>, Vec<u8>)> {
+pub(crate) fn samples() -> Vec<(String, Vec<u16>, Vec<u8>)> {
     let chain: Vec<Extension> = [HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION]
         .map(|kind| extension(kind, u8::from(kind != FRAGMENT)))
         .into();
@@ -38,7 +36,7 @@ pub(super) fn samples() -> Vec<(String, Vec<u16>, Vec<u8>)> {
 }
 
 /// Ethernet, with a tag for each ether type in `tags`.
-pub(super) fn frame(tags: &[u16], ip: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(tags: &[u16], ip: &[u8]) -> Vec<u8> {
     let mut bytes = vec![2; 12];
     for tag in tags {
         bytes.extend_from_slice(&tag.to_be_bytes());
@@ -51,7 +49,7 @@ pub(super) fn frame(tags: &[u16], ip: &[u8]) -> Vec<u8> {
 }
 
 /// From 192.0.2.7 to 198.51.100.9.
-pub(super) fn v4(protocol: u8, option_words: usize, fragment: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn v4(protocol: u8, option_words: usize, fragment: u16, payload: &[u8]) -> Vec<u8> {
     let header = 20 + 4 * option_words;
     let mut bytes = vec![1; header];
     bytes[0] = 0x40 | (header / 4) as u8;
@@ -66,13 +64,13 @@ pub(super) fn v4(protocol: u8, option_words: usize, fragment: u16, payload: &[u8
 
 /// An extension header; what comes next is written by [`v6`].
 #[derive(Clone)]
-pub(super) struct Extension {
-    pub(super) kind: u8,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Extension {
+    pub(crate) kind: u8,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A header whose length byte says `size`.
-pub(super) fn extension(kind: u8, size: u8) -> Extension {
+pub(crate) fn extension(kind: u8, size: u8) -> Extension {
     let length = match kind {
         AUTHENTICATION => (usize::from(size) + 2) * 4,
         _ => (usize::from(size) + 1) * 8,
@@ -83,7 +81,7 @@ pub(super) fn extension(kind: u8, size: u8) -> Extension {
 }
 
 /// With a hop limit of 255.
-pub(super) fn v6(chain: &[Extension], protocol: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn v6(chain: &[Extension], protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x60, 0, 0, 0, 0, 0, protocol, 255];
     bytes.extend_from_slice(&[0x20; 8]);
     bytes.extend_from_slice(&[0x21; 8]);
@@ -103,7 +101,7 @@ pub(super) fn v6(chain: &[Extension], protocol: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The same first fragment in either family.
-pub(super) fn first_fragments(protocol: u8, payload: &[u8]) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn first_fragments(protocol: u8, payload: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut header = extension(FRAGMENT, 0);
     header.bytes[3] = 1;
     let chain = [extension(DESTINATION, 1), header];
@@ -114,7 +112,7 @@ pub(super) fn first_fragments(protocol: u8, payload: &[u8]) -> (Vec<u8>, Vec<u8>
 }
 
 /// To port 443, without a payload.
-pub(super) fn tcp(flags: u8) -> Vec<u8> {
+pub(crate) fn tcp(flags: u8) -> Vec<u8> {
     let mut bytes = vec![0; 20];
     bytes[..4].copy_from_slice(&[0x9c, 0x40, 1, 0xbb]);
     bytes[12] = 0x50;
@@ -122,7 +120,7 @@ pub(super) fn tcp(flags: u8) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn udp(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn udp(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&from.to_be_bytes());
     bytes.extend_from_slice(&to.to_be_bytes());
