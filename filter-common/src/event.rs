@@ -292,3 +292,6 @@ const fn slot(key: u64, family: u32) -> usize {
     let mixed = (key ^ family as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 56) as usize & (SLOTS - 1)
 }
+
+#[cfg(test)]
+mod tests;
