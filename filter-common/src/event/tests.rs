@@ -155,6 +155,25 @@ fn a_source_that_comes_once_a_lifetime_is_told_each_time() {
 }
 
 #[test]
+fn the_daemon_is_woken_once_in_so_long() {
+    let settings = with(1, wide());
+    let mut sampler = Sampler::NEW;
+    for (now, wakes) in [
+        (7, true),
+        (8, false),
+        (6 + WAKE_EVERY, false),
+        (7 + WAKE_EVERY, true),
+        (7 + 9 * WAKE_EVERY, true),
+        (6 + 10 * WAKE_EVERY, false),
+    ] {
+        assert_eq!(
+            told(&mut sampler, &settings, &Watch::at(now, 1)).wake,
+            wakes
+        );
+    }
+}
+
+#[test]
 fn an_ipv4_and_an_ipv6_source_with_equal_words_are_two() {
     let settings = with(0, wide());
     let mut sampler = Sampler::NEW;

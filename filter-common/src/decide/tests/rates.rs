@@ -53,6 +53,23 @@ fn a_rate_of_the_neighbourhood_belongs_to_an_ipv4_24_or_an_ipv6_48() {
 }
 
 #[test]
+fn the_first_address_of_a_neighbourhood_is_not_the_neighbourhood() {
+    let two = Rates {
+        packets: burst(2),
+        ..Rates::NONE
+    };
+    let tables = with(Tier {
+        source: two,
+        neighbourhood: two,
+    });
+    for first in [v4_at(1, 0), v6_at(1, 0, 0)] {
+        assert_eq!(cause_of(first, &tables), Cause::Conforming);
+        assert_eq!(cause_of(first, &tables), Cause::Conforming);
+        assert_eq!(cause_of(first, &tables), Cause::OverPackets);
+    }
+}
+
+#[test]
 fn each_rate_refuses_by_its_own_cause() {
     for (rates, cause) in [
         (
