@@ -499,3 +499,6 @@ where
     let decision = decide(&packet, tables, clock);
     (packet, decision)
 }
+
+#[cfg(test)]
+mod tests;

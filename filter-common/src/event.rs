@@ -181,6 +181,10 @@ pub const LIFETIME: u32 = 60;
 /// comes by itself.
 pub const WAKE_EVERY: u64 = 20_000_000;
 
+/// At one drop in so many a CPU looks whether a known source is forgotten:
+/// reading the clock at each would cost 59 ns.
+pub const LOOK: u64 = 16;
+
 impl Sampler {
     /// Nothing was told yet.
     pub const NEW: Self = Self {
@@ -198,7 +202,8 @@ impl Sampler {
     };
 
     /// Says what is told of a drop: the first of a source, then one in so
-    /// many, all within the budget. The clock is read only if it may be told.
+    /// many, all within the budget. Of a source that is known the clock is read
+    /// only at its turn, and at one drop in [`LOOK`] to see if it is forgotten.
     #[inline(always)]
     pub fn tell<C: Clock>(&mut self, source: &Address, settings: &Settings, clock: &C) -> Telling {
         let mut telling = Telling {
@@ -211,9 +216,13 @@ impl Sampler {
         let key = source.source();
         let family = source.family as u32;
         let seen = &mut self.seen[slot(key, family)];
-        let turn = settings.sample != 0 && self.since.wrapping_add(1) % settings.sample as u64 == 0;
+        let turn = settings.sample != 0
+            && self
+                .since
+                .wrapping_add(1)
+                .is_multiple_of(settings.sample as u64);
         let known = seen.until != 0 && seen.source == key && seen.family == family;
-        if known && !turn {
+        if known && !turn && !self.since.is_multiple_of(LOOK) {
             self.suppress();
             return telling;
         }
@@ -283,3 +292,6 @@ const fn slot(key: u64, family: u32) -> usize {
     let mixed = (key ^ family as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 56) as usize & (SLOTS - 1)
 }
+
+#[cfg(test)]
+mod tests;

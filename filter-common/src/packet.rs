@@ -178,6 +178,10 @@ fn read_v4<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
     }
     let whole = fragment & 0x2000 == 0;
     read_transport(frame, offset + header_length, whole, false, &mut packet);
+    let total = u16::from_be_bytes([header[2], header[3]]);
+    if !whole && usize::from(total) < header_length + TELLING {
+        open(&mut packet);
+    }
     packet
 }
 
@@ -213,7 +217,7 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
             break;
         }
         let Some([next, size, high, low]) = frame.read::<4>(at) else {
-            packet.flags = Packet::HIDDEN;
+            packet.flags = Packet::HIDDEN | Packet::OPENS;
             return packet;
         };
         let step = match packet.protocol {
@@ -225,8 +229,10 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
         if packet.protocol == FRAGMENT {
             packet.protocol = next;
             let fragment = u16::from_be_bytes([high, low]);
+            // RFC 8200 §4.5: only the first fragment's Next Header counts, so
+            // that of a later one may lie and hides a port whatever it says.
             if fragment & 0xfff8 != 0 {
-                hide(&mut packet);
+                packet.flags = Packet::HIDDEN;
                 return packet;
             }
             // An atomic fragment (RFC 6946) is whole.
@@ -243,18 +249,33 @@ fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
         }
     }
     if is_extension(packet.protocol) {
-        packet.flags = Packet::HIDDEN;
+        packet.flags = Packet::HIDDEN | Packet::OPENS;
         return packet;
     }
     read_transport(frame, at, whole, from_this_link, &mut packet);
+    let payload = u16::from_be_bytes([header[4], header[5]]);
+    if !whole && offset + 40 + usize::from(payload) < at + TELLING {
+        open(&mut packet);
+    }
     packet
 }
 
-/// Marks the port as hidden, if there may be one.
+/// Marks the port as hidden, if there is one: the protocol of an IPv4 fragment
+/// is part of what it is put together by, so it can't lie.
 #[inline(always)]
 const fn hide(packet: &mut Packet) {
-    if packet.protocol == TCP || packet.protocol == UDP || is_extension(packet.protocol) {
+    if packet.protocol == TCP || packet.protocol == UDP {
         packet.flags = Packet::HIDDEN;
+    }
+}
+
+/// Counts a first fragment that ends before it could tell as one that opens a
+/// connection. Its own length decides, not the frame's: Ethernet fills short
+/// frames up to 60 bytes, and the filling would be read as the answer.
+#[inline(always)]
+const fn open(packet: &mut Packet) {
+    if packet.protocol == TCP || packet.protocol == UDP {
+        packet.flags |= Packet::OPENS;
     }
 }
 
@@ -311,7 +332,7 @@ fn read_transport<F: Frame + ?Sized>(
             let Some(bytes) = frame.read::<2>(at) else {
                 return;
             };
-            if bytes[0] >= 133 && bytes[0] <= 137 && bytes[1] == 0 {
+            if matches!(bytes[0], 133..=137) && bytes[1] == 0 {
                 packet.flags = Packet::ESSENTIAL;
             }
         }
@@ -321,15 +342,16 @@ fn read_transport<F: Frame + ?Sized>(
 
 /// Whether a UDP payload begins like a QUIC Initial: a long header of a version
 /// that opens connections (RFC 9000 §17.2.2, RFC 9369 §3.2, and the drafts).
-/// With any other version a server answers without keeping state.
+/// With any other version a server answers without keeping state. The fixed bit
+/// isn't asked for: servers accept an Initial without it (RFC 9287 §3).
 #[inline(always)]
 const fn opens_quic(payload: [u8; 5]) -> bool {
     let version = u32::from_be_bytes([payload[1], payload[2], payload[3], payload[4]]);
-    let kind = payload[0] & 0xf0;
+    let kind = payload[0] & 0xb0;
     if version == 0x6b33_43cf {
-        kind == 0xd0
+        kind == 0x90
     } else {
-        kind == 0xc0 && (version == 1 || version & 0xffff_ff00 == 0xff00_0000)
+        kind == 0x80 && (version == 1 || version & 0xffff_ff00 == 0xff00_0000)
     }
 }
 
@@ -345,6 +367,10 @@ const fn is_extension(protocol: u8) -> bool {
 /// the verifier knows.
 const MAX_HEADERS: usize = 0x4fff;
 
+/// Bytes of TCP up to its flags, and of UDP and QUIC up to the version: a
+/// fragment is cut at multiples of eight, so 16 bytes tell and 8 don't.
+const TELLING: usize = 14;
+
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
@@ -358,3 +384,8 @@ const DESTINATION: u8 = 60;
 const MOBILITY: u8 = 135;
 const HIP: u8 = 139;
 const SHIM6: u8 = 140;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod wire;

@@ -37,9 +37,17 @@ impl Rate {
         if units == 0 || burst == 0 || per_nanoseconds == 0 {
             return None;
         }
-        let interval = ((per_nanoseconds as u128) << FRACTION).div_ceil(units as u128);
+        let mut interval = ((per_nanoseconds as u128) << FRACTION).div_ceil(units as u128);
+        // What a packet costs is rounded up to nanoseconds. Where that is little
+        // the interval is rounded, so that a burst of five admits all five.
+        if interval >= WHOLE {
+            interval = interval.next_multiple_of(1 << FRACTION);
+        }
+        if interval > MAX_INTERVAL as u128 {
+            return None;
+        }
         let limit = (interval * burst as u128).div_ceil(1 << FRACTION);
-        if interval > MAX_INTERVAL as u128 || limit > MAX_LIMIT as u128 {
+        if limit > MAX_LIMIT as u128 {
             return None;
         }
         Some(Self {
@@ -86,9 +94,9 @@ impl Rate {
     /// The word after a packet that costs `cost`, or the same word and `false`
     /// if it is over the rate.
     ///
-    /// A word in the past, of whatever age, is idle. (By its sign, not by a
-    /// bound just above the limit: the clocks of two CPUs may differ a little,
-    /// and a full bucket mustn't be taken for an idle one.)
+    /// A word in the past, of whatever age, is idle. One far beyond the limit was
+    /// written under a larger one: it leaves room for this packet, no more, so
+    /// that a source never waits for what a rate before a reload has left.
     #[inline(always)]
     #[must_use]
     pub const fn step(&self, word: u64, now: u64, cost: u64) -> (u64, bool) {
@@ -96,6 +104,11 @@ impl Rate {
         // All ones if `ahead` isn't negative. Without a branch: each one would
         // double what the verifier has to follow.
         let ahead = ahead & (ahead >> 63).wrapping_sub(1);
+        let ahead = if ahead > self.limit + LATE {
+            self.limit.saturating_sub(cost)
+        } else {
+            ahead
+        };
         let next = ahead + cost;
         if next > self.limit {
             (word, false)
@@ -144,6 +157,9 @@ pub const RACES: usize = 4;
 /// Bits of an interval behind the point.
 const FRACTION: u32 = 10;
 
+/// From 1 µs on an interval is a whole number of nanoseconds: 0.1 % at most.
+const WHOLE: u128 = 1_000 << FRACTION;
+
 /// 137 s: times the 65,535 units of the longest frame it still fits 63 bits.
 const MAX_INTERVAL: u64 = u64::MAX >> 17;
 
@@ -152,6 +168,10 @@ const MAX_LIMIT: u64 = 1 << 52;
 
 /// The most units that one packet may count for.
 pub const MAX_UNITS: u32 = 0xffff;
+
+/// A word may be so far beyond the limit because the clock was read before
+/// another CPU wrote it: 4.3 s, longer than a virtual CPU stands still.
+const LATE: u64 = 1 << 32;
 
 /// The three rates of one level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -240,3 +260,6 @@ pub struct Bucket<C> {
     /// Of the new connections' rate.
     pub connections: C,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! The tables as plain collections, and clocks that are set by hand.
+
+use core::cell::{Cell as Value, OnceCell};
+use std::{collections::HashMap, vec, vec::Vec};
+
+use super::super::*;
+use crate::{
+    packet::{TCP, UDP},
+    settings::Mode,
+};
+
+pub(super) struct Collections {
+    pub(super) settings: Settings,
+    pub(super) ports: HashMap<(u8, u16), Port>,
+    pub(super) protected: Vec<(u8, u16, Address)>,
+    pub(super) destinations: Vec<(u8, u16, Address, u8)>,
+    pub(super) entries: HashMap<Address, Entry>,
+    pub(super) services: Vec<Service>,
+    pub(super) tiers: HashMap<(u8, u8), Tier>,
+    /// As many as the table has room for.
+    pub(super) buckets: Vec<OnceCell<(BucketKey, Bucket<Word>)>>,
+    pub(super) merges: bool,
+}
+
+impl Collections {
+    /// Enforces. `tcp/22` is protected, `443` is guarded by service 1, which
+    /// names tier 1 (wide), tier 2 (refuses all) and tier 3 (no rates).
+    pub(super) fn new() -> Self {
+        let api = Port {
+            service: 1,
+            ..Port::default()
+        };
+        let ssh = Port {
+            protection: Port::PROTECTED,
+            ..Port::default()
+        };
+        let default_tier = |default_tier| Service {
+            default_tier,
+            ..Service::default()
+        };
+        let mut buckets = Vec::new();
+        buckets.resize_with(64, OnceCell::new);
+        Self {
+            settings: Settings {
+                mode: Mode::Enforce as u8,
+                ..Settings::default()
+            },
+            ports: HashMap::from([((TCP, 22), ssh), ((TCP, 443), api), ((UDP, 443), api)]),
+            protected: Vec::new(),
+            destinations: Vec::new(),
+            entries: HashMap::new(),
+            services: vec![default_tier(9), default_tier(1), default_tier(2)],
+            tiers: HashMap::from([
+                ((0, 9), source_rates(WIDE)),
+                ((1, 1), source_rates(WIDE)),
+                ((1, 2), source_rates(REFUSING)),
+                ((1, 3), Tier::NONE),
+                ((2, 2), source_rates(REFUSING)),
+            ]),
+            buckets,
+            merges: false,
+        }
+    }
+
+    /// The word of the packets' rate in every bucket, with its key.
+    pub(super) fn words(&self) -> Vec<(BucketKey, [u64; 3])> {
+        let words = |(key, bucket): &(BucketKey, Bucket<Word>)| {
+            let words = [&bucket.packets, &bucket.bytes, &bucket.connections];
+            (*key, words.map(Cell::load))
+        };
+        self.buckets
+            .iter()
+            .filter_map(OnceCell::get)
+            .map(words)
+            .collect()
+    }
+}
+
+impl Tables for Collections {
+    type Cell = Word;
+
+    fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn port(&self, protocol: u8, port: u16) -> Port {
+        self.ports
+            .get(&(protocol, port))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn protects(&self, protocol: u8, port: u16, source: &Address) -> bool {
+        self.protected.contains(&(protocol, port, *source))
+    }
+
+    fn service_at(&self, protocol: u8, port: u16, destination: &Address) -> u8 {
+        let asked = (protocol, port, *destination);
+        let found = self
+            .destinations
+            .iter()
+            .find(|at| (at.0, at.1, at.2) == asked);
+        found.map_or(0, |at| at.3)
+    }
+
+    fn entry(&self, source: &Address) -> Option<&Entry> {
+        self.entries.get(source)
+    }
+
+    fn service(&self, service: u8) -> Option<&Service> {
+        self.services.get(usize::from(service))
+    }
+
+    fn tier(&self, service: u8, tier: u8) -> Option<&Tier> {
+        self.tiers.get(&(service, tier))
+    }
+
+    fn bucket(
+        &self,
+        key: &BucketKey,
+        fresh: impl FnOnce() -> Bucket<u64>,
+    ) -> Option<&Bucket<Word>> {
+        let fresh = std::cell::LazyCell::new(fresh);
+        let new = || {
+            let bucket = Bucket {
+                packets: Word(Value::new(fresh.packets)),
+                bytes: Word(Value::new(fresh.bytes)),
+                connections: Word(Value::new(fresh.connections)),
+            };
+            (*key, bucket)
+        };
+        let mut slots = self.buckets.iter().map(|slot| slot.get_or_init(new));
+        slots
+            .find(|(held, _)| held == key)
+            .map(|(_, bucket)| bucket)
+    }
+
+    fn merges(&self) -> bool {
+        self.merges
+    }
+}
+
+pub(super) struct Word(Value<u64>);
+
+impl Cell for Word {
+    fn load(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn replace(&self, old: u64, new: u64) -> bool {
+        self.0.replace(new) == old
+    }
+}
+
+/// Virtual time: monotonic nanoseconds, and seconds since boot.
+#[derive(Clone, Copy)]
+pub(super) struct At(pub(super) u64, pub(super) u32);
+
+impl Clock for At {
+    fn nanoseconds(&self) -> u64 {
+        self.0
+    }
+
+    fn boot_seconds(&self) -> u32 {
+        self.1
+    }
+}
+
+/// Nobody may ask it for the time.
+pub(super) struct Stopped;
+
+impl Clock for Stopped {
+    fn nanoseconds(&self) -> u64 {
+        panic!("the monotonic clock was read without need")
+    }
+
+    fn boot_seconds(&self) -> u32 {
+        panic!("the seconds since boot were read without need")
+    }
+}
+
+/// For ever the same verdict, from claim 7.
+pub(super) fn always(verdict: Verdict) -> Entry {
+    let mut entry = Entry::EMPTY;
+    entry.stages[0] = Stage::new(verdict, 7, crate::verdict::NEVER);
+    entry
+}
+
+pub(super) const fn source_rates(source: Rates) -> Tier {
+    Tier {
+        source,
+        neighbourhood: Rates::NONE,
+    }
+}
+
+/// So many at once, and then one a second.
+pub(super) const fn burst(burst: u64) -> Rate {
+    Rate::new(1, SECOND, burst).expect("a rate that can be held")
+}
+
+pub(super) const SECOND: u64 = 1_000_000_000;
+
+/// Admits every packet of a test.
+const WIDE: Rates = Rates {
+    packets: burst(1_000),
+    ..Rates::NONE
+};
+
+/// One byte is less than any packet has.
+const REFUSING: Rates = Rates {
+    bytes: burst(1),
+    ..Rates::NONE
+};

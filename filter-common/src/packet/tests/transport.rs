@@ -1,0 +1,91 @@
+//! What the law asks of TCP, UDP and `ICMPv6`.
+
+use std::vec;
+
+use super::super::{wire::*, *};
+
+#[test]
+fn only_replies_of_a_dhcp_server_are_essential() {
+    for (from, to, four, six) in [
+        (67, 68, true, false),
+        (547, 546, false, true),
+        (68, 67, false, false),
+        (546, 547, false, false),
+        (67, 443, false, false),
+        (443, 68, false, false),
+    ] {
+        for (protocol, payload) in [(UDP, udp(from, to, b"")), (TCP, udp(from, to, &[0; 12]))] {
+            let packet = read(&*frame(&[], &v4(protocol, 1, 0, &payload)));
+            let expected = four && protocol == UDP;
+            assert_eq!(packet.is(Packet::ESSENTIAL), expected, "{from} to {to}");
+            let packet = read(&*frame(&[], &v6(&[], protocol, &payload)));
+            let expected = six && protocol == UDP;
+            assert_eq!(packet.is(Packet::ESSENTIAL), expected, "{from} to {to}");
+        }
+        let (four, six) = first_fragments(UDP, &udp(from, to, &[0; 8]));
+        assert!(!read(&*four).is(Packet::ESSENTIAL) && !read(&*six).is(Packet::ESSENTIAL));
+    }
+}
+
+#[test]
+fn neighbour_discovery_is_essential_if_no_router_forwarded_it() {
+    for kind in 0..=255_u8 {
+        for hops in [255, 254, 64, 0] {
+            for code in [0, 1, 255] {
+                let mut ip = v6(&[], ICMPV6, &[kind, code, 0, 0]);
+                ip[7] = hops;
+                let expected = if (133..=137).contains(&kind) && hops == 255 && code == 0 {
+                    Packet::ESSENTIAL
+                } else {
+                    0
+                };
+                assert_eq!(
+                    read(&*frame(&[], &ip)).flags,
+                    expected,
+                    "{kind}/{code}, {hops}"
+                );
+            }
+        }
+        let in_ipv4 = v4(ICMPV6, 0, 0, &[kind, 0, 0, 0]);
+        assert_eq!(read(&*frame(&[], &in_ipv4)).flags, 0);
+    }
+}
+
+#[test]
+fn of_all_tcp_flags_syn_without_ack_opens() {
+    for flags in 0..=255_u8 {
+        let opens = flags & 0x02 != 0 && flags & 0x10 == 0;
+        for ip in [v4(TCP, 3, 0, &tcp(flags)), v6(&[], TCP, &tcp(flags))] {
+            let packet = read(&*frame(&[0x8100], &ip));
+            assert_eq!(packet.is(Packet::OPENS), opens, "flags {flags:02x}");
+            assert!(packet.is(Packet::PORT) && packet.port == 443);
+        }
+    }
+}
+
+#[test]
+fn of_all_long_headers_a_quic_initial_opens() {
+    for first in 0..=255_u8 {
+        let initial_1 = first & 0x80 != 0 && first & 0x30 == 0;
+        let initial_2 = first & 0x80 != 0 && first & 0x30 == 0x10;
+        for (version, opens) in [
+            (1_u32, initial_1),
+            (0xff00_001d, initial_1),
+            (0xff00_0020, initial_1),
+            (0x6b33_43cf, initial_2),
+            (0, false),
+            (2, false),
+            (0x0a0a_0a0a, false),
+            (0x5130_3530, false),
+        ] {
+            let mut payload = vec![first];
+            payload.extend_from_slice(&version.to_be_bytes());
+            let packet = read(&*frame(&[], &v4(UDP, 0, 0, &udp(1, 443, &payload))));
+            assert_eq!(packet.is(Packet::OPENS), opens, "{first:02x} {version:08x}");
+            for cut in 0..5 {
+                let short = v6(&[], UDP, &udp(1, 443, &payload[..cut]));
+                assert_eq!(read(&*frame(&[], &short)).flags, Packet::PORT);
+            }
+        }
+    }
+}
