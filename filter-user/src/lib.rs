@@ -5,5 +5,8 @@
 //! don't know each other; only the daemon wires them.
 
 pub mod claim;
+pub mod config;
 pub mod patch;
+pub mod plan;
+
 pub mod prefix;
