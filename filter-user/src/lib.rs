@@ -6,6 +6,7 @@
 
 pub mod claim;
 pub mod config;
+pub mod host;
 pub mod patch;
 pub mod plan;
 

@@ -1,6 +1,8 @@
 //! The plan: what a configuration asks of the kernel's tables, besides verdicts.
 //! Pure; the datapath writes it.
 
+use std::collections::BTreeMap;
+
 use filter_common::{
     abi::ScopeKey,
     packet::TCP,
@@ -58,24 +60,24 @@ impl Config {
         // The same numbers on every start: the built-in tiers have no others.
         let written = self.tiers.keys().map(String::as_str);
         let tier_names = before.extended(tier::BUILT_IN.into_iter().chain(written))?;
-        let number = |name: &str| tier_names.number(name).expect("every tier has a number");
+        let tier_number = |name: &str| tier_names.number(name).expect("every tier has a number");
 
         let fragments = Service {
-            default_tier: number(tier::FRAGMENTS),
+            default_tier: tier_number(tier::FRAGMENTS),
             ..Service::default()
         };
         let mut services = vec![(FRAGMENTS, fragments)];
         let mut service_names = vec![tier::FRAGMENTS.to_owned()];
-        for (service, name) in (1..).zip(&self.services) {
+        for (number, written) in (1..).zip(&self.services) {
             services.push((
-                service,
+                number,
                 Service {
-                    default_tier: number(&name.default_tier),
-                    observe: u8::from(name.observe),
+                    default_tier: tier_number(&written.default_tier),
+                    observe: u8::from(written.observe),
                     reserved: [0; 2],
                 },
             ));
-            service_names.push(name.name.clone());
+            service_names.push(written.name.clone());
         }
 
         let mut tiers = Vec::new();
@@ -127,7 +129,7 @@ impl Config {
     }
 
     fn ports(&self) -> (Vec<(u8, u16, Port)>, Vec<Scope>) {
-        let mut table = std::collections::BTreeMap::<(u8, u16), Port>::new();
+        let mut table = BTreeMap::<(u8, u16), Port>::new();
         let mut narrow = Vec::new();
         for config::ProtectedPorts { ports, from } in &self.protect.ports {
             for port in ports.iter() {
