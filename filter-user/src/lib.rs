@@ -5,7 +5,9 @@
 //! don't know each other; only the daemon wires them.
 
 pub mod claim;
+pub mod config;
 pub mod datapath;
+pub mod host;
 pub mod patch;
 pub mod plan;
 pub mod prefix;

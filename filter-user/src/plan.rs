@@ -1,30 +1,263 @@
-//! Stand-in until the config branch is merged.
+//! The plan: what a configuration asks of the kernel's tables, besides verdicts.
+//! Pure; the datapath writes it.
+
+use std::collections::BTreeMap;
+
 use filter_common::{
     abi::ScopeKey,
-    rate::Tier,
-    settings::{Port, Service, Settings},
+    packet::TCP,
+    rate::{Rate, Rates, Tier},
+    settings::{FRAGMENTS, Mode, Port, Service, Settings},
+    source::Address,
 };
-/// What the configuration asks of the kernel's tables besides verdicts.
-#[derive(Clone, Debug, Default)]
+
+use crate::{
+    config::{
+        self, Config,
+        tier::{self, Tiers, TooManyTiers},
+    },
+    prefix::Prefix,
+};
+
+/// Everything there is in the tables of settings, ports, services and tiers.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// settings
+    /// The settings, of generation 0.
     pub settings: Settings,
-    /// ports
+    /// Ports that mean something: IP protocol number, port, meaning. Ordered,
+    /// each once; every other port means nothing.
     pub ports: Vec<(u8, u16, Port)>,
-    /// scopes
+    /// Ports that are protected or guarded for some addresses only.
     pub scopes: Vec<Scope>,
-    /// services
+    /// Services by number. [`FRAGMENTS`] is the first.
     pub services: Vec<(u8, Service)>,
-    /// tiers
+    /// Each tier as each service sees it: service, tier, rates.
     pub tiers: Vec<(u8, u8, Tier)>,
+    /// The numbers of the tiers.
+    pub tier_names: Tiers,
+    /// The names of the services, by number.
+    pub service_names: Vec<String>,
 }
-/// One scope
-#[derive(Clone, Copy, Debug)]
+
+/// One entry of the table that is matched by the longest prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// key
+    /// The port and the address.
     pub key: ScopeKey,
-    /// bits
+    /// Bits of the key that count, [`ScopeKey::BITS`] among them.
     pub bits: u32,
-    /// value
+    /// For sources 1, for destinations the service.
     pub value: u8,
 }
+
+impl Config {
+    /// The plan of this configuration. `before` holds the numbers that tiers
+    /// have already.
+    ///
+    /// # Errors
+    /// If there are more tiers than numbers.
+    pub fn plan(&self, before: &Tiers) -> Result<Plan, TooManyTiers> {
+        // The same numbers on every start: the built-in tiers have no others.
+        let written = self.tiers.keys().map(String::as_str);
+        let tier_names = before.extended(tier::BUILT_IN.into_iter().chain(written))?;
+        let tier_number = |name: &str| tier_names.number(name).expect("every tier has a number");
+
+        let fragments = Service {
+            default_tier: tier_number(tier::FRAGMENTS),
+            ..Service::default()
+        };
+        let mut services = vec![(FRAGMENTS, fragments)];
+        let mut service_names = vec![tier::FRAGMENTS.to_owned()];
+        for (number, written) in (1..).zip(&self.services) {
+            services.push((
+                number,
+                Service {
+                    default_tier: tier_number(&written.default_tier),
+                    observe: u8::from(written.observe),
+                    reserved: [0; 2],
+                },
+            ));
+            service_names.push(written.name.clone());
+        }
+
+        let mut tiers = Vec::new();
+        for (service, meaning) in &services {
+            for (tier, _name) in (0..).zip(tier_names.names()) {
+                tiers.push((*service, tier, self.seen(tier, meaning, &tier_names)));
+            }
+        }
+        let (ports, scopes) = self.ports();
+        Ok(Plan {
+            settings: Settings {
+                generation: 0,
+                event_budget: self.events.budget_per_cpu,
+                sample: self.events.sample,
+                mode: self.datapath.mode as u8,
+                strict: u8::from(self.datapath.strict),
+                refuse_saturated: 0,
+                reserved: 0,
+            },
+            ports,
+            scopes,
+            services,
+            tiers,
+            tier_names,
+            service_names,
+        })
+    }
+
+    /// What protects the peers of the operator's SSH sessions, at
+    /// [`ssh_ports`](Self::ssh_ports).
+    #[must_use]
+    pub fn ssh_peers(&self, peers: &[Address]) -> Vec<Scope> {
+        let peers: Vec<_> = peers.iter().map(|peer| Prefix::of(*peer)).collect();
+        self.ssh_ports()
+            .into_iter()
+            .flat_map(|port| scopes(ScopeKey::SOURCES, (TCP, port), &peers, 1))
+            .collect()
+    }
+
+    /// A tier as a service sees it. One that was removed while claims may still
+    /// name it is the service's default tier.
+    fn seen(&self, tier: u8, service: &Service, names: &Tiers) -> Tier {
+        let named = |number| names.name(number).and_then(|name| self.tiers.get(name));
+        let default = named(service.default_tier).expect("a default tier exists");
+        named(tier).map_or(*default, |own| Tier {
+            source: inherit_all(&own.source, &default.source),
+            neighbourhood: inherit_all(&own.neighbourhood, &default.neighbourhood),
+        })
+    }
+
+    fn ports(&self) -> (Vec<(u8, u16, Port)>, Vec<Scope>) {
+        let mut table = BTreeMap::<(u8, u16), Port>::new();
+        let mut narrow = Vec::new();
+        for config::ProtectedPorts { ports, from } in &self.protect.ports {
+            for port in ports.iter() {
+                let protection = &mut table.entry(port).or_default().protection;
+                if let Some(from) = from {
+                    *protection = (*protection).max(Port::PROTECTED_FOR_SOME);
+                    narrow.extend(scopes(ScopeKey::SOURCES, port, from, 1));
+                } else {
+                    *protection = Port::PROTECTED;
+                }
+            }
+        }
+        for (number, service) in (1..).zip(&self.services) {
+            for port in service.ports.iter().flat_map(config::port::Ports::iter) {
+                let meaning = table.entry(port).or_default();
+                if service.addresses.is_empty() {
+                    meaning.service = number;
+                } else {
+                    meaning.by_destination = 1;
+                    let kind = ScopeKey::DESTINATIONS;
+                    narrow.extend(scopes(kind, port, &service.addresses, number));
+                }
+            }
+        }
+        let ports = table
+            .into_iter()
+            .map(|((protocol, port), meaning)| (protocol, port, meaning))
+            .collect();
+        (ports, narrow)
+    }
+}
+
+impl Plan {
+    /// The name of a service.
+    #[must_use]
+    pub fn service_name(&self, service: u8) -> Option<&str> {
+        self.service_names
+            .get(usize::from(service))
+            .map(String::as_str)
+    }
+
+    /// The mode of the settings.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        if self.settings.enforces() {
+            Mode::Enforce
+        } else {
+            Mode::Observe
+        }
+    }
+
+    /// How strict each tier is, by number; larger is stricter, equal is equal.
+    ///
+    /// Tiers are compared at the level of the source, as the first service sees
+    /// them: by the connections' rate, then the packets', then the bytes'. Of
+    /// two rates the slower is stricter, of equal ones that with the smaller
+    /// burst; none is the least strict.
+    #[must_use]
+    pub fn strictness(&self) -> Vec<u32> {
+        let first = u8::from(self.services.len() > 1);
+        let weights: Vec<_> = self
+            .tiers
+            .iter()
+            .filter(|(service, _tier, _rates)| *service == first)
+            .map(|(_service, _tier, rates)| {
+                let Rates {
+                    packets,
+                    bytes,
+                    connections,
+                } = rates.source;
+                [connections, packets, bytes].map(|rate| (rate.interval, u64::MAX - rate.limit))
+            })
+            .collect();
+        let mut order = weights.clone();
+        order.sort_unstable();
+        order.dedup();
+        weights
+            .iter()
+            .map(|weight| order.partition_point(|other| other < weight) as u32)
+            .collect()
+    }
+}
+
+fn scopes(
+    kind: u8,
+    (protocol, port): (u8, u16),
+    prefixes: &[Prefix],
+    value: u8,
+) -> impl Iterator<Item = Scope> {
+    prefixes.iter().map(move |prefix| Scope {
+        key: ScopeKey {
+            kind,
+            protocol,
+            port: port.to_be_bytes(),
+            family: [prefix.family() as u8, 0, 0, 0],
+            address: prefix.octets(),
+        },
+        bits: ScopeKey::BITS + u32::from(prefix.length()),
+        value,
+    })
+}
+
+fn inherit_all(own: &Rates, default: &Rates) -> Rates {
+    Rates {
+        packets: inherit(own.packets, default.packets),
+        bytes: inherit(own.bytes, default.bytes),
+        connections: inherit(own.connections, default.connections),
+    }
+}
+
+/// A tier's own rate, or the default tier's where it has none. A stricter one
+/// begins without a burst, so that moving to it gives nothing away.
+fn inherit(own: Rate, default: Rate) -> Rate {
+    if !own.is_set() {
+        default
+    } else if stricter(&own, &default) {
+        own.cold()
+    } else {
+        own
+    }
+}
+
+/// Slower, or with a smaller burst. Bursts are compared in units: as time the
+/// burst of a faster rate looks small.
+fn stricter(own: &Rate, default: &Rate) -> bool {
+    let burst = |rate: &Rate| u128::from(rate.limit) * 1024 / u128::from(rate.interval);
+    !default.is_set() || own.interval > default.interval || burst(own) < burst(default)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! From the file as it is written to a configuration: what one value can't
+//! know of the others.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use filter_common::{rate::Tier, settings::MAX_SERVICES};
+use toml::Spanned;
+
+use super::{
+    Config, Feed, Kind, Protect, ProtectedPorts, Service, Verdict,
+    error::{Error, Source},
+    file::{self, File},
+    port::Ports,
+    tier,
+    value::{Name, Text},
+};
+use crate::prefix::{Prefix, Written};
+
+pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
+    let mut warnings = Vec::new();
+    let tiers = tier::read(file.tier, source, &mut warnings)?;
+    let mut check = Check {
+        source,
+        tiers: &tiers,
+        warnings: &mut warnings,
+        scopes: 0,
+    };
+    let protect = check.protect(file.protect)?;
+    let services = check.services(file.service, &protect)?;
+    let feeds = check.feeds(file.feed)?;
+    Ok(Config {
+        daemon: file.daemon,
+        datapath: file.datapath,
+        protect,
+        tables: file.tables,
+        events: file.events,
+        metrics: file.metrics,
+        services,
+        tiers,
+        feeds,
+        warnings,
+    })
+}
+
+struct Check<'a> {
+    source: &'a Source<'a>,
+    tiers: &'a BTreeMap<String, Tier>,
+    warnings: &'a mut Vec<String>,
+    /// Ports times prefixes so far.
+    scopes: usize,
+}
+
+impl Check<'_> {
+    fn protect(&mut self, written: file::Protect) -> Result<Protect, Error> {
+        for prefix in &written.sources {
+            let length = prefix.get_ref().0.prefix.length();
+            if length == 0 {
+                return Err(self.source.refuse(
+                    &prefix.span(),
+                    "a prefix of length 0 would protect everyone: write the operator's own networks",
+                ));
+            }
+            if length < 8 {
+                self.warn(prefix, "is very wide, and nothing in it is ever dropped");
+            }
+        }
+        let mut ports: Vec<ProtectedPorts> = Vec::new();
+        for written in written.ports {
+            let span = written.span();
+            let file::ProtectedPorts { port, from } = written.into_inner();
+            if from.as_ref().is_some_and(Vec::is_empty) {
+                return Err(self.source.refuse(
+                    &span,
+                    format!("`from` is empty, which protects {} for nobody: name prefixes, or write \"{}\" for everyone", port.0, port.0),
+                ));
+            }
+            let whole = |one: &ProtectedPorts| one.from.is_none() != from.is_none();
+            if let Some(other) = ports
+                .iter()
+                .find(|one| one.ports.overlaps(&port.0) && whole(one))
+            {
+                self.warnings.push(format!(
+                    "{}: {} and {} are one for every source, one for some: what overlaps is protected for every source",
+                    self.source.place(&span),
+                    other.ports,
+                    port.0
+                ));
+            }
+            self.room(&span, from.as_ref().map_or(0, Vec::len) * port.0.count())?;
+            ports.push(ProtectedPorts {
+                ports: port.0,
+                from: from.map(|from| self.prefixes(from)),
+            });
+        }
+        Ok(Protect {
+            sources: self.prefixes(written.sources),
+            ports,
+            ssh_peers: written.ssh_peers,
+        })
+    }
+
+    fn services(
+        &mut self,
+        written: Vec<file::Service>,
+        protect: &Protect,
+    ) -> Result<Vec<Service>, Error> {
+        if written.is_empty() {
+            self.warnings.push(
+                "there is no [[service]]: no port is guarded, only verdicts on sources hold"
+                    .to_owned(),
+            );
+        }
+        let mut services: Vec<Service> = Vec::new();
+        for written in written {
+            let name = self.name(written.name, "service", tier::FRAGMENTS, |name| {
+                services.iter().any(|service| service.name == name)
+            })?;
+            if services.len() == MAX_SERVICES - 1 {
+                return Err(self.source.refuse(
+                    &written.ports.span(),
+                    format!(
+                        "service {name} is one too many: there may be {}",
+                        MAX_SERVICES - 1
+                    ),
+                ));
+            }
+            let default_tier = match written.default_tier {
+                Some(tier) => self.tier(tier)?,
+                None => tier::UNKNOWN.to_owned(),
+            };
+            let addresses = self.prefixes(written.addresses);
+            let ports = self.ports(written.ports, &addresses, &services, protect)?;
+            services.push(Service {
+                name,
+                ports,
+                addresses,
+                default_tier,
+                observe: written.mode,
+            });
+        }
+        Ok(services)
+    }
+
+    fn ports(
+        &mut self,
+        written: Spanned<Vec<Spanned<Text<Ports>>>>,
+        addresses: &[Prefix],
+        services: &[Service],
+        protect: &Protect,
+    ) -> Result<Vec<Ports>, Error> {
+        if written.get_ref().is_empty() {
+            return Err(self.source.refuse(
+                &written.span(),
+                "a service without ports guards nothing: write ports = [\"tcp/443\"]",
+            ));
+        }
+        let mut ports: Vec<Ports> = Vec::new();
+        for one in written.into_inner() {
+            let span = one.span();
+            let one = one.into_inner().0;
+            let taken = services.iter().find(|service| {
+                overlap(&service.addresses, addresses)
+                    && service.ports.iter().any(|ports| ports.overlaps(&one))
+            });
+            if let Some(other) = taken {
+                return Err(self.source.refuse(
+                    &span,
+                    format!("{one} is service {}'s already: a port belongs to one service, unless their addresses differ", other.name),
+                ));
+            }
+            if let Some(other) = ports.iter().find(|ports| ports.overlaps(&one)) {
+                return Err(self.source.refuse(
+                    &span,
+                    format!("{one} is there twice, the other time in {other}: write it once"),
+                ));
+            }
+            let protected =
+                |ports: &&ProtectedPorts| ports.from.is_none() && ports.ports.overlaps(&one);
+            if let Some(protected) = protect.ports.iter().find(protected) {
+                self.warnings.push(format!(
+                    "{}: {one} is guarded, but [protect] ports has {}, and what is protected is never dropped",
+                    self.source.place(&span),
+                    protected.ports
+                ));
+            }
+            self.room(&span, addresses.len() * one.count())?;
+            ports.push(one);
+        }
+        Ok(ports)
+    }
+
+    fn room(&mut self, span: &Range<usize>, scopes: usize) -> Result<(), Error> {
+        self.scopes += scopes;
+        if self.scopes > MAX_SCOPES {
+            return Err(self.source.refuse(
+                span,
+                format!("ports times prefixes come to {} here, and there is room for {MAX_SCOPES}: write fewer ports or wider prefixes", self.scopes),
+            ));
+        }
+        Ok(())
+    }
+
+    fn feeds(&self, written: Vec<file::Feed>) -> Result<Vec<Feed>, Error> {
+        let mut feeds: Vec<Feed> = Vec::new();
+        for written in written {
+            let name = self.name(written.name, "feed", OPERATOR, |name| {
+                feeds.iter().any(|feed| feed.name == name)
+            })?;
+            let verdict = match written.verdict {
+                file::Verdict::Block => Verdict::Block,
+                file::Verdict::Allow => Verdict::Allow,
+                file::Verdict::Limit(tier) => Verdict::Limit(self.tier(tier)?),
+            };
+            let rank = match written.rank {
+                None => DEFAULT_RANK,
+                Some(rank) => u8::try_from(*rank.get_ref())
+                    .ok()
+                    .filter(|rank| *rank != 0)
+                    .ok_or_else(|| {
+                        self.source.refuse(
+                            &rank.span(),
+                            format!("rank {} can't be: write 1 (the strongest) to 255; 0 is the operator's own", rank.get_ref()),
+                        )
+                    })?,
+            };
+            let widen_ipv6 = match written.widen_ipv6 {
+                None => 128,
+                Some(length) => match length.get_ref() {
+                    64 => 64,
+                    128 => 128,
+                    other => {
+                        return Err(self.source.refuse(
+                            &length.span(),
+                            format!("{other} can't be: write 64 (a claim on an address means its /64) or 128 (it means the address)"),
+                        ));
+                    }
+                },
+            };
+            feeds.push(Feed {
+                name,
+                kind: Kind::File {
+                    path: written.path,
+                    verdict,
+                },
+                rank,
+                observe: written.mode,
+                widen_ipv6,
+            });
+        }
+        Ok(feeds)
+    }
+
+    fn name(
+        &self,
+        name: Spanned<Text<Name>>,
+        what: &str,
+        reserved: &str,
+        taken: impl Fn(&str) -> bool,
+    ) -> Result<String, Error> {
+        let span = name.span();
+        let name = name.into_inner().0.0;
+        if name == reserved {
+            return Err(self.source.refuse(
+                &span,
+                format!("the name {name:?} is weir's own: call this {what} something else"),
+            ));
+        }
+        if taken(&name) {
+            return Err(self.source.refuse(
+                &span,
+                format!("another {what} is called {name:?}: give each a name of its own"),
+            ));
+        }
+        Ok(name)
+    }
+
+    fn tier(&self, name: Spanned<String>) -> Result<String, Error> {
+        if self.tiers.contains_key(name.get_ref()) {
+            return Ok(name.into_inner());
+        }
+        let names: Vec<_> = self.tiers.keys().map(String::as_str).collect();
+        Err(self.source.refuse(
+            &name.span(),
+            format!(
+                "there is no tier {:?}: write [tier.{}], or one of {}",
+                name.get_ref(),
+                name.get_ref(),
+                names.join(", ")
+            ),
+        ))
+    }
+
+    fn prefixes(&mut self, written: Vec<Spanned<Text<Written>>>) -> Vec<Prefix> {
+        written
+            .into_iter()
+            .map(|prefix| {
+                if prefix.get_ref().0.masked {
+                    self.warn(&prefix, "is what is meant: bits behind its length were set");
+                }
+                prefix.into_inner().0.prefix
+            })
+            .collect()
+    }
+
+    fn warn(&mut self, prefix: &Spanned<Text<Written>>, doubt: &str) {
+        self.warnings.push(format!(
+            "{}: {} {doubt}",
+            self.source.place(&prefix.span()),
+            prefix.get_ref().0.prefix
+        ));
+    }
+}
+
+/// Whether two services could both be meant. One for all destinations and one
+/// for some can't: the narrower is.
+fn overlap(one: &[Prefix], other: &[Prefix]) -> bool {
+    if one.is_empty() || other.is_empty() {
+        return one.is_empty() && other.is_empty();
+    }
+    one.iter()
+        .any(|one| other.iter().any(|two| one.covers(two) || two.covers(one)))
+}
+
+/// Of the 65,536 in the kernel's table; the rest is for peers of SSH sessions.
+const MAX_SCOPES: usize = 60_000;
+
+const OPERATOR: &str = "operator";
+
+const DEFAULT_RANK: u8 = 50;

@@ -1,0 +1,204 @@
+//! The file as it is written.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, value::MapAccessDeserializer},
+};
+use toml::Spanned;
+
+use super::{
+    Daemon, Datapath, Events, Metrics, Tables,
+    port::Ports,
+    unit::{Amount, PerTime},
+    value::{self, Name, Text},
+};
+use crate::prefix::Written;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) daemon: Daemon,
+    #[serde(default)]
+    pub(super) datapath: Datapath,
+    #[serde(default)]
+    pub(super) protect: Protect,
+    #[serde(default)]
+    pub(super) tables: Tables,
+    #[serde(default)]
+    pub(super) events: Events,
+    #[serde(default)]
+    pub(super) metrics: Metrics,
+    #[serde(default)]
+    pub(super) service: Vec<Service>,
+    #[serde(default)]
+    pub(super) tier: BTreeMap<Spanned<Text<Name>>, Tier>,
+    #[serde(default)]
+    pub(super) feed: Vec<Feed>,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Protect {
+    pub(super) sources: Vec<Spanned<Text<Written>>>,
+    pub(super) ports: Vec<Spanned<ProtectedPorts>>,
+    pub(super) ssh_peers: bool,
+}
+
+impl Default for Protect {
+    fn default() -> Self {
+        let ssh = ProtectedPorts {
+            port: Text("tcp/22".parse().expect("a port")),
+            from: None,
+        };
+        Self {
+            sources: Vec::new(),
+            ports: vec![Spanned::new(0..0, ssh)],
+            ssh_peers: true,
+        }
+    }
+}
+
+pub(super) struct ProtectedPorts {
+    pub(super) port: Text<Ports>,
+    pub(super) from: Option<Vec<Spanned<Text<Written>>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Service {
+    pub(super) name: Spanned<Text<Name>>,
+    pub(super) ports: Spanned<Vec<Spanned<Text<Ports>>>>,
+    #[serde(default)]
+    pub(super) addresses: Vec<Spanned<Text<Written>>>,
+    pub(super) default_tier: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "value::observe")]
+    pub(super) mode: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+#[derive(Default)]
+pub(super) struct Tier {
+    pub(super) packets: Option<Spanned<Pair>>,
+    pub(super) bytes: Option<Spanned<Pair>>,
+    pub(super) connections: Option<Spanned<Pair>>,
+    pub(super) neighbourhood: Level,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Level {
+    pub(super) packets: Option<Spanned<Pair>>,
+    pub(super) bytes: Option<Spanned<Pair>>,
+    pub(super) connections: Option<Spanned<Pair>>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a rate and its burst, such as { rate = \"200/s\", burst = 1000 }"
+)]
+pub(super) struct Pair {
+    pub(super) rate: Spanned<PerTime>,
+    pub(super) burst: Spanned<Amount>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Feed {
+    pub(super) name: Spanned<Text<Name>>,
+    #[serde(rename = "kind", deserialize_with = "value::kind")]
+    pub(super) _kind: (),
+    #[serde(deserialize_with = "value::path")]
+    pub(super) path: PathBuf,
+    #[serde(default)]
+    pub(super) verdict: Verdict,
+    pub(super) rank: Option<Spanned<i64>>,
+    #[serde(default, deserialize_with = "value::observe")]
+    pub(super) mode: bool,
+    pub(super) widen_ipv6: Option<Spanned<i64>>,
+}
+
+#[derive(Default)]
+pub(super) enum Verdict {
+    #[default]
+    Block,
+    Allow,
+    Limit(Spanned<String>),
+}
+
+impl<'de> Deserialize<'de> for ProtectedPorts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Scoped {
+            port: Text<Ports>,
+            from: Vec<Spanned<Text<Written>>>,
+        }
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = ProtectedPorts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"tcp/22\" or { port = \"tcp/22\", from = [\"192.0.2.0/24\"] }")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ProtectedPorts, E> {
+                Ok(ProtectedPorts {
+                    port: Text(text.parse().map_err(E::custom)?),
+                    from: None,
+                })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ProtectedPorts, A::Error> {
+                let Scoped { port, from } = Scoped::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ProtectedPorts {
+                    port,
+                    from: Some(from),
+                })
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Limit {
+            limit: Spanned<String>,
+        }
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Verdict;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"block\", \"allow\" or { limit = \"suspect\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Verdict, E> {
+                match text {
+                    "block" => Ok(Verdict::Block),
+                    "allow" => Ok(Verdict::Allow),
+                    _ => Err(E::custom(format!(
+                        "{text:?} is no verdict: write \"block\", \"allow\" or {{ limit = \"suspect\" }}"
+                    ))),
+                }
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Verdict, A::Error> {
+                let Limit { limit } = Limit::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Verdict::Limit(limit))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}

@@ -1,0 +1,336 @@
+//! What is refused or doubted, and in which words.
+
+use super::{Config, SMALL, parse};
+
+/// Whole sentences: this is what the operator reads.
+#[test]
+fn what_is_wrong_is_said_in_a_sentence() {
+    for (text, says) in [
+        (
+            "\n\n[datapath]\ninterfacs = [\"eth0\"]",
+            "line 4: unknown key `interfacs` in [datapath]; did you mean `interfaces`?",
+        ),
+        (
+            "[datapth]",
+            "line 1: unknown key `datapth` at the top of the file; did you mean `datapath`?",
+        ),
+        (
+            "[metrics]\nport = 5",
+            "line 2: unknown key `port` in [metrics]; the keys here are `listen`",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = [\"tcp/1\"]\n\n[[service]]\nname = \"b\"\nprots = []",
+            "line 7: unknown key `prots` in [[service]]; did you mean `ports`?",
+        ),
+        (
+            "[tier.a]\npackets = { rate = \"1/s\", brust = 5 }",
+            "line 2: unknown key `brust` in [tier.a.packets]; did you mean `burst`?",
+        ),
+        (
+            "[protect]\nsources = [\"192.0.2.1\",\n\"192.0.2.0/33\"]",
+            "line 3, `sources` in [protect]: \"192.0.2.0/33\" is no address and no prefix: write 192.0.2.7, 192.0.2.0/24, 2001:db8::7 or 2001:db8::/32",
+        ),
+        (
+            "[tier.a]\n\npackets = { rate = \"fast\", burst = 5 }",
+            "line 3, `rate` in [tier.a.packets]: \"fast\" is no rate: write \"20000/s\" or \"600/m\", of bytes \"32MiB/s\" (B, KB, MB, GB, KiB, MiB, GiB)",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = [\"tcp/1\"]\ndefault_tier = \"gold\"",
+            "line 4, `default_tier` in [[service]]: there is no tier \"gold\": write [tier.gold], or one of fragments, suspect, unknown",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"list.txt\"",
+            "line 4, `path` in [[feed]]: \"list.txt\" is a relative path, and the daemon has no folder it could mean: write it from `/` on",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"/a\"\n[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"/b\"",
+            "line 6, `name` in [[feed]]: another feed is called \"a\": give each a name of its own",
+        ),
+        (
+            "[[feed]]\nname = \"verifier\"\nkind = \"verdicts\"\nurl = \"https://verify.example.net/v1/verdicts\"",
+            "line 3, `kind` in [[feed]]: this version doesn't know feeds of the kind \"verdicts\": write \"file\", the only kind it knows",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"file\"",
+            "line 1, [[feed]]: `path` is missing; write it",
+        ),
+        (
+            "[datapath]\nstrict = 1",
+            "line 2, `strict` in [datapath]: write a boolean, not integer `1`",
+        ),
+        (
+            "datapath = 5",
+            "line 1, `datapath` at the top of the file: write a table, not integer `5`",
+        ),
+        (
+            "[datapath]\nmode = \"enfroce\"",
+            "line 2, `mode` in [datapath]: \"enfroce\" can't be: write \"observe\" or \"enforce\"",
+        ),
+    ] {
+        assert_eq!(refusal(text), says);
+    }
+}
+
+#[test]
+fn what_can_not_be_is_refused() {
+    for (text, says) in [
+        ("[daemon", "line 1: this isn't TOML: "),
+        (
+            "[daemon]\n[daemon]",
+            "line 2: this isn't TOML: duplicate key",
+        ),
+        (
+            "[datapath]\ninterfaces = [\"a b\"]",
+            "line 2, `interfaces` in [datapath]: \"a b\" is no name of an interface",
+        ),
+        (
+            "[datapath]\ninterfaces = [\"a\", \"a\"]",
+            "line 2, `interfaces` in [datapath]: \"a\" is there twice",
+        ),
+        (
+            "[datapath]\nattach = \"x\"",
+            "line 2, `attach` in [datapath]: \"x\" can't be: write \"auto\" or \"native\" or \"generic\"",
+        ),
+        (
+            "[datapath]\non_stop = \"x\"",
+            "line 2, `on_stop` in [datapath]: \"x\" can't be",
+        ),
+        (
+            "[daemon]\nstate_dir = \"var\"",
+            "line 2, `state_dir` in [daemon]: \"var\" is a relative path",
+        ),
+        (
+            "[protect]\nsources = [\"::/0\"]",
+            "line 2, `sources` in [protect]: a prefix of length 0 would protect everyone",
+        ),
+        (
+            "[protect]\nports = [\"ssh\"]",
+            "line 2, `ports` in [protect]: \"ssh\" is no port",
+        ),
+        (
+            "[protect]\nports = [5]",
+            "line 2, `ports` in [protect]: write \"tcp/22\" or { port",
+        ),
+        (
+            "[protect]\nports = [{ port = \"tcp/22\", from = [\"x\"] }]",
+            "line 2, `from` in [[protect.ports]]: \"x\" is no address",
+        ),
+        (
+            "[protect]\nports = [{ port = \"tcp/22\", from = [] }]",
+            "line 2, [[protect.ports]]: `from` is empty, which protects tcp/22 for nobody",
+        ),
+        (
+            "[protect]\nports = [{ prot = \"tcp/22\" }]",
+            "line 2: unknown key `prot` in [[protect.ports]]; did you mean `port`?",
+        ),
+        (
+            "[tables]\nipv4 = 0",
+            "line 2, `ipv4` in [tables]: there can't be room for 0: write a number from 1 to 16777215",
+        ),
+        (
+            "[tables]\nbuckets = 99999999",
+            "line 2, `buckets` in [tables]: there can't be room for 99999999",
+        ),
+        (
+            "[events]\nbudget_per_cpu = \"1KiB/s\"",
+            "line 2, `budget_per_cpu` in [events]: events are counted",
+        ),
+        ("[events]\nsample = -1", "line 2, `sample` in [events]: "),
+        (
+            "[metrics]\nlisten = \"0.0.0.0:9187\"",
+            "line 2, `listen` in [metrics]: \"0.0.0.0:9187\" is no loopback address",
+        ),
+        (
+            "[metrics]\nlisten = \"localhost\"",
+            "line 2, `listen` in [metrics]: \"localhost\" is no loopback address",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = []",
+            "line 3, `ports` in [[service]]: a service without ports",
+        ),
+        (
+            "[[service]]\nname = \"fragments\"\nports = [\"tcp/1\"]",
+            "line 2, `name` in [[service]]: the name \"fragments\" is weir's own",
+        ),
+        (
+            "[[service]]\nname = \"a b\"\nports = [\"tcp/1\"]",
+            "line 2, `name` in [[service]]: \"a b\" is no name",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = [\"tcp/1-5\", \"tcp/5\"]",
+            "line 3, `ports` in [[service]]: tcp/5 is there twice, the other time in tcp/1-5",
+        ),
+        (
+            "[tier.\"a b\"]",
+            "line 1, `a b` in [tier]: \"a b\" is no name",
+        ),
+        (
+            "[tier.a]\npackets = 5",
+            "line 2, `packets` in [tier.a]: write a rate and its burst, such as { rate = \"200/s\", burst = 1000 }",
+        ),
+        (
+            "[tier.a]\npackets = { rate = \"1/s\" }",
+            "line 2, [tier.a.packets]: `burst` is missing",
+        ),
+        (
+            "[tier.a]\npackets = { rate = \"1KiB/s\", burst = 5 }",
+            "line 2, `rate` in [tier.a.packets]: packets and connections are counted",
+        ),
+        (
+            "[tier.a]\nconnections = { rate = \"1/s\", burst = \"5KiB\" }",
+            "line 2, `burst` in [tier.a.connections]: packets and connections are counted",
+        ),
+        (
+            "[tier.a]\npackets = { rate = \"0/s\", burst = 5 }",
+            "line 2, `rate` in [tier.a.packets]: 0 would let nothing through",
+        ),
+        (
+            "[tier.a]\npackets = { rate = \"1/s\", burst = 0 }",
+            "line 2, `burst` in [tier.a.packets]: 0 would let nothing through",
+        ),
+        (
+            "[tier.a]\npackets = { rate = \"1/s\", burst = -1 }",
+            "line 2, `burst` in [tier.a.packets]: -1 is less than nothing",
+        ),
+        (
+            "[tier.a]\npackets = { rate = \"1/s\", burst = \"5XB\" }",
+            "line 2, `burst` in [tier.a.packets]: \"5XB\" is no size",
+        ),
+        (
+            "[tier.a]\npackets = { rate = \"1/s\", burst = 9000000 }",
+            "line 2, [tier.a.packets]: this rate can't be held",
+        ),
+        (
+            "[tier.a]\nbytes = { rate = \"1MiB/s\", burst = 1513 }",
+            "line 2, `burst` in [tier.a.bytes]: a burst of 1513 bytes is smaller than a frame",
+        ),
+        (
+            "[tier.a.neighbourhood]\nbytes = { rate = \"x\", burst = 1 }",
+            "line 2, `rate` in [tier.a.neighbourhood.bytes]: \"x\" is no rate",
+        ),
+        (
+            "[[feed]]\nname = \"operator\"\nkind = \"file\"\npath = \"/a\"",
+            "line 2, `name` in [[feed]]: the name \"operator\" is weir's own",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"/a\"\nrank = 0",
+            "line 5, `rank` in [[feed]]: rank 0 can't be: write 1 (the strongest) to 255",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"/a\"\nrank = 256",
+            "line 5, `rank` in [[feed]]: rank 256 can't be",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"/a\"\nwiden_ipv6 = 48",
+            "line 5, `widen_ipv6` in [[feed]]: 48 can't be: write 64",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"/a\"\nverdict = \"drop\"",
+            "line 5, `verdict` in [[feed]]: \"drop\" is no verdict",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"/a\"\nverdict = { limit = \"x\" }",
+            "line 5, `limit` in [feed.verdict]: there is no tier \"x\"",
+        ),
+    ] {
+        let message = refusal(text);
+        assert!(message.starts_with(says), "{text}\n{message}");
+    }
+    let long = format!("[daemon]\ncontrol = \"/{}\"", "a".repeat(107));
+    assert!(refusal(&long).contains("107 bytes at most"));
+}
+
+#[test]
+fn a_port_belongs_to_one_service_at_a_destination() {
+    let two = |one: &str, two: &str| {
+        format!(
+            "[[service]]\nname = \"one\"\nports = [\"tcp/443\"]\naddresses = {one}\n[[service]]\nname = \"two\"\nports = [\"tcp/440-450\"]\naddresses = {two}"
+        )
+    };
+    for (one, other) in [
+        ("[]", "[]"),
+        ("[\"192.0.2.0/24\"]", "[\"192.0.2.7\"]"),
+        ("[\"192.0.2.7\"]", "[\"192.0.2.0/24\"]"),
+    ] {
+        let message = refusal(&two(one, other));
+        let says = "line 7, `ports` in [[service]]: tcp/440-450 is service one's already";
+        assert!(message.starts_with(says), "{message}");
+    }
+    for (one, other) in [
+        ("[]", "[\"192.0.2.7\"]"),
+        ("[\"192.0.2.0/24\"]", "[]"),
+        (
+            "[\"192.0.2.0/24\"]",
+            "[\"192.0.3.0/24\", \"2001:db8::/32\"]",
+        ),
+    ] {
+        assert_eq!(parse(&two(one, other)).services.len(), 2);
+    }
+}
+
+#[test]
+fn there_is_room_for_so_many_and_no_more() {
+    let services = |count: u32| -> String {
+        let one = |n| format!("[[service]]\nname = \"s{n}\"\nports = [\"tcp/{n}\"]\n");
+        (1..=count).map(one).collect()
+    };
+    assert_eq!(parse(&services(31)).services.len(), 31);
+    assert!(refusal(&services(32)).contains("one too many: there may be 31"));
+
+    let tiers = |count: u32| -> String {
+        let one = |n| format!("[tier.t{n}]\n");
+        (1..=count).map(one).collect()
+    };
+    assert_eq!(parse(&tiers(29)).tiers.len(), 32);
+    assert!(refusal(&tiers(30)).contains("more than 32 tiers"));
+
+    let scopes =
+        "[[service]]\nname = \"a\"\nports = [\"tcp/1-65535\"]\naddresses = [\"192.0.2.1\"]";
+    assert!(refusal(scopes).contains("there is room for 60000"));
+}
+
+#[test]
+fn what_is_doubtful_is_said() {
+    for (more, says) in [
+        (
+            "[protect]\nsources = [\"192.0.2.7/24\"]",
+            "line 9, `sources` in [protect]: 192.0.2.0/24 is what is meant: bits behind its length were set",
+        ),
+        (
+            "[protect]\nsources = [\"128.0.0.0/1\"]",
+            "line 9, `sources` in [protect]: 128.0.0.0/1 is very wide",
+        ),
+        (
+            "[protect]\nports = [\"tcp/400-500\"]",
+            "line 6, `ports` in [[service]]: tcp/443 is guarded, but [protect] ports has tcp/400-500",
+        ),
+        (
+            "[protect]\nports = [\"tcp/22\", { port = \"tcp/22\", from = [\"192.0.2.1\"] }]",
+            "line 9, [[protect.ports]]: tcp/22 and tcp/22 are one for every source",
+        ),
+        (
+            "[tier.a]\nbytes = { rate = \"1MiB/s\", burst = 1514 }",
+            "line 9, `burst` in [tier.a.bytes]: a burst of 1514 bytes is smaller than frames that were merged",
+        ),
+        (
+            "[tier.a]\npackets = { rate = \"10/s\", burst = 43 }",
+            "line 9, `burst` in [tier.a.packets]: where the filter is attached in generic mode",
+        ),
+    ] {
+        let warnings = parse(&with(more)).warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].starts_with(says), "{warnings:?}");
+    }
+    assert!(parse("").warnings[0].starts_with("there is no [[service]]"));
+    let enough = "[tier.a]\npackets = { rate = \"10/s\", burst = 44 }\nbytes = { rate = \"1MiB/s\", burst = \"64KiB\" }";
+    assert_eq!(parse(&with(enough)).warnings, [""; 0]);
+}
+
+fn refusal(text: &str) -> String {
+    Config::parse(text).expect_err(text).to_string()
+}
+
+/// The smallest useful file, with more behind it.
+fn with(more: &str) -> String {
+    format!("{SMALL}\n{more}")
+}

@@ -1,0 +1,293 @@
+//! Tiers: the built-in ones, what makes a rate of what is written, and the
+//! numbers by which claims and the kernel know them.
+
+use std::collections::BTreeMap;
+
+use filter_common::{
+    rate::{Rate, Rates, Tier},
+    settings::MAX_TIERS,
+};
+use toml::Spanned;
+
+use super::{
+    error::{Error, Source},
+    file,
+    unit::{Amount, PerTime},
+    value::{Name, Text},
+};
+
+/// The tier of a service that names none.
+pub const UNKNOWN: &str = "unknown";
+
+/// The tier for sources that something speaks against.
+pub const SUSPECT: &str = "suspect";
+
+/// The tier of packets whose port can't be read.
+pub const FRAGMENTS: &str = "fragments";
+
+/// The tiers that are there even if nobody writes them.
+pub const BUILT_IN: [&str; 3] = [UNKNOWN, SUSPECT, FRAGMENTS];
+
+/// The numbers of tiers. A name keeps its number across reloads, since claims
+/// and buckets know only that; so does one that left the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tiers {
+    names: Vec<(String, bool)>,
+}
+
+/// More tiers than there are numbers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no number is left for tier {0}: {MAX_TIERS} have one, those that reloads removed among them; restart weir to free them"
+)]
+pub struct TooManyTiers(String);
+
+impl Tiers {
+    /// The numbers after a reload: `names` are the tiers there are now. Those
+    /// that were known keep their number, the others get the next ones.
+    ///
+    /// # Errors
+    /// If there are more than [`MAX_TIERS`].
+    pub fn extended<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, TooManyTiers> {
+        let mut next = self.clone();
+        for (_name, present) in &mut next.names {
+            *present = false;
+        }
+        for name in names {
+            match next.names.iter().position(|(known, _)| known == name) {
+                Some(number) => next.names[number].1 = true,
+                None if next.names.len() == MAX_TIERS => return Err(TooManyTiers(name.to_owned())),
+                None => next.names.push((name.to_owned(), true)),
+            }
+        }
+        Ok(next)
+    }
+
+    /// The number of a tier that there is now.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u8> {
+        let found = |(known, present): &(String, bool)| *present && known == name;
+        self.names.iter().position(found).map(|number| number as u8)
+    }
+
+    /// The name that a number has or had.
+    #[must_use]
+    pub fn name(&self, number: u8) -> Option<&str> {
+        self.names
+            .get(usize::from(number))
+            .map(|(name, _present)| name.as_str())
+    }
+
+    /// Every name, in the order of the numbers, those that were removed too.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|(name, _present)| name.as_str())
+    }
+}
+
+/// Every tier: what the file says of it, and for the rest of a built-in one
+/// what is built in.
+pub(super) fn read(
+    written: BTreeMap<Spanned<Text<Name>>, file::Tier>,
+    source: &Source<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<BTreeMap<String, Tier>, Error> {
+    let mut reader = Reader { source, warnings };
+    let mut tiers = BTreeMap::from([
+        (UNKNOWN.to_owned(), unknown()),
+        (SUSPECT.to_owned(), suspect()),
+    ]);
+    let mut fragments = file::Tier::default();
+    for (name, tier) in written {
+        if name.get_ref().0.0 == FRAGMENTS {
+            fragments = tier;
+            continue;
+        }
+        if tiers.len() == MAX_TIERS - 1 && !tiers.contains_key(&name.get_ref().0.0) {
+            return Err(source.refuse(
+                &name.span(),
+                format!("there are more than {MAX_TIERS} tiers, the built-in ones among them: write fewer"),
+            ));
+        }
+        let base = tiers.entry(name.into_inner().0.0).or_insert(Tier::NONE);
+        *base = reader.tier(tier, base)?;
+    }
+    // Whatever `unknown` became: who raises it raises what fragments may do.
+    let mut base = tiers[UNKNOWN];
+    base.source.connections = Rate::NONE;
+    base.neighbourhood.connections = Rate::NONE;
+    tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &base)?);
+    Ok(tiers)
+}
+
+struct Reader<'a> {
+    source: &'a Source<'a>,
+    warnings: &'a mut Vec<String>,
+}
+
+/// What a rate is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Packets,
+    Bytes,
+    Connections,
+}
+
+impl Reader<'_> {
+    fn tier(&mut self, written: file::Tier, base: &Tier) -> Result<Tier, Error> {
+        let near = written.neighbourhood;
+        Ok(Tier {
+            source: Rates {
+                packets: self.rate(Of::Packets, written.packets, base.source.packets)?,
+                bytes: self.rate(Of::Bytes, written.bytes, base.source.bytes)?,
+                connections: self.rate(
+                    Of::Connections,
+                    written.connections,
+                    base.source.connections,
+                )?,
+            },
+            neighbourhood: Rates {
+                packets: self.rate(Of::Packets, near.packets, base.neighbourhood.packets)?,
+                bytes: self.rate(Of::Bytes, near.bytes, base.neighbourhood.bytes)?,
+                connections: self.rate(
+                    Of::Connections,
+                    near.connections,
+                    base.neighbourhood.connections,
+                )?,
+            },
+        })
+    }
+
+    fn rate(
+        &mut self,
+        of: Of,
+        written: Option<Spanned<file::Pair>>,
+        base: Rate,
+    ) -> Result<Rate, Error> {
+        let Some(written) = written else {
+            return Ok(base);
+        };
+        let span = written.span();
+        let file::Pair { rate, burst } = written.into_inner();
+        let PerTime {
+            amount,
+            nanoseconds,
+        } = *rate.get_ref();
+        for (one, place) in [(amount, rate.span()), (*burst.get_ref(), burst.span())] {
+            if one.bytes && of != Of::Bytes {
+                return Err(self.source.refuse(
+                    &place,
+                    "packets and connections are counted, not measured: write a number without a unit of bytes",
+                ));
+            }
+            if one.units == 0 {
+                return Err(self.source.refuse(
+                    &place,
+                    "0 would let nothing through: write 1 or more; to stop a source give it the verdict block",
+                ));
+            }
+        }
+        self.weigh(of, &burst)?;
+        Rate::new(amount.units, nanoseconds, burst.get_ref().units).ok_or_else(|| {
+            self.source.refuse(
+                &span,
+                "this rate can't be held: write one in two minutes or more, and a burst of at most 52 days' worth",
+            )
+        })
+    }
+
+    fn weigh(&mut self, of: Of, burst: &Spanned<Amount>) -> Result<(), Error> {
+        let units = burst.get_ref().units;
+        if of == Of::Bytes && units < FRAME {
+            return Err(self.source.refuse(
+                &burst.span(),
+                format!("a burst of {units} bytes is smaller than a frame, so that nothing would get through: write \"64KiB\" or more"),
+            ));
+        }
+        let doubt = match of {
+            Of::Bytes if units < MERGED_BYTES => format!(
+                "a burst of {units} bytes is smaller than frames that were merged on their way, which would never get through: write \"64KiB\" or more"
+            ),
+            Of::Packets if units < MERGED_PACKETS => format!(
+                "where the filter is attached in generic mode, merged frames count as up to {MERGED_PACKETS} packets, and a burst of {units} would never let them through: write {MERGED_PACKETS} or more"
+            ),
+            _ => return Ok(()),
+        };
+        self.warnings
+            .push(format!("{}: {doubt}", self.source.place(&burst.span())));
+        Ok(())
+    }
+}
+
+/// A flood ceiling, not a working limit: a dropped packet inside a connection
+/// hurts far more than its share.
+const fn unknown() -> Tier {
+    Tier {
+        source: Rates {
+            packets: built_in(20_000, 40_000),
+            bytes: built_in(32 << 20, 64 << 20),
+            connections: built_in(200, 1_000),
+        },
+        neighbourhood: Rates::NONE,
+    }
+}
+
+const fn suspect() -> Tier {
+    Tier {
+        source: Rates {
+            connections: built_in(1, 5),
+            ..Rates::NONE
+        },
+        neighbourhood: Rates::NONE,
+    }
+}
+
+const fn built_in(units: u64, burst: u64) -> Rate {
+    Rate::new(units, 1_000_000_000, burst).expect("a rate that can be held")
+}
+
+/// An Ethernet frame of 1,500 bytes.
+const FRAME: u64 = 1514;
+
+/// The longest frame that a driver or the stack merges of many.
+const MERGED_BYTES: u64 = 64 << 10;
+
+/// As so many packets it counts.
+const MERGED_PACKETS: u64 = 44;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_keeps_its_number_across_reloads() {
+        let first = Tiers::default()
+            .extended(["unknown", "suspect", "partner"])
+            .expect("room");
+        let second = first.extended(["new", "suspect", "unknown"]).expect("room");
+        assert_eq!(second.number("unknown"), Some(0));
+        assert_eq!(second.number("suspect"), Some(1));
+        assert_eq!(second.number("partner"), None);
+        assert_eq!(second.name(2), Some("partner"));
+        assert_eq!(second.number("new"), Some(3));
+        let third = second.extended(["partner"]).expect("room");
+        assert_eq!(third.number("partner"), Some(2));
+        assert_eq!(third.names().count(), 4);
+    }
+
+    #[test]
+    fn numbers_run_out() {
+        let names: Vec<_> = (0..MAX_TIERS).map(|number| format!("t{number}")).collect();
+        let full = Tiers::default()
+            .extended(names.iter().map(String::as_str))
+            .expect("room for all");
+        assert_eq!(
+            full.extended(["t0"]).expect("nothing new").number("t0"),
+            Some(0)
+        );
+        let refused = full.extended(["one-more"]).expect_err("no room");
+        assert!(refused.to_string().contains("tier one-more"));
+    }
+}
