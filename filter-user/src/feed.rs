@@ -15,6 +15,7 @@ use crate::{
 };
 
 pub mod codec;
+pub mod file;
 
 /// The number of a feed; the operator is feed 0.
 pub type FeedId = u16;

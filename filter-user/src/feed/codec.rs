@@ -277,6 +277,17 @@ pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
+/// How a list is written; `None` where its lines don't tell, or if it is none.
+pub(crate) fn format_of(list: &[u8]) -> Option<Format> {
+    for line in list.split(|byte| *byte == b'\n') {
+        let format = format(str::from_utf8(line).ok()?).ok()?;
+        if format.is_some() {
+            return format;
+        }
+    }
+    None
+}
+
 /// How a list is written that has this as its first line; `None` if the line
 /// doesn't tell.
 fn format(line: &str) -> Result<Option<Format>, Error> {
