@@ -16,6 +16,7 @@ use crate::{
 
 pub mod codec;
 pub mod file;
+pub mod operator;
 
 /// The number of a feed; the operator is feed 0.
 pub type FeedId = u16;
