@@ -7,6 +7,13 @@ fn reopen(folder: &Path) -> (Journal, Vec<Claim>, Vec<String>) {
     Journal::open(folder, rules().tiers, NOW).expect("a journal")
 }
 
+/// A folder in memory where there is one: syncing hundreds of files takes long.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("a folder")
+}
+
 fn claim(text: &str) -> Claim {
     Claim {
         prefix: prefix(text),
@@ -35,7 +42,7 @@ fn written(folder: &Path) -> String {
 
 #[test]
 fn what_was_said_is_there_after_a_restart() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = in_memory();
     let path = folder.path().join("not/yet/there");
     let (mut journal, claims, warnings) = reopen(&path);
     assert!(claims.is_empty() && warnings.is_empty());
@@ -64,7 +71,7 @@ fn what_was_said_is_there_after_a_restart() {
 
 #[test]
 fn whatever_byte_it_crashes_at_what_was_answered_is_there() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = in_memory();
     let (mut journal, ..) = reopen(folder.path());
     let changes = [
         block("192.0.2.1"),
@@ -88,7 +95,7 @@ fn whatever_byte_it_crashes_at_what_was_answered_is_there() {
     assert_eq!(answered[3].1, [claim("2001:db8::/32")]);
     let whole = written(folder.path());
     for length in 0..=whole.len() {
-        let crashed = tempfile::tempdir().expect("a folder");
+        let crashed = in_memory();
         let path = crashed.path().join(NAME);
         fs::write(&path, &whole[..length]).expect("written");
         fs::write(crashed.path().join(format!(".{NAME}.new")), "{\"pre").expect("written");
@@ -109,7 +116,7 @@ fn whatever_byte_it_crashes_at_what_was_answered_is_there() {
 
 #[test]
 fn damaged_lines_are_told_and_kept_aside() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = in_memory();
     let (mut journal, ..) = reopen(folder.path());
     journal
         .append(&[block("192.0.2.1"), block("192.0.2.2")], NOW)
@@ -147,7 +154,7 @@ fn damaged_lines_are_told_and_kept_aside() {
 
 #[test]
 fn a_journal_that_grows_is_written_anew() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = in_memory();
     let (mut journal, ..) = reopen(folder.path());
     let changes: Vec<_> = (0..10)
         .map(|last| block(&format!("192.0.2.{last}")))
@@ -163,7 +170,7 @@ fn a_journal_that_grows_is_written_anew() {
 
 #[test]
 fn what_expired_a_day_ago_is_forgotten() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = in_memory();
     let (mut journal, ..) = reopen(folder.path());
     let ended = |text, before| {
         let expires = Some(NOW - before);
@@ -180,7 +187,7 @@ fn what_expired_a_day_ago_is_forgotten() {
 
 #[test]
 fn what_cant_be_written_changes_nothing() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = in_memory();
     let (mut journal, ..) = reopen(folder.path());
     let nameless = Claim {
         verdict: Verdict::Limit(9),
