@@ -7,6 +7,7 @@
 pub mod claim;
 pub mod config;
 pub mod datapath;
+pub mod feed;
 pub mod host;
 pub mod patch;
 pub mod plan;
