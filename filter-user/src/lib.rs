@@ -5,6 +5,8 @@
 //! don't know each other; only the daemon wires them.
 
 pub mod claim;
+pub mod cli;
+pub mod command;
 pub mod control;
 pub mod patch;
 pub mod prefix;

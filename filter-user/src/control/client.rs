@@ -239,6 +239,28 @@ impl Lines {
     }
 }
 
+/// A path with what is asked of it: the pairs that have a value.
+#[must_use]
+pub fn path(path: &str, pairs: &[(&str, Option<String>)]) -> String {
+    let mut text = path.to_owned();
+    let mut before = '?';
+    for (key, value) in pairs {
+        let Some(value) = value else { continue };
+        text.push(before);
+        text.push_str(key);
+        text.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        before = '&';
+    }
+    text
+}
+
 /// With what is behind an error: the first words of a library say little.
 fn broken(socket: &Path, error: &impl std::error::Error) -> Error {
     let mut what = error.to_string();
@@ -256,3 +278,26 @@ fn broken(socket: &Path, error: &impl std::error::Error) -> Error {
 /// For the beginning of an answer. Reading a large configuration again, or
 /// hundreds of thousands of prefixes, takes a few seconds.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_written_so_that_no_value_is_taken_for_another() {
+        assert_eq!(
+            path("/v1/claims", &[("feed", None), ("prefix", None)]),
+            "/v1/claims"
+        );
+        assert_eq!(
+            path(
+                "/v1/claims",
+                &[
+                    ("feed", Some("a b&prefix=c".into())),
+                    ("prefix", Some("2001:db8::/32".into()))
+                ]
+            ),
+            "/v1/claims?feed=a%20b%26prefix%3Dc&prefix=2001%3Adb8%3A%3A%2F32"
+        );
+    }
+}

@@ -39,7 +39,8 @@ use super::{
 };
 
 /// Serves the control API until `shutdown`; then the socket is gone. Answers
-/// that are under way go on as long as the runtime does.
+/// that are under way go on as long as the runtime does, and hold `requests`
+/// open as long.
 pub async fn serve(
     socket: ControlSocket,
     requests: mpsc::Sender<Request>,
@@ -279,5 +280,7 @@ const MAX_BODY: usize = 64 << 20;
 const NDJSON: &str = "application/x-ndjson";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+#[cfg(test)]
+pub(crate) mod by_heart;
 #[cfg(test)]
 mod tests;
