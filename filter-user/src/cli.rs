@@ -19,11 +19,12 @@ use crate::{control::protocol::Protocol, prefix::Written};
 pub struct Cli {
     /// The daemon's control socket
     #[arg(long, global = true, env = "WEIR_SOCKET", value_name = "PATH")]
+    #[arg(hide_env_values = true, display_order = LAST)]
     #[arg(default_value = "/run/weir/control.sock")]
     pub socket: PathBuf,
 
     /// Answer with JSON: one object, or one a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = LAST)]
     pub json: bool,
 
     /// What to do.
@@ -245,6 +246,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Stands for what comes from standard input.
 pub const STDIN: &str = "-";
+
+/// Behind a command's own options.
+const LAST: usize = 100;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage.";
 

@@ -20,6 +20,13 @@ pub(super) async fn list(
     client: &Client,
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
+    if let Some(Written {
+        prefix,
+        masked: true,
+    }) = prefix
+    {
+        output.note(format_args!("the prefix has host bits: taken as {prefix}"));
+    }
     let prefix = prefix.map(|written| written.prefix.to_string());
     let path = client::path("/v1/claims", &[("feed", feed), ("prefix", prefix)]);
     let mut lines = client.lines(&path).await?;
@@ -70,7 +77,43 @@ fn columns([prefix, verdict, feed, evidence, ends, reason]: [&str; 6]) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::Verdict;
+    use crate::{
+        command::output::tests::kept,
+        control::{
+            protocol::Verdict,
+            server::by_heart::{by_heart, running},
+        },
+    };
+
+    #[tokio::test]
+    async fn every_claim_is_a_line_below_one_head() {
+        let daemon = running(by_heart);
+        let feed = || Some("local".into());
+        let (mut output, answer, notes) = kept(false);
+        let prefix = "10.0.0.1/8".parse().ok();
+        list(feed(), prefix, &daemon.client, &mut output)
+            .await
+            .expect("listed");
+        assert_eq!(answer.text().lines().count(), 100_001);
+        assert_eq!(answer.text().lines().next(), Some(head().as_str()));
+        assert_eq!(
+            notes.text(),
+            "the prefix has host bits: taken as 10.0.0.0/8\n"
+        );
+        let (mut output, answer, _) = kept(true);
+        list(feed(), None, &daemon.client, &mut output)
+            .await
+            .expect("listed");
+        assert_eq!(answer.text().lines().count(), 100_000);
+        let (mut output, answer, notes) = kept(false);
+        list(None, None, &daemon.client, &mut output)
+            .await
+            .expect("listed");
+        assert_eq!(
+            (answer.text().as_str(), notes.text().as_str()),
+            ("", "there are no such claims\n")
+        );
+    }
 
     #[test]
     fn a_list_reads_on_80_columns() {
