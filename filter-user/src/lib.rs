@@ -5,7 +5,10 @@
 //! don't know each other; only the daemon wires them.
 
 pub mod claim;
+pub mod cli;
+pub mod command;
 pub mod config;
+pub mod control;
 pub mod datapath;
 pub mod feed;
 pub mod host;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The command `weir`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    weir::command::main(std::env::args_os())
+}

@@ -1,0 +1,351 @@
+//! The command line: what may be written, and the help that says so.
+
+use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
+
+use clap::{
+    Args, CommandFactory as _, Parser, Subcommand, builder::PossibleValuesParser,
+    builder::TypedValueParser as _, builder::ValueParser,
+};
+use clap_complete::Shell;
+use filter_common::settings::Mode;
+
+use crate::{control::protocol::Protocol, prefix::Written};
+
+/// Keeps an API's abusers out of a host, in the kernel, before the network
+/// stack sees them.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, after_help = EXIT_CODES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// The daemon's control socket
+    #[arg(long, global = true, env = "WEIR_SOCKET", value_name = "PATH")]
+    #[arg(hide_env_values = true, display_order = LAST)]
+    #[arg(default_value = "/run/weir/control.sock")]
+    pub socket: PathBuf,
+
+    /// Answer with JSON: one object, or one a line
+    #[arg(long, global = true, display_order = LAST)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: attach the filter, read the feeds, answer the other commands
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Run),
+
+    /// Say how the daemon, the feeds and the filter are doing
+    Status {
+        /// For monitoring: one line, and exit 1 if anything is wrong
+        #[arg(long)]
+        check: bool,
+    },
+
+    /// List the claims of the feeds and of the operator
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// Only this feed's ("operator": what was said by hand)
+        #[arg(long, value_name = "FEED")]
+        feed: Option<String>,
+
+        /// Only those on prefixes that overlap this one
+        #[arg(value_parser = prefix)]
+        prefix: Option<Written>,
+    },
+
+    /// Say what happens to packets from an address now, and why
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// The source
+        address: IpAddr,
+
+        /// The destination port [default: the first service's]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
+
+        /// The protocol [default: the first service's, or tcp]
+        #[arg(long)]
+        proto: Option<Protocol>,
+    },
+
+    /// Drop everything from these prefixes
+    #[command(after_help = BLOCK_EXAMPLES)]
+    Block(Said),
+
+    /// Let these prefixes through, whatever feeds and rates say
+    #[command(after_help = BLOCK_EXAMPLES)]
+    Allow(Said),
+
+    /// Hold these prefixes to the rates of a tier
+    Limit {
+        /// The tier, as the configuration names it
+        #[arg(long)]
+        tier: String,
+
+        /// On what, how long, why.
+        #[command(flatten)]
+        said: Said,
+    },
+
+    /// Forget what was said by block, allow or limit
+    Clear {
+        /// On what.
+        #[command(flatten)]
+        prefixes: Prefixes,
+    },
+
+    /// Show the latest drops: the first of each source, then a sample
+    Events {
+        /// Go on with those to come
+        #[arg(long, short)]
+        follow: bool,
+    },
+
+    /// Drop what deserves it (enforce), or only count it (observe)
+    Mode {
+        /// Kept across restarts until the next `weir mode` or `weir reload`
+        #[arg(value_parser = mode())]
+        mode: Mode,
+
+        /// Enforce even where few sources carry most of the traffic
+        #[arg(long)]
+        force: bool,
+    },
+
+    /// Read the configuration again
+    Reload,
+
+    /// Take the filter off, also where no daemon runs
+    Detach {
+        /// This interface only
+        #[arg(long, value_name = "IF")]
+        interface: Option<String>,
+    },
+
+    /// Look at a configuration
+    #[command(subcommand)]
+    Config(Config),
+
+    /// Print a script that completes weir's commands in a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+
+    /// Print the version
+    Version,
+}
+
+/// How the daemon is run.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Run {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/weir/weir.toml")]
+    pub config: PathBuf,
+
+    /// Attach to this interface, not to the configuration's (may be repeated)
+    #[arg(long = "interface", value_name = "IF")]
+    pub interfaces: Vec<String>,
+
+    /// Begin in this mode, whatever the configuration says
+    #[arg(long, value_parser = mode())]
+    pub mode: Option<Mode>,
+}
+
+/// A verdict of the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Said {
+    /// On what.
+    #[command(flatten)]
+    pub prefixes: Prefixes,
+
+    /// How long, as 90s, 15m, 1h or 7d [default: until cleared]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub lasts: Option<Duration>,
+
+    /// Why, for list, explain and events
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
+/// Prefixes on the command line.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Prefixes {
+    /// Addresses and prefixes; `-` reads them from standard input, one a line
+    #[arg(required = true, value_name = "PREFIX", value_parser = prefix_or_stdin)]
+    pub prefixes: Vec<String>,
+}
+
+/// What about a configuration.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Say whether a configuration is good; touches nothing
+    Check {
+        /// The configuration
+        #[arg(default_value = "/etc/weir/weir.toml")]
+        file: PathBuf,
+    },
+}
+
+/// Reads a command line; what is wrong with it, or the help it asks for, is
+/// clap's error.
+///
+/// # Errors
+/// If it is wrong, or asks for help or the version.
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(arguments)
+}
+
+/// The script that completes weir's commands in a shell.
+#[must_use]
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "weir", &mut script);
+    script
+}
+
+fn mode() -> ValueParser {
+    let names = [Mode::Enforce, Mode::Observe].map(Mode::name);
+    ValueParser::new(PossibleValuesParser::new(names).map(|name| {
+        if name == Mode::Enforce.name() {
+            Mode::Enforce
+        } else {
+            Mode::Observe
+        }
+    }))
+}
+
+fn prefix(text: &str) -> Result<Written, String> {
+    text.parse()
+        .map_err(|error: crate::prefix::NotAPrefix| error.to_string())
+}
+
+/// What is wrong is wrong usage here, before anything is done. What comes from
+/// standard input is judged by the daemon, line by line.
+fn prefix_or_stdin(text: &str) -> Result<String, String> {
+    if text != STDIN {
+        prefix(text)?;
+    }
+    Ok(text.to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}: write it as 90s, 15m, 1h or 7d"))?;
+    if duration < Duration::from_secs(1) {
+        return Err("it must be a second at least".into());
+    }
+    Ok(duration)
+}
+
+/// Stands for what comes from standard input.
+pub const STDIN: &str = "-";
+
+/// Behind a command's own options.
+const LAST: usize = 100;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  weir run                                  as /etc/weir/weir.toml says
+  weir run --interface eth0 --mode observe  drop nothing, count everything";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  weir list --feed operator
+  weir list 203.0.113.7     every claim that touches this address";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  weir explain 203.0.113.7
+  weir explain 2001:db8::7 --port 443 --proto udp";
+
+const BLOCK_EXAMPLES: &str = "\
+Examples:
+  weir block 203.0.113.7 --for 1h --reason 'credential stuffing'
+  weir allow 192.0.2.0/24
+  weir block - < prefixes.txt   one a line, # begins a comment";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Example:
+  weir completions bash > /etc/bash_completion.d/weir";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Result<Cli, clap::Error> {
+        read(text.split(' ').map(OsString::from))
+    }
+
+    fn wrong(text: &str) -> String {
+        let error = line(text).expect_err(text);
+        assert_eq!(error.exit_code(), 2, "{text}");
+        error.to_string()
+    }
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_verdict_is_read_with_its_prefixes_its_end_and_its_reason() {
+        let cli = line("weir block 203.0.113.7 2001:db8::/48 - --for 15m --reason seen --json")
+            .expect("a command");
+        let Command::Block(said) = cli.command else {
+            panic!("{:?}", cli.command)
+        };
+        assert_eq!(
+            said.prefixes.prefixes,
+            ["203.0.113.7", "2001:db8::/48", "-"]
+        );
+        assert_eq!(said.lasts, Some(Duration::from_secs(900)));
+        assert_eq!(said.reason.as_deref(), Some("seen"));
+        assert!(cli.json);
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("1h", 3600), ("7d", 604_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["0s", "0", "", "1", "-1s", "999ms", "soon"] {
+            assert!(duration(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
+        assert!(wrong("weir block banana").contains("no address and no prefix"));
+        assert!(wrong("weir block 203.0.113.7 --for 0s").contains("a second at least"));
+        assert!(wrong("weir block").contains("PREFIX"));
+        assert!(wrong("weir limit 203.0.113.7").contains("--tier"));
+        assert!(wrong("weir mode on").contains("enforce, observe"));
+        assert!(wrong("weir explain 203.0.113.0/24").contains("ADDRESS"));
+        assert!(wrong("weir explain 203.0.113.7 --port 0").contains("--port"));
+        assert!(wrong("weir").contains("Usage"));
+    }
+
+    #[test]
+    fn help_and_version_are_done() {
+        for text in ["weir --help", "weir block --help", "weir --version"] {
+            assert_eq!(line(text).expect_err(text).exit_code(), 0, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_shell_has_completions() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = String::from_utf8(completions(shell)).expect("text");
+            assert!(script.contains("explain"), "{shell}");
+        }
+    }
+}

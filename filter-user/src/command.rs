@@ -1,0 +1,134 @@
+//! The commands: each asks the daemon and prints the answer, one table for
+//! people or JSON for programs. Answers go to standard output, notes and errors
+//! to standard error.
+
+use std::{
+    ffi::OsString,
+    io::{self, StdinLock},
+    process::ExitCode,
+};
+
+use crate::{
+    cli::{self, Cli, Command},
+    control::{client::Client, protocol::Order},
+};
+
+mod config;
+mod detach;
+mod events;
+mod explain;
+mod hooks;
+mod human;
+mod list;
+mod mode;
+mod output;
+mod reload;
+mod status;
+mod table;
+mod verdict;
+
+use output::Output;
+
+/// Reads the command line, does what it says, and tells how it went: 0 done,
+/// 1 failed, 2 wrong usage.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match cli::read(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // If the help can't be printed there is nobody to be told.
+            let _unprinted = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE));
+        }
+    };
+    let mut output = Output::standard(cli.json);
+    let outcome = run(cli, &mut output).and_then(|outcome| {
+        output.flush()?;
+        Ok(outcome)
+    });
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How a command that could be carried out went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// It has said why.
+    Failed,
+}
+
+fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Outcome> {
+    match cli.command {
+        Command::Run(run) => hooks::run(run).map(|()| Outcome::Done),
+        Command::Config(cli::Config::Check { file }) => config::check(&file, output),
+        Command::Completions { shell } => {
+            output.raw(&cli::completions(shell))?;
+            Ok(Outcome::Done)
+        }
+        Command::Version => version(output),
+        command => {
+            let client = Client::new(cli.socket);
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?
+                .block_on(ask(command, &client, output))
+        }
+    }
+}
+
+/// The commands that speak to the daemon.
+async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Status { check: false } => status::status(client, output).await,
+        Command::Status { check: true } => status::check(client, output).await,
+        Command::List { feed, prefix } => list::list(feed, prefix, client, output).await,
+        Command::Explain {
+            address,
+            port,
+            proto,
+        } => explain::explain(address, port, proto, client, output).await,
+        Command::Block(said) => verdict::say(Order::Block, said, stdin(), client, output).await,
+        Command::Allow(said) => verdict::say(Order::Allow, said, stdin(), client, output).await,
+        Command::Limit { tier, said } => {
+            verdict::say(Order::Limit(tier), said, stdin(), client, output).await
+        }
+        Command::Clear { prefixes } => {
+            let said = cli::Said {
+                prefixes,
+                lasts: None,
+                reason: None,
+            };
+            verdict::say(Order::Clear, said, stdin(), client, output).await
+        }
+        Command::Events { follow } => events::events(follow, client, output).await,
+        Command::Mode { mode, force } => mode::mode(mode, force, client, output).await,
+        Command::Reload => reload::reload(client, output).await,
+        Command::Detach { interface } => detach::detach(interface, client, output).await,
+        Command::Run(_) | Command::Config(_) | Command::Completions { .. } | Command::Version => {
+            unreachable!("it doesn't speak to the daemon")
+        }
+    }
+}
+
+fn stdin() -> StdinLock<'static> {
+    io::stdin().lock()
+}
+
+fn version(output: &mut Output) -> anyhow::Result<Outcome> {
+    let version = env!("CARGO_PKG_VERSION");
+    if output.json() {
+        output.object(&serde_json::json!({ "version": version }))?;
+    } else {
+        output.line(format_args!("weir {version}"))?;
+    }
+    Ok(Outcome::Done)
+}
+
+const WRONG_USAGE: u8 = 2;

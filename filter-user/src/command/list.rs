@@ -1,0 +1,145 @@
+//! `weir list`.
+
+use super::{
+    Outcome,
+    human::{count, plain, seconds},
+    output::{Output, Tone},
+};
+use crate::{
+    control::{
+        client::{self, Client},
+        protocol::ClaimLine,
+    },
+    prefix::Written,
+};
+
+/// Lists claims as they come: there may be millions.
+pub(super) async fn list(
+    feed: Option<String>,
+    prefix: Option<Written>,
+    client: &Client,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
+    if let Some(Written {
+        prefix,
+        masked: true,
+    }) = prefix
+    {
+        output.note(format_args!("the prefix has host bits: taken as {prefix}"));
+    }
+    let prefix = prefix.map(|written| written.prefix.to_string());
+    let path = client::path("/v1/claims", &[("feed", feed), ("prefix", prefix)]);
+    let mut lines = client.lines(&path).await?;
+    if output.json() {
+        while let Some(line) = lines.next().await? {
+            output.raw(&line)?;
+        }
+        return Ok(Outcome::Done);
+    }
+    let mut number = 0;
+    while let Some(line) = lines.next().await? {
+        let claim: ClaimLine = serde_json::from_slice(&line)?;
+        if number == 0 {
+            output.line(output.toned(Tone::Head, &head()))?;
+        }
+        output.line(row(&claim))?;
+        number += 1;
+    }
+    if number == 0 {
+        output.note("there are no such claims");
+    }
+    Ok(Outcome::Done)
+}
+
+fn head() -> String {
+    columns(["PREFIX", "VERDICT", "FEED", "EVIDENCE", "ENDS IN", "REASON"])
+}
+
+fn row(claim: &ClaimLine) -> String {
+    let ends = claim.expires_in_s.map_or_else(|| "-".into(), seconds);
+    columns([
+        &claim.prefix,
+        &plain(&claim.verdict.to_string()),
+        &plain(&claim.feed),
+        &count(claim.evidence.into()),
+        &ends,
+        &claim.reason.as_deref().map(plain).unwrap_or_default(),
+    ])
+}
+
+/// Of fixed widths, since the widest isn't known before the last has come.
+fn columns([prefix, verdict, feed, evidence, ends, reason]: [&str; 6]) -> String {
+    let line =
+        format!("{prefix:<18}  {verdict:<13}  {feed:<10}  {evidence:>8}  {ends:>7}  {reason}");
+    line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        command::output::tests::kept,
+        control::{
+            protocol::Verdict,
+            server::by_heart::{by_heart, running},
+        },
+    };
+
+    #[tokio::test]
+    async fn every_claim_is_a_line_below_one_head() {
+        let daemon = running(by_heart);
+        let feed = || Some("local".into());
+        let (mut output, answer, notes) = kept(false);
+        let prefix = "10.0.0.1/8".parse().ok();
+        list(feed(), prefix, &daemon.client, &mut output)
+            .await
+            .expect("listed");
+        assert_eq!(answer.text().lines().count(), 100_001);
+        assert_eq!(answer.text().lines().next(), Some(head().as_str()));
+        assert_eq!(
+            notes.text(),
+            "the prefix has host bits: taken as 10.0.0.0/8\n"
+        );
+        let (mut output, answer, _) = kept(true);
+        list(feed(), None, &daemon.client, &mut output)
+            .await
+            .expect("listed");
+        assert_eq!(answer.text().lines().count(), 100_000);
+        let (mut output, answer, notes) = kept(false);
+        list(None, None, &daemon.client, &mut output)
+            .await
+            .expect("listed");
+        assert_eq!(
+            (answer.text().as_str(), notes.text().as_str()),
+            ("", "there are no such claims\n")
+        );
+    }
+
+    #[test]
+    fn a_list_reads_on_80_columns() {
+        let mut claim = ClaimLine {
+            prefix: "203.0.113.0/24".into(),
+            verdict: Verdict::Block,
+            feed: "local".into(),
+            reason: Some("feed_listed".into()),
+            evidence: 1200,
+            expires_in_s: Some(200),
+            id: None,
+        };
+        assert_eq!(
+            head(),
+            "PREFIX              VERDICT        FEED        EVIDENCE  ENDS IN  REASON"
+        );
+        assert_eq!(
+            row(&claim),
+            "203.0.113.0/24      block          local          1,200   3m 20s  feed_listed"
+        );
+        claim.verdict = Verdict::Limit("suspect".into());
+        claim.expires_in_s = None;
+        claim.reason = None;
+        assert_eq!(
+            row(&claim),
+            "203.0.113.0/24      limit suspect  local          1,200        -"
+        );
+    }
+}

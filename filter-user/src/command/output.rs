@@ -1,0 +1,171 @@
+//! Where answers go. The only place that writes to standard output.
+
+use std::{
+    fmt,
+    io::{self, BufWriter, IsTerminal, Write},
+};
+
+use serde::Serialize;
+
+/// The way out of a command: its answer, and notes beside it.
+pub(crate) struct Output {
+    answer: Box<dyn Write>,
+    notes: Box<dyn Write>,
+    json: bool,
+    colours: bool,
+}
+
+/// What a text is about, for colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Head,
+}
+
+impl Output {
+    /// Standard output and standard error.
+    pub(crate) fn standard(json: bool) -> Self {
+        let colours = io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            answer: Box::new(BufWriter::new(io::stdout().lock())),
+            notes: Box::new(io::stderr()),
+            json,
+            colours,
+        }
+    }
+
+    /// Whether the answer is to be JSON.
+    pub(crate) const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// One line of an answer for people.
+    pub(crate) fn line(&mut self, line: impl fmt::Display) -> io::Result<()> {
+        writeln!(self.answer, "{line}")
+    }
+
+    /// An answer, or one line of it, for programs.
+    pub(crate) fn object(&mut self, answer: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.answer, answer)?;
+        self.answer.write_all(b"\n")
+    }
+
+    /// Bytes as they are.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.answer.write_all(bytes)
+    }
+
+    /// Everything so far is seen now.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.answer.flush()
+    }
+
+    /// What the operator should know beside the answer. If it can't be written
+    /// there is nobody to be told.
+    pub(crate) fn note(&mut self, note: impl fmt::Display) {
+        let _unwritten = writeln!(self.notes, "{note}");
+    }
+
+    /// Why nothing, or not everything, was done.
+    pub(crate) fn error(&mut self, error: &anyhow::Error) {
+        self.note(format_args!("weir: {error:#}"));
+    }
+
+    /// The text in a colour, on a terminal.
+    pub(crate) fn toned(&self, tone: Tone, text: &str) -> String {
+        if !self.colours {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => 32,
+            Tone::Bad => 31,
+            Tone::Head => 1,
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// Whether whoever read the answer has had enough of it, as `head` does.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|error| {
+        let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        let json = error
+            .downcast_ref::<serde_json::Error>()
+            .and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    pub(crate) struct Page(Rc<RefCell<Vec<u8>>>);
+
+    impl Page {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.borrow().clone()).expect("text")
+        }
+    }
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// An output that is kept: the answer's page and the notes'.
+    pub(crate) fn kept(json: bool) -> (Output, Page, Page) {
+        let (answer, notes) = (Page::default(), Page::default());
+        let output = Output {
+            answer: Box::new(answer.clone()),
+            notes: Box::new(notes.clone()),
+            json,
+            colours: false,
+        };
+        (output, answer, notes)
+    }
+
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_had_enough_is_known_as_such() {
+        let (mut output, ..) = kept(true);
+        output.answer = Box::new(Closed);
+        let line: anyhow::Error = output.line("a").expect_err("closed").into();
+        let object: anyhow::Error = output.object(&[1]).expect_err("closed").into();
+        assert!(is_broken_pipe(&line) && is_broken_pipe(&object));
+        assert!(is_broken_pipe(&line.context("while listing")));
+        assert!(!is_broken_pipe(&anyhow::anyhow!("something else")));
+    }
+
+    #[test]
+    fn answers_and_notes_go_their_own_ways() {
+        let (mut output, answer, notes) = kept(true);
+        output.object(&serde_json::json!({"a": 1})).expect("kept");
+        output.note("b");
+        output.error(&anyhow::anyhow!("c").context("d"));
+        assert_eq!(answer.text(), "{\"a\":1}\n");
+        assert_eq!(notes.text(), "b\nweir: d: c\n");
+    }
+}

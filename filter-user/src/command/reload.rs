@@ -1,0 +1,24 @@
+//! `weir reload`.
+
+use super::{Outcome, human::plain, output::Output};
+use crate::control::{client::Client, protocol::ReloadAnswer};
+
+/// Has the configuration read again.
+pub(super) async fn reload(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
+    let answer: ReloadAnswer = client.post("/v1/reload", &()).await?;
+    if output.json() {
+        output.object(&answer)?;
+        return Ok(Outcome::Done);
+    }
+    answer
+        .notes
+        .iter()
+        .for_each(|note| output.note(plain(note)));
+    if answer.changes.is_empty() {
+        output.line("the configuration was read again: nothing is different")?;
+    }
+    for change in &answer.changes {
+        output.line(plain(change))?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,88 @@
+//! The control API: how an operator, a monitor and the CLI talk to the daemon.
+//!
+//! [`server`] turns HTTP on a Unix socket into [`Request`]s, [`client`] is the
+//! other end, [`protocol`] is what travels in between. What a request means is
+//! the daemon's affair: it takes them from a channel, one after the other, and
+//! answers each.
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+pub mod client;
+pub mod eventlog;
+pub mod lines;
+pub mod peer;
+pub mod protocol;
+pub mod server;
+pub mod socket;
+
+use eventlog::Subscription;
+use protocol::{
+    DetachAnswer, DetachRequest, ExplainQuery, Explanation, ListQuery, ModeAnswer, ModeRequest,
+    Refused, ReloadAnswer, Status, VerdictAnswer, VerdictRequest,
+};
+
+/// Where the answer to a [`Request`] goes: the answer, or a sentence that says
+/// why there is none. Whoever asked may be gone by then.
+pub type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+
+/// What is asked of the daemon.
+#[derive(Debug)]
+pub enum Request {
+    /// How it is doing.
+    Status {
+        /// Takes the answer.
+        reply: Reply<Status>,
+    },
+    /// The claims, as chunks of lines ([`lines::send`] makes them). The list
+    /// ends where the sender is dropped.
+    List {
+        /// Which of them.
+        query: ListQuery,
+        /// Takes the chunks.
+        reply: Reply<mpsc::Receiver<Bytes>>,
+    },
+    /// What would happen to a packet now, and why.
+    Explain {
+        /// Which packet.
+        query: ExplainQuery,
+        /// Takes the answer.
+        reply: Reply<Explanation>,
+    },
+    /// The operator's verdicts.
+    Verdict {
+        /// Which, on what.
+        request: VerdictRequest,
+        /// Takes an answer for each prefix.
+        reply: Reply<VerdictAnswer>,
+    },
+    /// Another mode.
+    Mode {
+        /// Which.
+        request: ModeRequest,
+        /// Takes the answer.
+        reply: Reply<ModeAnswer>,
+    },
+    /// Read the configuration again.
+    Reload {
+        /// Takes the answer.
+        reply: Reply<ReloadAnswer>,
+    },
+    /// Take the filter off.
+    Detach {
+        /// Where.
+        request: DetachRequest,
+        /// Takes the answer.
+        reply: Reply<DetachAnswer>,
+    },
+    /// The events so far, and those to come.
+    Events {
+        /// Takes the subscription.
+        reply: Reply<Subscription>,
+    },
+    /// The metrics, in the Prometheus text format.
+    Metrics {
+        /// Takes the text.
+        reply: Reply<String>,
+    },
+}

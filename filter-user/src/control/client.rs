@@ -1,0 +1,303 @@
+//! The API's client, over the control socket: what the CLI speaks through.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::HOST};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{net::UnixStream, time::timeout};
+
+use super::protocol::Refused;
+
+/// Speaks to the daemon behind one socket, a connection for each question.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody listens.
+    #[error("no daemon answers on {0}: is it running? (weir run, or systemctl start weir)")]
+    NoDaemon(PathBuf),
+    /// The socket can't be opened by this user.
+    #[error("you may not open {0}: try it as root, or as a member of the socket's group")]
+    NotAllowed(PathBuf),
+    /// The daemon said no, and why.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The daemon takes its time.
+    #[error("the daemon on {0} hasn't answered within {TIMEOUT:?}: its log may say why")]
+    Late(PathBuf),
+    /// The connection broke.
+    #[error("the connection to the daemon on {path} broke: {what}")]
+    Broken {
+        /// The socket.
+        path: PathBuf,
+        /// What went wrong.
+        what: String,
+    },
+    /// The answer isn't one of the protocol's.
+    #[error("the answer isn't understood ({0}): are the daemon and this command of one version?")]
+    NotUnderstood(#[from] serde_json::Error),
+}
+
+impl Client {
+    /// Speaks to the daemon behind this socket.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self {
+            socket: socket.into(),
+        }
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Asks for what is at a path (with its query).
+    ///
+    /// # Errors
+    /// If there is no answer, or not the expected one.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.call(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Sends something to a path.
+    ///
+    /// # Errors
+    /// If there is no answer, or not the expected one.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &(impl Serialize + Sync),
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(request)?;
+        self.call(Method::POST, path, body.into()).await
+    }
+
+    /// Puts something at a path.
+    ///
+    /// # Errors
+    /// If there is no answer, or not the expected one.
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &(impl Serialize + Sync),
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(request)?;
+        self.call(Method::PUT, path, body.into()).await
+    }
+
+    /// Asks for lines, which may be many, or still to come.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn lines(&self, path: &str) -> Result<Lines, Error> {
+        let response = self.ask(Method::GET, path, Bytes::new()).await?;
+        Ok(Lines {
+            body: response.into_body(),
+            read: BytesMut::new(),
+            searched: 0,
+            socket: self.socket.clone(),
+        })
+    }
+
+    /// Asks for a text.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn text(&self, path: &str) -> Result<String, Error> {
+        let response = self.ask(Method::GET, path, Bytes::new()).await?;
+        let body = response.into_body().collect().await;
+        let bytes = body.map_err(|error| self.broken(&error))?.to_bytes();
+        String::from_utf8(bytes.into()).map_err(|error| self.broken(&error))
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, Error> {
+        let response = self.ask(method, path, body).await?;
+        let body = response.into_body().collect().await;
+        let bytes = body.map_err(|error| self.broken(&error))?.to_bytes();
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    /// The answer's head, if it is a good one.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Error> {
+        let answer = timeout(TIMEOUT, self.send(method, path, body)).await;
+        let response = answer.map_err(|_elapsed| Error::Late(self.socket.clone()))??;
+        if response.status() == StatusCode::OK {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.into_body().collect().await;
+        let bytes = body.map_err(|error| self.broken(&error))?.to_bytes();
+        let refused = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_not_json| Refused::new(format!("the daemon answered {status}")));
+        Err(refused.into())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Error> {
+        let stream =
+            UnixStream::connect(&self.socket)
+                .await
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                        Error::NoDaemon(self.socket.clone())
+                    }
+                    io::ErrorKind::PermissionDenied => Error::NotAllowed(self.socket.clone()),
+                    _ => self.broken(&error),
+                })?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.broken(&error))?;
+        // It moves the bytes of this one question, and ends with it.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the control connection broke");
+            }
+        });
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "weir")
+            .body(Full::new(body))
+            .map_err(|error| self.broken(&error))?;
+        sender
+            .send_request(request)
+            .await
+            .map_err(|error| self.broken(&error))
+    }
+
+    fn broken(&self, what: &impl std::error::Error) -> Error {
+        broken(&self.socket, what)
+    }
+}
+
+/// Lines of an answer, as they come.
+#[derive(Debug)]
+pub struct Lines {
+    body: Incoming,
+    read: BytesMut,
+    /// How much of what was read holds no line's end.
+    searched: usize,
+    socket: PathBuf,
+}
+
+impl Lines {
+    /// The next line, with its end; `None`: the answer is complete.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let end = self.read[self.searched..]
+                .iter()
+                .position(|byte| *byte == b'\n');
+            if let Some(end) = end {
+                let line = self.read.split_to(self.searched + end + 1);
+                self.searched = 0;
+                return Ok(Some(line.freeze()));
+            }
+            self.searched = self.read.len();
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        self.read.extend_from_slice(bytes);
+                    }
+                }
+                Some(Err(error)) => return Err(broken(&self.socket, &error)),
+                None if self.read.is_empty() => return Ok(None),
+                None => {
+                    self.searched = 0;
+                    return Ok(Some(self.read.split().freeze()));
+                }
+            }
+        }
+    }
+}
+
+/// A path with what is asked of it: the pairs that have a value.
+#[must_use]
+pub fn path(path: &str, pairs: &[(&str, Option<String>)]) -> String {
+    let mut text = path.to_owned();
+    let mut before = '?';
+    for (key, value) in pairs {
+        let Some(value) = value else { continue };
+        text.push(before);
+        text.push_str(key);
+        text.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        before = '&';
+    }
+    text
+}
+
+/// With what is behind an error: the first words of a library say little.
+fn broken(socket: &Path, error: &impl std::error::Error) -> Error {
+    let mut what = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        what = format!("{what}: {error}");
+        source = error.source();
+    }
+    Error::Broken {
+        path: socket.to_owned(),
+        what,
+    }
+}
+
+/// For the beginning of an answer. Reading a large configuration again, or
+/// hundreds of thousands of prefixes, takes a few seconds.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_written_so_that_no_value_is_taken_for_another() {
+        assert_eq!(
+            path("/v1/claims", &[("feed", None), ("prefix", None)]),
+            "/v1/claims"
+        );
+        assert_eq!(
+            path(
+                "/v1/claims",
+                &[
+                    ("feed", Some("a b&prefix=c".into())),
+                    ("prefix", Some("2001:db8::/32".into()))
+                ]
+            ),
+            "/v1/claims?feed=a%20b%26prefix%3Dc&prefix=2001%3Adb8%3A%3A%2F32"
+        );
+    }
+}

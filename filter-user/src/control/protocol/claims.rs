@@ -1,0 +1,138 @@
+//! Claims as they are listed, and what explains a packet.
+
+use std::net::IpAddr;
+
+use filter_common::{
+    cause::{Action, Cause},
+    settings::Mode,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Protocol, Verdict, spelled};
+
+/// A claim: one line of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimLine {
+    /// Whom it is about.
+    pub prefix: String,
+    /// What it asks for.
+    pub verdict: Verdict,
+    /// Whose it is.
+    pub feed: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// How often it was seen.
+    pub evidence: u32,
+    /// Seconds until it ends; `None`: when it is withdrawn.
+    pub expires_in_s: Option<u64>,
+    /// The feed's own label.
+    pub id: Option<String>,
+}
+
+/// What would happen to a packet now, and why. The decision is the kernel's,
+/// the claims are the ledger's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The source.
+    pub address: IpAddr,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The destination port.
+    pub port: u16,
+    /// Whether drops are carried out.
+    #[serde(with = "spelled")]
+    pub mode: Mode,
+    /// Why it is passed or dropped.
+    #[serde(with = "spelled")]
+    pub cause: Cause,
+    /// What happens to it.
+    #[serde(with = "spelled")]
+    pub action: Action,
+    /// What the claim that judged asks for; `None`: no claim judged.
+    pub verdict: Option<Verdict>,
+    /// On which prefix it is (or the protected one).
+    pub prefix: Option<String>,
+    /// Whose it is.
+    pub feed: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// How often it was seen.
+    pub evidence: Option<u32>,
+    /// Seconds until it ends; `None`: when it is withdrawn.
+    pub expires_in_s: Option<u64>,
+    /// The tier whose rates judge, if it comes as far.
+    pub tier: Option<String>,
+    /// The service, if it comes as far.
+    pub service: Option<String>,
+    /// What is left in the source's buckets.
+    pub bucket: Vec<RateRoom>,
+    /// What the shadow says; `None`: nothing else.
+    pub shadow: Option<ShadowOutcome>,
+    /// Claims on the source that didn't judge.
+    pub losing: Vec<LosingClaim>,
+}
+
+/// What is left of one rate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateRoom {
+    /// `source` or `neighbourhood`.
+    pub level: String,
+    /// `packets`, `bytes` or `connections`.
+    pub rate: String,
+    /// How many would be admitted now.
+    pub left: u64,
+    /// How many are at most.
+    pub burst: u64,
+}
+
+/// What would happen if what is in the shadow were enforced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowOutcome {
+    /// Why it would be passed or dropped.
+    #[serde(with = "spelled")]
+    pub cause: Cause,
+    /// The tier, if it comes as far.
+    pub tier: Option<String>,
+    /// The claim that would judge.
+    pub claim: Option<ClaimLine>,
+}
+
+/// A claim that didn't judge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LosingClaim {
+    /// The claim.
+    #[serde(flatten)]
+    pub claim: ClaimLine,
+    /// To what it lost: half a sentence, as `a narrower prefix of its rank`.
+    pub why: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_losing_claim_is_a_claim_with_a_why() {
+        let losing = LosingClaim {
+            claim: ClaimLine {
+                prefix: "192.0.2.0/24".into(),
+                verdict: Verdict::Limit("suspect".into()),
+                feed: "local".into(),
+                reason: None,
+                evidence: 1,
+                expires_in_s: Some(9),
+                id: None,
+            },
+            why: "a stronger feed".into(),
+        };
+        let text = serde_json::to_string(&losing).expect("json");
+        assert_eq!(
+            text,
+            r#"{"prefix":"192.0.2.0/24","verdict":{"limit":"suspect"},"feed":"local","reason":null,"evidence":1,"expires_in_s":9,"id":null,"why":"a stronger feed"}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<LosingClaim>(&text).expect("a claim"),
+            losing
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! The API's server: HTTP/1.1 with JSON on the control socket, and the metrics
+//! alone on a port.
+//!
+//! It knows nothing but how to ask: every path becomes a [`Request`], every
+//! answer a body. What goes wrong is `{"error": "sentence"}` with a status that
+//! says whose affair it is: 4xx the client's, 422 refused by the daemon, 503 the
+//! daemon is going.
+
+use std::{convert::Infallible, future::Future};
+
+use axum::{
+    Extension, Json, Router,
+    body::{Body, Bytes},
+    extract::{
+        ConnectInfo, DefaultBodyLimit, Query, Request as HttpRequest, State,
+        connect_info::Connected,
+        rejection::{BytesRejection, QueryRejection},
+    },
+    http::{StatusCode, header::CONTENT_TYPE},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+    serve::IncomingStream,
+};
+use serde::de::DeserializeOwned;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::{mpsc, oneshot},
+};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+
+use super::{
+    Reply, Request,
+    peer::{Peer, Rules},
+    protocol::{
+        DetachRequest, EventsQuery, ExplainQuery, ListQuery, ModeRequest, Refused, VerdictRequest,
+    },
+    socket::ControlSocket,
+};
+
+/// Serves the control API until `shutdown`; then the socket is gone. Answers
+/// that are under way go on as long as the runtime does, and hold `requests`
+/// open as long.
+pub async fn serve(
+    socket: ControlSocket,
+    requests: mpsc::Sender<Request>,
+    rules: Rules,
+    shutdown: impl Future<Output = ()>,
+) {
+    let ControlSocket { listener, file } = socket;
+    tracing::info!(path = %file.path.display(), "the control API answers");
+    let app = guarded(requests, rules).into_make_service_with_connect_info::<Connection>();
+    tokio::select! {
+        // It waits out every error of accepting, and never ends by itself.
+        _never = axum::serve(listener, app) => {}
+        () = shutdown => {}
+    }
+    drop(file);
+}
+
+/// Serves `/metrics` alone, to whoever can reach the listener, until
+/// `shutdown`.
+pub async fn serve_metrics(
+    listener: TcpListener,
+    requests: mpsc::Sender<Request>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let app = Router::new()
+        .route("/metrics", get(metrics))
+        .fallback(no_such_path)
+        .with_state(requests);
+    tokio::select! {
+        _never = axum::serve(listener, app) => {}
+        () = shutdown => {}
+    }
+}
+
+fn guarded(requests: mpsc::Sender<Request>, rules: Rules) -> Router {
+    routes(requests)
+        .layer(middleware::from_fn(admit))
+        .layer(Extension(rules))
+}
+
+fn routes(requests: mpsc::Sender<Request>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/claims", get(claims))
+        .route("/v1/verdicts", post(verdicts))
+        .route("/v1/explain", get(explain))
+        .route("/v1/events", get(events))
+        .route("/v1/mode", put(mode))
+        .route("/v1/reload", post(reload))
+        .route("/v1/detach", post(detach))
+        .route("/metrics", get(metrics))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(requests)
+}
+
+async fn status(State(daemon): Daemon) -> Result<Response, Failure> {
+    Ok(Json(ask(&daemon, |reply| Request::Status { reply }).await?).into_response())
+}
+
+async fn claims(
+    State(daemon): Daemon,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(query) = query?;
+    let chunks = ask(&daemon, |reply| Request::List { query, reply }).await?;
+    let chunks = ReceiverStream::new(chunks).map(Ok::<_, Infallible>);
+    Ok(([(CONTENT_TYPE, NDJSON)], Body::from_stream(chunks)).into_response())
+}
+
+async fn verdicts(
+    State(daemon): Daemon,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let request: VerdictRequest = read(&body?)?;
+    let answer = ask(&daemon, |reply| Request::Verdict { request, reply }).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn explain(
+    State(daemon): Daemon,
+    query: Result<Query<ExplainQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(query) = query?;
+    let answer = ask(&daemon, |reply| Request::Explain { query, reply }).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn events(
+    State(daemon): Daemon,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(EventsQuery { follow }) = query?;
+    let subscription = ask(&daemon, |reply| Request::Events { reply }).await?;
+    let body = if follow {
+        Body::from_stream(subscription.follow().map(Ok::<_, Infallible>))
+    } else {
+        Body::from_stream(subscription.recent().map(Ok::<_, Infallible>))
+    };
+    Ok(([(CONTENT_TYPE, NDJSON)], body).into_response())
+}
+
+async fn mode(
+    State(daemon): Daemon,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let request: ModeRequest = read(&body?)?;
+    let answer = ask(&daemon, |reply| Request::Mode { request, reply }).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn reload(State(daemon): Daemon) -> Result<Response, Failure> {
+    Ok(Json(ask(&daemon, |reply| Request::Reload { reply }).await?).into_response())
+}
+
+async fn detach(
+    State(daemon): Daemon,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let body = body?;
+    let request: DetachRequest = if body.is_empty() {
+        DetachRequest::default()
+    } else {
+        read(&body)?
+    };
+    let answer = ask(&daemon, |reply| Request::Detach { request, reply }).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn metrics(State(daemon): Daemon) -> Result<Response, Failure> {
+    let text = ask(&daemon, |reply| Request::Metrics { reply }).await?;
+    Ok(([(CONTENT_TYPE, PROMETHEUS)], text).into_response())
+}
+
+async fn no_such_path(request: HttpRequest) -> Failure {
+    let sentence = format!("there is nothing at {}", request.uri().path());
+    Failure(StatusCode::NOT_FOUND, sentence)
+}
+
+async fn no_such_method(request: HttpRequest) -> Failure {
+    let sentence = format!("{} doesn't take {}", request.uri().path(), request.method());
+    Failure(StatusCode::METHOD_NOT_ALLOWED, sentence)
+}
+
+/// Lets nobody in whom the rules don't admit.
+async fn admit(
+    ConnectInfo(Connection(peer)): ConnectInfo<Connection>,
+    Extension(rules): Extension<Rules>,
+    request: HttpRequest,
+    next: Next,
+) -> Response {
+    match peer {
+        Some(peer) if rules.admits(&peer) => next.run(request).await,
+        peer => {
+            tracing::warn!(
+                ?peer,
+                path = request.uri().path(),
+                "a peer that isn't root, the daemon's user or of the socket's group was refused"
+            );
+            let sentence = "only root, the daemon's user and the control socket's group are let in";
+            Failure(StatusCode::FORBIDDEN, sentence.to_owned()).into_response()
+        }
+    }
+}
+
+/// Who is at the other end of this connection, if the kernel said so.
+#[derive(Clone, Debug)]
+struct Connection(Option<Peer>);
+
+impl Connected<IncomingStream<'_, UnixListener>> for Connection {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self(stream.io().peer_cred().ok().map(Peer::from))
+    }
+}
+
+type Daemon = State<mpsc::Sender<Request>>;
+
+async fn ask<T>(
+    daemon: &mpsc::Sender<Request>,
+    request: impl FnOnce(Reply<T>) -> Request,
+) -> Result<T, Failure> {
+    let (reply, answer) = oneshot::channel();
+    let gone = || {
+        let sentence = "the daemon is going down: ask again when it is back";
+        Failure(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned())
+    };
+    if daemon.send(request(reply)).await.is_err() {
+        return Err(gone());
+    }
+    match answer.await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(refused)) => Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, refused.error)),
+        Err(_dropped) => Err(gone()),
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        let sentence = format!("the request isn't the JSON that belongs here: {error}");
+        Failure(StatusCode::BAD_REQUEST, sentence)
+    })
+}
+
+/// A status and a sentence.
+#[derive(Debug)]
+struct Failure(StatusCode, String);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.0, Json(Refused::new(self.1))).into_response()
+    }
+}
+
+impl From<QueryRejection> for Failure {
+    fn from(rejection: QueryRejection) -> Self {
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for Failure {
+    fn from(rejection: BytesRejection) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let sentence = format!(
+                "the request is longer than {} MiB: send it in parts",
+                MAX_BODY >> 20
+            );
+            return Self(StatusCode::PAYLOAD_TOO_LARGE, sentence);
+        }
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+/// Bytes of the largest request: some two million prefixes.
+const MAX_BODY: usize = 64 << 20;
+
+const NDJSON: &str = "application/x-ndjson";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[cfg(test)]
+pub(crate) mod by_heart;
+#[cfg(test)]
+mod tests;

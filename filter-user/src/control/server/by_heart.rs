@@ -1,0 +1,196 @@
+//! A daemon for tests, behind a served socket: it answers by heart.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use filter_common::{
+    cause::{Action, Cause},
+    settings::Mode,
+};
+use tempfile::TempDir;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use super::{Request, Rules, serve};
+use crate::{
+    control::{
+        client::Client,
+        eventlog::EventLog,
+        lines,
+        protocol::{
+            CauseCount, Causes, ClaimLine, DetachAnswer, EventLine, Explanation, ModeAnswer,
+            PrefixAnswer, Protocol, Refused, ReloadAnswer, Status, Verdict, VerdictAnswer,
+        },
+        socket,
+    },
+    prefix::Written,
+};
+
+/// A served socket, and the client for it.
+pub(crate) struct Running {
+    pub(crate) client: Client,
+    pub(super) path: PathBuf,
+    pub(super) stop: oneshot::Sender<()>,
+    pub(super) server: JoinHandle<()>,
+    pub(super) _folder: TempDir,
+}
+
+/// Serves a daemon that is handed each request.
+pub(crate) fn running(mut daemon: impl FnMut(Request) + Send + 'static) -> Running {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("control.sock");
+    let socket = socket::bind(&path).expect("a socket");
+    let rules = Rules::of(&path).expect("rules");
+    let (sender, mut requests) = mpsc::channel(4);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async { stopped.await.unwrap_or_default() };
+    let server = tokio::spawn(serve(socket, sender, rules, shutdown));
+    tokio::spawn(async move {
+        while let Some(request) = requests.recv().await {
+            daemon(request);
+        }
+    });
+    Running {
+        client: Client::new(&path),
+        path,
+        stop,
+        server,
+        _folder: folder,
+    }
+}
+
+/// Answers what a daemon with one blocked source would.
+pub(crate) fn by_heart(request: Request) {
+    match request {
+        Request::Status { reply } => drop(reply.send(Ok(status()))),
+        Request::List { query, reply } => {
+            let (sender, chunks) = mpsc::channel(2);
+            let lines = if query.feed.as_deref() == Some("local") {
+                100_000
+            } else {
+                0
+            };
+            tokio::spawn(lines::send((0..lines).map(claim), sender));
+            drop(reply.send(Ok(chunks)));
+        }
+        Request::Explain { query, reply } => {
+            assert_eq!((query.port, query.proto), (Some(443), Some(Protocol::Udp)));
+            drop(reply.send(Ok(explanation(query.address))));
+        }
+        Request::Verdict { request, reply } => drop(reply.send(Ok(VerdictAnswer {
+            until: request.for_s.map(|_| "2026-11-22T20:00:00Z".into()),
+            prefixes: request.prefixes.iter().map(|text| judged(text)).collect(),
+        }))),
+        Request::Mode { request, reply } => drop(reply.send(if request.force {
+            Ok(ModeAnswer {
+                mode: request.mode,
+                was: Mode::Observe,
+                notes: Vec::new(),
+            })
+        } else {
+            Err(Refused::new("few sources carry most of the traffic"))
+        })),
+        Request::Reload { reply } => drop(reply.send(Ok(ReloadAnswer::default()))),
+        Request::Detach { request, reply } => drop(reply.send(Ok(DetachAnswer {
+            interfaces: request.interface.into_iter().collect(),
+        }))),
+        Request::Events { reply } => {
+            let mut log = EventLog::new(8, 8);
+            (0..3).for_each(|number| log.push(&event(number)));
+            drop(reply.send(Ok(log.subscribe())));
+        }
+        Request::Metrics { reply } => drop(reply.send(Ok("weir_up 1\n".into()))),
+    }
+}
+
+fn judged(text: &str) -> PrefixAnswer {
+    match text.parse::<Written>() {
+        Ok(written) if written.prefix.length() == 0 => PrefixAnswer::refused(text, "too wide"),
+        Ok(written) => PrefixAnswer::done(text, &written),
+        Err(error) => PrefixAnswer::refused(text, error.to_string()),
+    }
+}
+
+pub(super) fn status() -> Status {
+    let mut causes = Causes::default();
+    causes[Cause::Blocked] = CauseCount {
+        packets: 7,
+        bytes: 700,
+        dropped_packets: 7,
+        dropped_bytes: 700,
+        sources: 1,
+        connections: 2,
+    };
+    Status {
+        version: "0.1.0".into(),
+        pid: 7,
+        mode: Mode::Enforce,
+        mode_from: "configuration".into(),
+        generation: 3,
+        interfaces: Vec::new(),
+        verdicts: Default::default(),
+        feeds: Vec::new(),
+        services: Vec::new(),
+        causes,
+        shadow: Causes::default(),
+        events: Default::default(),
+        buckets: Default::default(),
+        problems: vec!["feed local is stale".into()],
+    }
+}
+
+pub(super) fn claim(number: u32) -> ClaimLine {
+    ClaimLine {
+        prefix: format!("{}/32", std::net::Ipv4Addr::from(number)),
+        verdict: Verdict::Block,
+        feed: "local".into(),
+        reason: None,
+        evidence: 1,
+        expires_in_s: None,
+        id: None,
+    }
+}
+
+pub(super) fn explanation(address: IpAddr) -> Explanation {
+    Explanation {
+        address,
+        protocol: Protocol::Udp,
+        port: 443,
+        mode: Mode::Enforce,
+        cause: Cause::Blocked,
+        action: Action::Drop,
+        verdict: Some(Verdict::Block),
+        prefix: Some("203.0.113.0/24".into()),
+        feed: Some("local".into()),
+        reason: None,
+        evidence: Some(12),
+        expires_in_s: Some(200),
+        tier: None,
+        service: None,
+        bucket: Vec::new(),
+        shadow: None,
+        losing: Vec::new(),
+    }
+}
+
+pub(super) fn event(number: u64) -> EventLine {
+    EventLine {
+        time: "2026-11-22T20:00:00Z".into(),
+        interface: "eth0".into(),
+        source: [192, 0, 2, 7].into(),
+        destination: [198, 51, 100, 1].into(),
+        protocol: "tcp".into(),
+        port: Some(443),
+        service: Some("api".into()),
+        cause: Cause::Blocked,
+        action: Action::Drop,
+        mode: Mode::Enforce,
+        prefix: None,
+        feed: None,
+        reason: None,
+        tier: None,
+        generation: number,
+        suppressed_before: 0,
+    }
+}

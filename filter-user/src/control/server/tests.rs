@@ -1,0 +1,258 @@
+//! The server, the client and the socket together.
+
+use axum::extract::connect_info::MockConnectInfo;
+use filter_common::settings::Mode;
+
+use super::{
+    by_heart::{Running, by_heart, claim, event, explanation, running, status},
+    *,
+};
+use crate::control::{
+    client::{self, Client},
+    eventlog::EventLog,
+    protocol::{
+        ClaimLine, DetachAnswer, EventLine, Explanation, Missed, ModeAnswer, Order, ReloadAnswer,
+        Status, VerdictAnswer,
+    },
+};
+
+/// The sentence of a refusal.
+fn sentence<T: std::fmt::Debug>(answer: Result<T, client::Error>) -> String {
+    match answer.expect_err("it is refused") {
+        client::Error::Refused(refused) => refused.error,
+        other => panic!("{other:?} is no refusal"),
+    }
+}
+
+#[tokio::test]
+async fn every_question_gets_its_answer() {
+    let daemon = running(by_heart);
+    let client = &daemon.client;
+    let answer: Status = client.get("/v1/status").await.expect("a status");
+    assert_eq!(answer, status());
+
+    let address = "2001:db8::7".parse().expect("an address");
+    let answer: Explanation = client
+        .get("/v1/explain?address=2001:db8::7&port=443&proto=udp")
+        .await
+        .expect("an explanation");
+    assert_eq!(answer, explanation(address));
+
+    let request = VerdictRequest {
+        prefixes: vec!["203.0.113.7/24".into(), "0.0.0.0/0".into(), "me".into()],
+        verdict: Order::Block,
+        for_s: Some(90),
+        reason: None,
+    };
+    let answer: VerdictAnswer = client.post("/v1/verdicts", &request).await.expect("done");
+    let done: Vec<_> = answer
+        .prefixes
+        .iter()
+        .map(|one| (one.done, one.masked))
+        .collect();
+    assert_eq!(done, [(true, true), (false, false), (false, false)]);
+
+    let request = ModeRequest {
+        mode: Mode::Enforce,
+        force: true,
+    };
+    let answer: ModeAnswer = client.put("/v1/mode", &request).await.expect("done");
+    assert_eq!(answer.mode, Mode::Enforce);
+
+    let _answer: ReloadAnswer = client.post("/v1/reload", &()).await.expect("done");
+    let request = DetachRequest {
+        interface: Some("eth0".into()),
+    };
+    let answer: DetachAnswer = client.post("/v1/detach", &request).await.expect("done");
+    assert_eq!(answer.interfaces, ["eth0"]);
+    assert_eq!(
+        client.text("/metrics").await.expect("metrics"),
+        "weir_up 1\n"
+    );
+}
+
+#[tokio::test]
+async fn what_the_daemon_refuses_comes_back_as_its_sentence() {
+    let daemon = running(by_heart);
+    let client = &daemon.client;
+    let request = ModeRequest {
+        mode: Mode::Enforce,
+        force: false,
+    };
+    let answer = client.put::<ModeAnswer>("/v1/mode", &request).await;
+    assert_eq!(sentence(answer), "few sources carry most of the traffic");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_said() {
+    let daemon = running(by_heart);
+    let client = &daemon.client;
+    let answer = client.post::<VerdictAnswer>("/v1/verdicts", &[1, 2]).await;
+    let said = sentence(answer);
+    assert!(said.starts_with("the request isn't the JSON"), "{said}");
+    let said = sentence(client.get::<Status>("/v1/stats").await);
+    assert_eq!(said, "there is nothing at /v1/stats");
+    let said = sentence(client.post::<Status>("/v1/status", &()).await);
+    assert_eq!(said, "/v1/status doesn't take POST");
+    let said = sentence(client.get::<Explanation>("/v1/explain?address=me").await);
+    assert!(said.contains("invalid IP address"), "{said}");
+    let said = sentence(client.lines("/v1/claims?feet=local").await);
+    assert!(said.contains("feet"), "{said}");
+    let long = " ".repeat(MAX_BODY + 1);
+    let said = sentence(client.post::<VerdictAnswer>("/v1/verdicts", &long).await);
+    assert_eq!(said, "the request is longer than 64 MiB: send it in parts");
+}
+
+#[tokio::test]
+async fn a_list_of_many_claims_comes_whole_and_in_order() {
+    let daemon = running(by_heart);
+    let client = &daemon.client;
+    let mut lines = client.lines("/v1/claims?feed=local").await.expect("lines");
+    let mut number = 0;
+    while let Some(line) = lines.next().await.expect("a line") {
+        let one: ClaimLine = serde_json::from_slice(&line).expect("a claim");
+        assert_eq!(one, claim(number));
+        number += 1;
+    }
+    assert_eq!(number, 100_000);
+    let mut none = client.lines("/v1/claims").await.expect("lines");
+    assert_eq!(none.next().await.expect("an end"), None);
+}
+
+#[tokio::test]
+async fn the_events_so_far_end_where_nobody_follows() {
+    let daemon = running(by_heart);
+    let client = &daemon.client;
+    for path in ["/v1/events", "/v1/events?follow=false"] {
+        let mut lines = client.lines(path).await.expect("lines");
+        for number in 0..3 {
+            let line = lines.next().await.expect("a line").expect("an event");
+            let one: EventLine = serde_json::from_slice(&line).expect("an event");
+            assert_eq!(one, event(number));
+        }
+        assert_eq!(lines.next().await.expect("an end"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_missed() {
+    const EVENTS: u64 = 50_000;
+    let mut log = EventLog::new(0, 64);
+    let subscription = log.subscribe();
+    let mut once = Some(subscription);
+    let daemon = running(move |request| match request {
+        Request::Events { reply } => drop(reply.send(Ok(once.take().expect("asked once")))),
+        other => panic!("{other:?} wasn't asked"),
+    });
+    let mut lines = daemon
+        .client
+        .lines("/v1/events?follow=true")
+        .await
+        .expect("lines");
+    for number in 0..EVENTS {
+        log.push(&event(number));
+        if number % 32 == 0 {
+            // The server sends as long as the reader's socket takes it.
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(log);
+    let (mut seen, mut missed) = (0, 0);
+    while let Some(line) = lines.next().await.expect("a line") {
+        match serde_json::from_slice::<Missed>(&line) {
+            Ok(line) => missed += line.missed,
+            Err(_event) => {
+                let one: EventLine = serde_json::from_slice(&line).expect("an event");
+                assert_eq!(one.generation, seen + missed, "in order, none told twice");
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen + missed, EVENTS);
+    assert!(missed > 0 && seen > 0, "{seen} seen, {missed} missed");
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_let_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("control.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let (sender, mut requests) = mpsc::channel(1);
+    let stranger = Peer {
+        uid: 1000,
+        gid: 1000,
+        groups: Vec::new(),
+        pid: None,
+    };
+    let app = guarded(sender, Rules { uid: 900, gid: 950 })
+        .layer(MockConnectInfo(Connection(Some(stranger))));
+    tokio::spawn(axum::serve(listener, app).into_future());
+    let said = sentence(Client::new(&path).get::<Status>("/v1/status").await);
+    assert_eq!(
+        said,
+        "only root, the daemon's user and the control socket's group are let in"
+    );
+    assert!(requests.try_recv().is_err(), "the daemon was asked");
+}
+
+#[tokio::test]
+async fn the_metrics_port_gives_metrics_and_nothing_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (sender, mut requests) = mpsc::channel(1);
+    tokio::spawn(serve_metrics(listener, sender, std::future::pending()));
+    tokio::spawn(async move {
+        while let Some(request) = requests.recv().await {
+            by_heart(request);
+        }
+    });
+    assert!(fetch(address, "/metrics").await.ends_with("weir_up 1\n"));
+    assert!(
+        fetch(address, "/v1/status")
+            .await
+            .starts_with("HTTP/1.1 404")
+    );
+}
+
+async fn fetch(address: std::net::SocketAddr, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer
+}
+
+#[tokio::test]
+async fn after_the_shutdown_the_socket_is_gone() {
+    let Running {
+        client,
+        path,
+        stop,
+        server,
+        _folder,
+    } = running(by_heart);
+    assert!(path.exists());
+    stop.send(()).expect("it runs");
+    server.await.expect("it ends");
+    assert!(!path.exists());
+    let error = client.get::<Status>("/v1/status").await.expect_err("gone");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "no daemon answers on {}: is it running? (weir run, or systemctl start weir)",
+            path.display()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_going_says_so() {
+    let daemon = running(drop);
+    let client = &daemon.client;
+    let said = sentence(client.get::<Status>("/v1/status").await);
+    assert_eq!(said, "the daemon is going down: ask again when it is back");
+}
