@@ -5,5 +5,6 @@
 //! don't know each other; only the daemon wires them.
 
 pub mod claim;
+pub mod ledger;
 pub mod patch;
 pub mod prefix;
