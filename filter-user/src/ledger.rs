@@ -49,11 +49,7 @@ pub use resolve::{FeedRules, Rules};
 pub use store::{Capacity, Counts};
 pub use view::View;
 
-use crate::{
-    claim::{Change, Update},
-    patch::Patch,
-    prefix::Prefix,
-};
+use crate::{claim::Update, patch::Patch, prefix::Prefix};
 use expiry::Expiries;
 use settle::Dirty;
 use store::Store;
@@ -153,16 +149,7 @@ impl Ledger {
                 self.take_snapshot(feed, claims, now, &mut dirty, &mut applied);
             }
             Update::Delta(changes) => {
-                for change in changes {
-                    match change {
-                        Change::Claim(claim) => {
-                            self.take(feed, claim, now, &mut dirty, &mut applied);
-                        }
-                        Change::Withdraw(prefix) => {
-                            self.withdraw(feed, prefix, &mut dirty, &mut applied);
-                        }
-                    }
-                }
+                self.take_delta(feed, changes, now, &mut dirty, &mut applied);
             }
         }
         applied.patch = self.settle(dirty);

@@ -142,10 +142,11 @@ impl<'a> Walk<'a> {
 /// Whether one way over all keys costs less than finding, for each of these,
 /// the keys that cover it.
 fn is_cheaper_whole(store: &Store, roots: &[Prefix]) -> bool {
-    let Some(any) = roots.first() else {
+    // The last, because IPv6 stands behind IPv4 and has more lengths.
+    let Some(last) = roots.last() else {
         return false;
     };
-    let lookups = roots.len() * (store.lengths_in_use(any) + 1);
+    let lookups = roots.len() * (store.lengths_in_use(last) + 1);
     lookups.saturating_mul(LOOKUP) > store.nodes.len()
 }
 

@@ -5,7 +5,10 @@ use super::{
     refusal::{Fault, too_wide},
     settle::Dirty,
 };
-use crate::{claim::Claim, prefix::Prefix};
+use crate::{
+    claim::{Change, Claim},
+    prefix::Prefix,
+};
 
 impl Ledger {
     /// A feed's whole word: what isn't in it is withdrawn. That comes before
@@ -49,18 +52,37 @@ impl Ledger {
         }
     }
 
-    /// A feed's claim, whatever it said of the prefix before.
-    pub(super) fn take(
+    /// A feed's changes. Of several on one prefix the last counts; and here too
+    /// room is made before it is needed.
+    pub(super) fn take_delta(
         &mut self,
         feed: FeedId,
-        claim: Claim,
+        mut changes: Vec<Change>,
         now: Now,
         dirty: &mut Dirty,
         applied: &mut Applied,
     ) {
-        if has_ended(claim.expires, now) {
-            self.withdraw(feed, claim.prefix, dirty, applied);
-        } else if let Some(number) = self.store.find(feed, &claim.prefix) {
+        changes.sort_by_key(about);
+        let mut changes = changes.into_iter().peekable();
+        let mut claims = Vec::new();
+        while let Some(change) = changes.next() {
+            let prefix = about(&change);
+            if changes.peek().is_some_and(|next| about(next) == prefix) {
+                continue;
+            }
+            match change {
+                Change::Claim(claim) if !has_ended(claim.expires, now) => claims.push(claim),
+                _ => self.withdraw(feed, prefix, dirty, applied),
+            }
+        }
+        for claim in claims {
+            self.take(feed, claim, dirty, applied);
+        }
+    }
+
+    /// A feed's claim, whatever it said of the prefix before.
+    fn take(&mut self, feed: FeedId, claim: Claim, dirty: &mut Dirty, applied: &mut Applied) {
+        if let Some(number) = self.store.find(feed, &claim.prefix) {
             self.revise(number, claim, dirty, applied);
         } else {
             self.add(feed, claim, dirty, applied);
@@ -68,13 +90,7 @@ impl Ledger {
     }
 
     /// A feed says nothing of the prefix any more.
-    pub(super) fn withdraw(
-        &mut self,
-        feed: FeedId,
-        prefix: Prefix,
-        dirty: &mut Dirty,
-        applied: &mut Applied,
-    ) {
+    fn withdraw(&mut self, feed: FeedId, prefix: Prefix, dirty: &mut Dirty, applied: &mut Applied) {
         if let Some(number) = self.store.find(feed, &prefix) {
             dirty.push(self.store.remove(number));
             applied.withdrawn += 1;
@@ -119,5 +135,13 @@ impl Ledger {
             }
             Err(fault) => applied.refused.push(prefix, fault),
         }
+    }
+}
+
+/// Whom a change is about.
+const fn about(change: &Change) -> Prefix {
+    match change {
+        Change::Claim(claim) => claim.prefix,
+        Change::Withdraw(prefix) => *prefix,
     }
 }
