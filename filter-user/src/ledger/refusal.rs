@@ -1,0 +1,76 @@
+//! Claims that can't be taken, and why.
+
+use filter_common::source::Family;
+
+use super::FeedId;
+use crate::prefix::Prefix;
+
+/// The shortest IPv4 prefix a claim may have: no address plan gives a wider
+/// one to one hand, so it is a mistake that would cost everybody.
+pub const WIDEST_IPV4: u8 = 8;
+
+/// The shortest IPv6 prefix a claim may have, for the same reason.
+pub const WIDEST_IPV6: u8 = 16;
+
+/// Why a claim isn't taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// No claim may touch what is protected.
+    #[error("it is inside {0}, which is protected: take it off protect.sources first")]
+    Protected(Prefix),
+    /// It would hit too many at once.
+    #[error("it is too wide: a claim's prefix has a length of at least {0}")]
+    TooWide(u8),
+    /// There is no room for another prefix of its family.
+    #[error("the table is full with {0} prefixes: raise tables.ipv4 or tables.ipv6")]
+    Full(u32),
+    /// Every claim number is in use.
+    #[error("there are as many claims as can be numbered: let feeds overlap less")]
+    NoNumber,
+    /// The feed isn't configured, or not any more.
+    #[error("there is no feed {0}: add it to the configuration")]
+    NoFeed(FeedId),
+}
+
+/// A claim that wasn't taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the claim on {prefix} is refused: {fault}")]
+pub struct Refusal {
+    /// Whom it was about.
+    pub prefix: Prefix,
+    /// Why it wasn't taken.
+    pub fault: Fault,
+}
+
+/// The claims of one update that weren't taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// How many.
+    pub count: u32,
+    /// The first few of them.
+    pub first: Vec<Refusal>,
+}
+
+impl Refused {
+    pub(super) fn push(&mut self, prefix: Prefix, fault: Fault) {
+        self.count += 1;
+        if self.first.len() < SHOWN {
+            self.first.push(Refusal { prefix, fault });
+        }
+    }
+}
+
+/// The fault of a prefix that is wider than any claim may be.
+pub(super) const fn too_wide(prefix: &Prefix) -> Option<Fault> {
+    let least = match prefix.family() {
+        Family::V4 => WIDEST_IPV4,
+        Family::V6 => WIDEST_IPV6,
+    };
+    if prefix.length() < least {
+        return Some(Fault::TooWide(least));
+    }
+    None
+}
+
+/// So many refusals are told of one by one.
+const SHOWN: usize = 10;

@@ -1,0 +1,116 @@
+//! What can be asked of the ledger: who claims what, and how much of it.
+
+use filter_common::{source::Address, source::Family, verdict::NEVER};
+
+use super::{
+    FeedId, Ledger,
+    records::Record,
+    store::{Counts, Node},
+};
+use crate::{claim::Verdict, prefix::Prefix};
+
+/// A claim, as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View<'a> {
+    /// The number by which entries and events name it.
+    pub number: u32,
+    /// Whose it is.
+    pub feed: FeedId,
+    /// Whom it is about.
+    pub prefix: Prefix,
+    /// What it asks for.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// How often it was seen.
+    pub evidence: u32,
+    /// Unix time in seconds at which it ends; `None`: when it is withdrawn.
+    pub expires: Option<u32>,
+    /// The feed's own label.
+    pub id: Option<&'a str>,
+    /// The feed is in observe: it isn't enforced.
+    pub shadow: bool,
+}
+
+impl Ledger {
+    /// All claims that cover an address, the strongest first. Where
+    /// [`protection`](Self::protection) covers it too, that is stronger still.
+    #[must_use]
+    pub fn covering(&self, address: Address) -> Vec<View<'_>> {
+        let mut claims: Vec<_> = self
+            .store
+            .covering(Prefix::of(address))
+            .flat_map(|(_prefix, node)| self.store.records.chain(node.first))
+            .collect();
+        claims.sort_by_key(|(_number, record)| self.rules.strength(record));
+        claims
+            .into_iter()
+            .map(|(number, record)| self.view(number, record))
+            .collect()
+    }
+
+    /// The protected prefix that covers an address.
+    #[must_use]
+    pub fn protection(&self, address: Address) -> Option<Prefix> {
+        self.store.protection(&Prefix::of(address))
+    }
+
+    /// Claims in the order of their prefixes: of one feed or of all, inside one
+    /// prefix or everywhere.
+    pub fn claims(
+        &self,
+        feed: Option<FeedId>,
+        inside: Option<Prefix>,
+    ) -> impl Iterator<Item = View<'_>> {
+        let some = inside.map(|prefix| self.store.nodes.range(prefix..=prefix.last()));
+        let all = inside.is_none().then(|| self.store.nodes.iter());
+        let nodes = some.into_iter().flatten().chain(all.into_iter().flatten());
+        nodes
+            .flat_map(|(_prefix, node): (&Prefix, &Node)| self.store.records.chain(node.first))
+            .filter(move |(_number, record)| feed.is_none_or(|feed| record.feed == feed))
+            .map(|(number, record)| self.view(number, record))
+    }
+
+    /// The claim with a number.
+    #[must_use]
+    pub fn claim(&self, number: u32) -> Option<View<'_>> {
+        let record = self.store.records.get(number)?;
+        Some(self.view(number, record))
+    }
+
+    /// How many claims there are.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for feed in 0..self.rules.feeds.len() as FeedId {
+            sum += self.counts_of(feed);
+        }
+        sum
+    }
+
+    /// How many claims a feed has.
+    #[must_use]
+    pub fn counts_of(&self, feed: FeedId) -> Counts {
+        self.store.counts_of(feed)
+    }
+
+    /// How many prefixes of a family the tables hold, protected ones included.
+    #[must_use]
+    pub const fn keys(&self, family: Family) -> u32 {
+        self.store.keys(family)
+    }
+
+    fn view<'a>(&'a self, number: u32, record: &'a Record) -> View<'a> {
+        View {
+            number,
+            feed: record.feed,
+            prefix: record.prefix,
+            verdict: record.verdict,
+            reason: record.reason.as_deref(),
+            evidence: record.evidence,
+            expires: (record.expires != NEVER).then_some(record.expires),
+            id: record.id.as_deref(),
+            shadow: self.rules.of(record).shadow,
+        }
+    }
+}
