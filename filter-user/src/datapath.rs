@@ -8,7 +8,9 @@ use filter_common::{cause::Cause, decide::Decision, event::Counter, settings::Se
 
 use crate::{patch::Patch, plan::Plan, prefix::Prefix};
 
+pub mod attach;
 pub mod kernel;
+pub mod pins;
 
 /// What the daemon asks of the loaded programs and their tables.
 pub trait Datapath {

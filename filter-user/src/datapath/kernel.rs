@@ -13,7 +13,7 @@ use filter_common::{
     cause::Cause,
     decide::Decision,
     event::{Counter, Sampler},
-    rate::Tier,
+    rate::{Bucket, BucketKey, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::Family,
     verdict::Entry,
@@ -53,6 +53,7 @@ struct Tables {
     v4_wide: LpmTrie<MapData, [u8; 4], Entry>,
     v6_exact: HashMap<MapData, [u64; 2], Entry>,
     v6_wide: LpmTrie<MapData, [u8; 16], Entry>,
+    buckets: HashMap<MapData, BucketKey, Bucket<u64>>,
     counters: PerCpuArray<MapData, Counter>,
     samplers: PerCpuArray<MapData, Sampler>,
     buckets_made: PerCpuArray<MapData, [u64; 2]>,
@@ -65,6 +66,18 @@ impl Kernel {
     /// If the kernel refuses a map or a program. What the verifier said then
     /// goes to `verifier_log`, if one is given, and its path into the message.
     pub fn load(sizes: &Sizes, verifier_log: Option<&Path>) -> Result<Self> {
+        Self::load_pinned(sizes, verifier_log, None)
+    }
+
+    /// The same, with the maps pinned in a folder of the BPF file system.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and if the folder doesn't take them.
+    pub fn load_pinned(
+        sizes: &Sizes,
+        verifier_log: Option<&Path>,
+        pins: Option<&Path>,
+    ) -> Result<Self> {
         ensure!(
             !OBJECT.is_empty(),
             "this build has no kernel side (AYA_BUILD_SKIP was set): build it again without"
@@ -79,6 +92,16 @@ impl Kernel {
             .context("creating the maps")?;
         for name in ["filter", "explain"] {
             load_program(&mut ebpf, name, verifier_log)?;
+        }
+        for name in pins.iter().flat_map(|_| PINNED) {
+            let map = ebpf
+                .map(name)
+                .with_context(|| format!("the object has no map {name}"))?;
+            let path = pins
+                .expect("there is one to be here")
+                .join(name.to_ascii_lowercase());
+            map.pin(&path)
+                .with_context(|| format!("pinning the map {name}"))?;
         }
         let tables = Tables::take(&mut ebpf)?;
         Ok(Self {
@@ -105,7 +128,32 @@ impl Kernel {
         program(&mut self.ebpf, "filter")
     }
 
-    /// The loaded object, for what isn't a table: pinning and the log.
+    /// Pins the programs in a folder of the BPF file system.
+    ///
+    /// # Errors
+    /// If the folder doesn't take them.
+    pub fn pin_programs(&mut self, folder: &Path) -> Result<()> {
+        for name in ["filter", "explain"] {
+            program(&mut self.ebpf, name)?
+                .pin(folder.join(name))
+                .with_context(|| format!("pinning the program {name}"))?;
+        }
+        Ok(())
+    }
+
+    /// The words of a bucket, if it exists.
+    ///
+    /// # Errors
+    /// If the table can't be read.
+    pub fn bucket(&self, key: &BucketKey) -> Result<Option<Bucket<u64>>> {
+        match self.tables.buckets.get(key, 0) {
+            Ok(bucket) => Ok(Some(bucket)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(error).context("reading a bucket"),
+        }
+    }
+
+    /// The loaded object, for what isn't a table: the programs and the log.
     pub const fn object(&mut self) -> &mut Ebpf {
         &mut self.ebpf
     }
@@ -319,6 +367,7 @@ impl Tables {
             v4_wide: take(ebpf, "V4_WIDE")?,
             v6_exact: take(ebpf, "V6_EXACT")?,
             v6_wide: take(ebpf, "V6_WIDE")?,
+            buckets: take(ebpf, "BUCKETS")?,
             counters: take(ebpf, "COUNTERS")?,
             samplers: take(ebpf, "SAMPLERS")?,
             buckets_made: take(ebpf, "BUCKETS_MADE")?,

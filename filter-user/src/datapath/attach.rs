@@ -1,0 +1,239 @@
+//! Attaching the filter to interfaces, and seeing what is attached.
+//!
+//! Where a link of ours is pinned, its program is replaced by one atomic
+//! update: no packet passes unfiltered. Somebody else's program is never
+//! replaced.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use aya::programs::{
+    XdpMode,
+    links::{FdLink, PinnedLink},
+    loaded_programs,
+    xdp::XdpLink,
+};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkLayerType, LinkXdp, XdpAttached};
+
+use super::{kernel::Kernel, pins::Pins};
+use crate::config;
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// In the driver.
+    Native,
+    /// In the stack, where frames may be many packets merged into one.
+    Generic,
+}
+
+impl Attach {
+    /// As it is spelled in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// An interface with an XDP program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Its name.
+    pub interface: String,
+    /// Its index.
+    pub index: u32,
+    /// How.
+    pub attach: Attach,
+    /// The kernel's number of the program.
+    pub program: u32,
+}
+
+/// An interface as the kernel shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its index.
+    pub index: u32,
+    /// Its frames begin with an Ethernet header.
+    pub ethernet: bool,
+    /// The XDP program on it.
+    pub program: Option<(u32, Attach)>,
+}
+
+/// Puts the filter on an interface: by one atomic update where a link of ours
+/// is pinned, else by a new link, which is pinned.
+///
+/// # Errors
+/// If the interface is missing, isn't Ethernet, carries somebody else's
+/// program, or refuses.
+pub async fn attach(
+    kernel: &mut Kernel,
+    pins: &Pins,
+    interface: &str,
+    wish: config::Attach,
+) -> Result<Attached> {
+    let seen = see(interface).await?;
+    ensure!(
+        seen.ethernet,
+        "{interface} isn't an Ethernet interface, so its frames can't be read: \
+         attach to the interface below it"
+    );
+    if !update(kernel, pins, interface)? {
+        if let Some((program, _)) = seen.program {
+            bail!("{}", somebody_elses(interface, program));
+        }
+        create(kernel, pins, interface, seen.index, wish)?;
+    }
+    let ours = kernel
+        .filter()?
+        .info()
+        .context("asking for the program's number")?
+        .id();
+    let seen = see(interface).await?;
+    let Some((program, attach)) = seen.program.filter(|(program, _)| *program == ours) else {
+        bail!("the filter was attached to {interface}, and isn't there");
+    };
+    kernel.set_merging(seen.index, attach == Attach::Generic)?;
+    Ok(Attached {
+        interface: interface.to_owned(),
+        index: seen.index,
+        attach,
+        program,
+    })
+}
+
+/// Replaces the program of a pinned link. `false`: there is none that is alive.
+fn update(kernel: &mut Kernel, pins: &Pins, interface: &str) -> Result<bool> {
+    let Some(path) = pins.pinned_link(interface)? else {
+        return Ok(false);
+    };
+    let pinned = PinnedLink::from_pin(&path)
+        .with_context(|| format!("opening the pinned link {}", path.display()))?;
+    let link = XdpLink::try_from(FdLink::from(pinned))
+        .with_context(|| format!("{} isn't the link of an XDP program", path.display()))?;
+    let filter = kernel.filter()?;
+    let link = match filter.attach_to_link(link) {
+        Ok(id) => FdLink::try_from(filter.take_link(id)?)?,
+        Err(error) => {
+            // The interface that it was on is gone; one of the same name isn't it.
+            tracing::info!(interface, %error, "a pinned link is dead, and makes way");
+            fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+            return Ok(false);
+        }
+    };
+    let own = pins.link(interface);
+    if own != path {
+        link.pin(&own).context("pinning the link")?;
+        fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        tracing::info!(interface, from = %path.display(), "took over the filter of another version");
+    }
+    Ok(true)
+}
+
+fn create(
+    kernel: &mut Kernel,
+    pins: &Pins,
+    interface: &str,
+    index: u32,
+    wish: config::Attach,
+) -> Result<()> {
+    let modes: &[XdpMode] = match wish {
+        config::Attach::Auto => &[XdpMode::Driver, XdpMode::Skb],
+        config::Attach::Native => &[XdpMode::Driver],
+        config::Attach::Generic => &[XdpMode::Skb],
+    };
+    let filter = kernel.filter()?;
+    let mut refused = Vec::new();
+    for mode in modes {
+        let attached = filter
+            .attach_to_if_index(index, *mode)
+            .and_then(|id| filter.take_link(id));
+        // Where the kernel refuses a link, the library falls back to another
+        // way of attaching, which ends with the process: that is no success.
+        match attached.map(FdLink::try_from) {
+            Ok(Ok(link)) => {
+                link.pin(pins.link(interface)).context("pinning the link")?;
+                if !refused.is_empty() {
+                    tracing::warn!(
+                        interface,
+                        why = refused.join("; "),
+                        "the driver refused the filter: it runs in the stack (generic), which is slower"
+                    );
+                }
+                return Ok(());
+            }
+            Ok(Err(error)) => refused.push(format!("{mode:?}: {error}")),
+            Err(error) => refused.push(format!("{mode:?}: {:#}", anyhow::Error::new(error))),
+        }
+    }
+    bail!("{interface} takes no XDP program: {}", refused.join("; "))
+}
+
+/// Looks at an interface.
+///
+/// # Errors
+/// If there is none of this name, or the kernel doesn't answer.
+pub async fn see(interface: &str) -> Result<Seen> {
+    let (connection, handle, _messages) =
+        rtnetlink::new_connection().context("opening a netlink socket")?;
+    let connection = tokio::spawn(connection);
+    let mut links = handle
+        .link()
+        .get()
+        .match_name(interface.to_owned())
+        .execute();
+    let link = tokio_stream::StreamExt::next(&mut links).await;
+    connection.abort();
+    let link = link
+        .with_context(|| format!("no answer about {interface}"))?
+        .with_context(|| format!("asking for {interface}"))?;
+
+    let mut program = None;
+    let mut attach = None;
+    let xdp = link
+        .attributes
+        .iter()
+        .filter_map(|attribute| match attribute {
+            LinkAttribute::Xdp(xdp) => Some(xdp),
+            _ => None,
+        });
+    for part in xdp.flatten() {
+        match part {
+            LinkXdp::ProgId(id) => program = Some(*id),
+            LinkXdp::Attached(XdpAttached::Driver | XdpAttached::Hardware) => {
+                attach = Some(Attach::Native);
+            }
+            LinkXdp::Attached(XdpAttached::SocketBuffer) => attach = Some(Attach::Generic),
+            _ => {}
+        }
+    }
+    let layer = link.header.link_layer_type;
+    Ok(Seen {
+        index: link.header.index,
+        ethernet: matches!(layer, LinkLayerType::Ether | LinkLayerType::Loopback),
+        program: program.zip(attach),
+    })
+}
+
+/// Whose program it is that stands in the way.
+fn somebody_elses(interface: &str, program: u32) -> String {
+    let found = loaded_programs()
+        .filter_map(Result::ok)
+        .find(|info| info.id() == program);
+    let whose = found.map_or_else(String::new, |info| {
+        let name = info.name_as_str().unwrap_or("?").to_owned();
+        let by = info
+            .created_by_uid()
+            .map_or_else(String::new, |uid| format!(", loaded by user {uid}"));
+        let at = info.loaded_at().map_or_else(String::new, |at| {
+            format!(" at {}", humantime::format_rfc3339_seconds(at))
+        });
+        format!(" `{name}`{by}{at}")
+    });
+    format!(
+        "{interface} already carries an XDP program that isn't weir's: program {program}{whose}. \
+         It is left alone: take it off first (bpftool net shows it), or choose another interface"
+    )
+}
