@@ -4,7 +4,7 @@
 //! is done in a blink where nothing is missing. Whatever it installs, it says.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -58,24 +58,19 @@ fn linker() -> Result<()> {
         return Ok(());
     }
     say(&format!(
-        "installing bpf-linker {LINKER} into the target folder (about 90 s, once)"
+        "installing bpf-linker {LINKER} into the target folder (some minutes, once)"
     ));
+    // Kept until it is installed, so that an interrupted build goes on.
+    let build = tools.join("build");
     workspace::run(
         workspace::cargo()
-            .args([
-                "install",
-                "bpf-linker",
-                "--version",
-                LINKER,
-                "--locked",
-                "--force",
-            ])
-            .arg("--root")
+            .args(["install", "bpf-linker", "--version", LINKER, "--locked"])
+            .args(["--force", "--no-track", "--quiet", "--root"])
             .arg(&tools)
             .arg("--target-dir")
-            .arg(tools.join("build"))
-            .args(["--no-track", "--quiet"]),
-    )
+            .arg(&build),
+    )?;
+    fs::remove_dir_all(&build).with_context(|| format!("removing {}", build.display()))
 }
 
 /// Whether this is a bpf-linker that goes with the toolchain's LLVM.
