@@ -25,7 +25,7 @@ enum Command {
         /// Only the tests whose name has this in it.
         filter: Option<String>,
     },
-    /// Show weir keeping abusers out of an API, live, in about 40 seconds (needs root).
+    /// Show weir keeping abusers out of an API, live, in half a minute (needs root).
     Demo,
     /// Hold the kernel side to its budget of instructions.
     Verify,
