@@ -35,7 +35,7 @@ impl Figures {
     pub(super) fn table(&self) -> String {
         let mut table = format!("\nBy the moment a request was begun:\n{HEAD}\n");
         let dropped = [
-            "0".to_owned(),
+            String::new(),
             self.dropped_in_observe.to_string(),
             String::new(),
             self.dropped_in_enforce.to_string(),
