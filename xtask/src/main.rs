@@ -1,1 +1,62 @@
-fn main() {}
+//! The one door for developers: `cargo xtask`.
+//!
+//! An enum, a dispatch, one file a command. What a command does is in its file.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+mod ci;
+mod demo;
+mod setup;
+mod test;
+mod verify;
+mod workspace;
+
+/// What developers and CI do with this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    /// Install what the build and the tests need, and say so.
+    Setup,
+    /// Run every test, those of the kernel too (needs root).
+    Test {
+        /// Only the tests whose name has this in it.
+        filter: Option<String>,
+    },
+    /// Show weir keeping abusers out of an API, live, in half a minute (needs root).
+    Demo,
+    /// Hold the kernel side to its budget of instructions.
+    Verify,
+    /// What CI runs: formatting, lints, docs, the budget, and every test.
+    Ci,
+    /// The API of the demo.
+    #[command(hide = true)]
+    DemoServer,
+    /// The clients of the demo.
+    #[command(hide = true)]
+    DemoClients {
+        /// Whose requests are sent.
+        population: demo::Population,
+    },
+}
+
+fn main() -> ExitCode {
+    dispatch(Command::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Command::Test { filter } => test::run(filter.as_deref()),
+        Command::Demo => demo::run(),
+        Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
+        Command::Ci => ci::run(),
+        Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),
+        Command::DemoClients { population } => demo::ask(population).map(|()| ExitCode::SUCCESS),
+    }
+}

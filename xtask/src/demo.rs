@@ -1,0 +1,215 @@
+//! `cargo xtask demo`: weir keeps abusers out of an API that they overwhelm.
+//!
+//! An edge host and the net in front of it, each a network namespace. On the
+//! host an API of a fixed capacity, and the real `weir`. From the net come
+//! genuine clients, and abusers who ask for several times what the API can give.
+//! The same flood meets weir twice: in `observe`, where it only counts, and,
+//! once the abusers stand in a feed, in `enforce`. Genuine clients are named in
+//! no configuration. The demo succeeds only if everything it says came true.
+//!
+//! [`cast`] says who is there, [`stage`] builds the namespaces, [`server`] and
+//! [`clients`] are the roles, [`daemon`] is weir, [`account`] keeps the figures
+//! and [`verdict`] judges them.
+
+use std::{
+    io::{Write as _, stdout},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::geteuid;
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{Instant, Interval, interval, timeout_at},
+};
+
+use self::{
+    account::{Account, Outcome, Span},
+    daemon::Daemon,
+    process::Role,
+    stage::Stage,
+    verdict::Figures,
+};
+use crate::{setup, workspace};
+
+mod account;
+mod cast;
+mod clients;
+mod daemon;
+mod process;
+mod server;
+mod stage;
+mod verdict;
+
+pub(crate) use self::cast::Population;
+
+/// Installs and builds what is missing, then shows it.
+pub(crate) fn run() -> Result<ExitCode> {
+    if !geteuid().is_root() {
+        bail!("needs root: it makes network namespaces and loads a program into the kernel");
+    }
+    setup::run()?;
+    stage::sweep();
+    eprintln!("demo: building weir (a few minutes the first time)");
+    workspace::build_daemon()?;
+    runtime()?.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        // Whoever wins: everything that the show made is dropped with it.
+        tokio::select! {
+            shown = show() => shown,
+            _ = interrupt.recv() => bail!("interrupted; nothing was left behind"),
+            _ = terminate.recv() => bail!("terminated; nothing was left behind"),
+            _ = hangup.recv() => bail!("hung up on; nothing was left behind"),
+        }
+    })
+}
+
+/// The role of the API: serves until it is killed.
+pub(crate) fn serve() -> Result<()> {
+    runtime()?.block_on(server::run())
+}
+
+/// The role of all clients of one kind: asks until its standard input ends.
+pub(crate) fn ask(population: Population) -> Result<()> {
+    runtime()?.block_on(clients::run(population))
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")
+}
+
+async fn show() -> Result<ExitCode> {
+    say(&cast::introduction())?;
+    let stage = Stage::build()?;
+    // What is declared last is dropped first: the stage outlives everybody on it.
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let mut server = Role::start(stage.edge("demo-server")?, "the API")?;
+    server.ready().await?;
+    let mut genuine = Role::start(
+        stage.net("demo-clients", Some("genuine"))?,
+        "the genuine clients",
+    )?;
+    genuine.ready().await?;
+    genuine.report_to(sender.clone());
+    let daemon = Daemon::start(&stage).await?;
+    let mut show = Show::new(receiver, daemon);
+
+    say(verdict::HEAD)?;
+    let calm = show.play("calm", CALM).await?;
+    let mut abusers = Role::start(stage.net("demo-clients", Some("abusers"))?, "the abusers")?;
+    abusers.report_to(sender);
+    let observe = show.play("observe", OBSERVE).await?;
+    let dropped_in_observe = show.daemon.status().await?.dropped;
+
+    say(&format!(
+        "the feed gets {} prefixes, and: weir mode enforce",
+        cast::abuser_prefixes().len()
+    ))?;
+    show.daemon.block(&cast::abuser_prefixes()).await?;
+    show.daemon.enforce().await?;
+    let settling = show.play("settling", SETTLE).await?;
+    let before = show.daemon.status().await?;
+    let enforce = show.play("enforce", ENFORCE).await?;
+    let after = show.daemon.status().await?;
+
+    // Each request that was begun is accounted for before anything is claimed.
+    genuine.finish();
+    abusers.finish();
+    show.rest().await?;
+    let figures = Figures {
+        spans: [calm, observe, settling, enforce]
+            .map(|(name, span)| (name, show.account.phase(span))),
+        dropped_in_observe,
+        dropped_in_enforce: after.dropped - before.dropped,
+        status: after,
+        explained: show.daemon.explain_cast().await?,
+    };
+    say(&figures.table())?;
+    let claims = figures.claims();
+    for (claim, held) in &claims {
+        say(&format!(
+            "{} {claim}",
+            if *held { "  true " } else { "  FALSE" }
+        ))?;
+    }
+    if claims.iter().all(|(_, held)| *held) {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        bail!("the demo proved nothing: not all of its claims are true")
+    }
+}
+
+/// What goes on: requests that end, and seconds that pass.
+struct Show {
+    outcomes: mpsc::UnboundedReceiver<Outcome>,
+    account: Account,
+    daemon: Daemon,
+    seconds: Interval,
+    began: u64,
+}
+
+impl Show {
+    fn new(outcomes: mpsc::UnboundedReceiver<Outcome>, daemon: Daemon) -> Self {
+        Self {
+            outcomes,
+            account: Account::default(),
+            daemon,
+            seconds: interval(Duration::from_secs(1)),
+            began: account::now(),
+        }
+    }
+
+    /// Keeps the account for so long, with a line each second.
+    async fn play(&mut self, name: &'static str, length: Duration) -> Result<(&'static str, Span)> {
+        let from = account::now();
+        let end = Instant::now() + length;
+        self.seconds.reset();
+        loop {
+            tokio::select! {
+                outcome = self.outcomes.recv() => self.account.add(outcome.context("the clients are gone")?),
+                _ = self.seconds.tick() => {
+                    let now = account::now();
+                    let second = self.account.ended(Span { from: now.saturating_sub(1_000_000), to: now });
+                    let dropped = self.daemon.status().await?.dropped;
+                    say(&verdict::line((now - self.began) / 1_000_000, name, &second, dropped))?;
+                    if Instant::now() + Duration::from_millis(500) > end {
+                        return Ok((name, Span { from, to: now }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the requests that are still on their way.
+    async fn rest(&mut self) -> Result<()> {
+        let end = Instant::now() + cast::PATIENCE * 2;
+        loop {
+            match timeout_at(end, self.outcomes.recv()).await {
+                Ok(Some(outcome)) => self.account.add(outcome),
+                Ok(None) => return Ok(()),
+                Err(_) => bail!("the clients didn't end within {:?}", cast::PATIENCE * 2),
+            }
+        }
+    }
+}
+
+fn say(what: &str) -> Result<()> {
+    writeln!(stdout(), "{what}").context("writing to standard output")
+}
+
+/// How long the API is shown without abusers.
+const CALM: Duration = Duration::from_secs(3);
+/// How long the flood meets a weir that only counts.
+const OBSERVE: Duration = Duration::from_secs(8);
+/// How long a change may take to settle: what the API had already accepted ends.
+const SETTLE: Duration = Duration::from_secs(2);
+/// How long the flood meets a weir that drops.
+const ENFORCE: Duration = Duration::from_secs(10);
