@@ -1,1 +1,312 @@
-//! x
+//! The daemon: one loop that wires feeds, ledger, datapath and control.
+//!
+//! The only room that spawns tasks, selects and reads clocks. A verdict's way:
+//! a feed's [`News`] or an operator's request → [`Ledger`] → patch → datapath.
+//! `start` builds what runs here, `feeds` runs the feeds' tasks, `keeper` writes
+//! the operator's journal, `answer`, `status` and `explain` answer requests,
+//! `tell` makes lines of events.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, Result};
+use aya::maps::{MapData, RingBuf};
+use filter_common::settings::{Mode, Settings};
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use crate::{
+    cli,
+    config::{Config, OnStop},
+    control::{Request, eventlog::EventLog},
+    datapath::{Datapath as _, attach::Attached, kernel::Kernel, pins::Pins},
+    feed::{FeedId, News},
+    host::clock,
+    ledger::{Ledger, Now},
+    patch::Patch,
+    plan::{Plan, Scope},
+};
+
+mod answer;
+mod explain;
+mod feeds;
+mod keeper;
+mod list;
+mod reload;
+mod start;
+mod status;
+mod tell;
+
+use feeds::Feeds;
+use keeper::Keeper;
+
+/// Runs the daemon in the foreground until it is told to stop.
+///
+/// # Errors
+/// If it can't start: nothing is attached then, and what an earlier daemon left
+/// in force goes on.
+pub fn run(options: &cli::Run) -> Result<()> {
+    start::log();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("making the runtime")?
+        .block_on(async {
+            let daemon = start::start(options).await?;
+            daemon.run().await
+        })
+}
+
+/// Everything that runs.
+struct Daemon {
+    options: cli::Run,
+    config: Config,
+    plan: Plan,
+    /// What protects the operator's SSH sessions, besides the plan.
+    peers: Vec<Scope>,
+    ledger: Ledger,
+    kernel: Kernel,
+    settings: Settings,
+    mode_from: ModeFrom,
+    pins: Pins,
+    attached: Vec<Attached>,
+    feeds: Feeds,
+    keeper: Keeper,
+    events: EventLog,
+    /// Sentences about what went wrong and still matters.
+    troubles: Troubles,
+    news: mpsc::Receiver<(FeedId, News)>,
+    requests: mpsc::Receiver<Request>,
+    pages: mpsc::Receiver<list::Page>,
+    /// For tasks that make a list, to ask for its pages.
+    ask_page: mpsc::Sender<list::Page>,
+    ring: AsyncFd<RingBuf<MapData>>,
+    /// Ends what serves the control socket.
+    stop: watch::Sender<bool>,
+}
+
+/// Where the mode comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ModeFrom {
+    Configuration,
+    CommandLine,
+    WeirMode,
+}
+
+impl ModeFrom {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::CommandLine => "command line",
+            Self::WeirMode => "weir mode",
+        }
+    }
+}
+
+/// What went wrong and still matters.
+#[derive(Debug, Default)]
+struct Troubles {
+    /// The tables refused part of a patch.
+    tables: Option<String>,
+    /// The operator's journal couldn't be written.
+    journal: Option<String>,
+    /// Something at the start that needs the operator.
+    start: Vec<String>,
+}
+
+impl Daemon {
+    async fn run(mut self) -> Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut look_around = interval(LOOK_AROUND);
+        look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // After a wake-up the ring is read again and again until it is empty:
+        // the kernel wakes once, not for each event.
+        let mut drain_at: Option<Instant> = None;
+        tracing::info!(mode = self.mode().name(), "weir runs");
+
+        loop {
+            let expiry = self.next_expiry();
+            tokio::select! {
+                Some((feed, news)) = self.news.recv() => self.take(feed, news),
+                Some(request) = self.requests.recv() => self.answer(request).await,
+                Some(page) = self.pages.recv() => self.page(page),
+                ready = self.ring.readable_mut() => {
+                    ready.context("waiting for events")?.clear_ready();
+                    self.tell();
+                    drain_at = Some(Instant::now() + DRAIN_AGAIN);
+                }
+                () = until(drain_at) => {
+                    let more = self.tell();
+                    drain_at = more.then(|| Instant::now() + DRAIN_AGAIN);
+                }
+                () = until(expiry) => self.expire(),
+                _ = look_around.tick() => self.look_around(),
+                () = received(&mut hang_up) => {
+                    if let Err(refused) = self.reload().await {
+                        tracing::error!(why = refused.error, "the configuration wasn't taken");
+                    }
+                }
+                () = received(&mut terminate) => break,
+                () = received(&mut interrupt) => break,
+            }
+        }
+        self.finish()
+    }
+
+    /// Takes what a feed says.
+    fn take(&mut self, feed: FeedId, news: News) {
+        let Some(slot) = self.feeds.get_mut(feed) else {
+            return;
+        };
+        match news {
+            News::Failed { error } => {
+                tracing::warn!(feed = slot.name(), error, "the feed can't be read; its last claims stand");
+                slot.failed(error);
+            }
+            News::Update { update, refused } => {
+                let applied = self.ledger.apply(feed, update, now());
+                slot.took(refused, &applied);
+                tracing::info!(
+                    feed = slot.name(),
+                    added = applied.added,
+                    changed = applied.changed,
+                    withdrawn = applied.withdrawn,
+                    refused = slot.refused(),
+                    "took the feed's claims"
+                );
+                self.carry_out(&applied.patch);
+            }
+        }
+    }
+
+    /// Removes claims that have ended. What the kernel enforces doesn't change
+    /// by it: its timelines have ended by themselves.
+    fn expire(&mut self) {
+        let patch = self.ledger.expire(now());
+        self.carry_out(&patch);
+    }
+
+    /// What changes outside without telling: the clock, and who is logged in.
+    fn look_around(&mut self) {
+        let patch = self.ledger.rebase(now());
+        if !patch.is_empty() {
+            tracing::info!("the clock was set: every expiry is rebased");
+        }
+        self.carry_out(&patch);
+        self.protect_peers();
+    }
+
+    fn protect_peers(&mut self) {
+        let ports = self.config.ssh_ports();
+        if ports.is_empty() && self.peers.is_empty() {
+            return;
+        }
+        match crate::host::ssh_peers(Path::new("/"), &ports) {
+            Ok(peers) => {
+                let scopes = self.config.ssh_peers(&peers);
+                if scopes != self.peers {
+                    tracing::info!(peers = peers.len(), "other SSH sessions are protected now");
+                    self.peers = scopes;
+                    let configured = self.kernel.configure(&self.whole_plan());
+                    self.note_tables(configured.err().map(|error| format!("{error:#}")));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "can't see the SSH sessions"),
+        }
+    }
+
+    /// The plan with what protects the operator's sessions.
+    fn whole_plan(&self) -> Plan {
+        let mut plan = self.plan.clone();
+        plan.scopes.extend(&self.peers);
+        plan
+    }
+
+    /// Carries out a patch, and counts it.
+    fn carry_out(&mut self, patch: &Patch) {
+        if patch.is_empty() {
+            return;
+        }
+        let refused = self.kernel.apply(patch);
+        self.note_tables(refused.first().map(|(prefix, why)| {
+            format!("the tables refused {} prefixes, the first {prefix}: {why}", refused.len())
+        }));
+        self.settings.generation += 1;
+        self.put_settings();
+    }
+
+    fn put_settings(&mut self) {
+        if let Err(error) = self.kernel.set(&self.settings) {
+            self.note_tables(Some(format!("{error:#}")));
+        }
+    }
+
+    fn note_tables(&mut self, trouble: Option<String>) {
+        if let Some(trouble) = trouble {
+            tracing::error!(trouble, "the tables aren't as they should be");
+            self.troubles.tables = Some(trouble);
+        }
+    }
+
+    /// When the next claim ends, on the runtime's clock.
+    fn next_expiry(&self) -> Option<Instant> {
+        let expires = self.ledger.next_expiry()?;
+        let left = u64::from(expires).saturating_sub(clock::unix_seconds());
+        Some(Instant::now() + Duration::from_secs(left))
+    }
+
+    const fn mode(&self) -> Mode {
+        if self.settings.enforces() {
+            Mode::Enforce
+        } else {
+            Mode::Observe
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        // Nobody listens any more if it is already gone.
+        let _ended = self.stop.send(true);
+        match self.config.datapath.on_stop {
+            OnStop::Keep => tracing::info!("weir stops; the filter stays in force (on_stop = keep)"),
+            OnStop::Detach => {
+                for attached in &self.attached {
+                    self.pins.detach(&attached.interface)?;
+                }
+                tracing::info!("weir stops; the filter is off (on_stop = detach)");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// This moment, as the ledger wants it.
+fn now() -> Now {
+    Now {
+        unix: u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX),
+        boot: clock::boot_seconds(),
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn received(signal: &mut Signal) {
+    if signal.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// How often the daemon looks at what doesn't tell.
+const LOOK_AROUND: Duration = Duration::from_secs(10);
+
+/// A little more than the kernel's time between two wake-ups.
+const DRAIN_AGAIN: Duration = Duration::from_millis(25);

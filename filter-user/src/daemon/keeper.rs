@@ -1,0 +1,62 @@
+//! Keeping what the operator said: success is answered once it is on the disk.
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+};
+
+use crate::{claim::Change, feed::operator::Journal, host::clock};
+
+/// Writes the operator's journal in a task of its own. Whatever waits is
+/// written at once, so that many requests cost one flush.
+pub(super) struct Keeper {
+    jobs: mpsc::UnboundedSender<Job>,
+}
+
+struct Job {
+    changes: Vec<Change>,
+    done: oneshot::Sender<Result<(), String>>,
+}
+
+impl Keeper {
+    pub(super) fn new(journal: Journal) -> Self {
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        tokio::spawn(keep(journal, waiting));
+        Self { jobs }
+    }
+
+    /// Takes changes in their order, and tells when they are kept.
+    pub(super) fn keep(&self, changes: Vec<Change>) -> oneshot::Receiver<Result<(), String>> {
+        let (done, kept) = oneshot::channel();
+        if let Err(mpsc::error::SendError(job)) = self.jobs.send(Job { changes, done }) {
+            let _gone = job.done.send(Err("the journal's writer has ended".to_owned()));
+        }
+        kept
+    }
+}
+
+async fn keep(mut journal: Journal, mut waiting: mpsc::UnboundedReceiver<Job>) {
+    while let Some(first) = waiting.recv().await {
+        let mut changes = first.changes;
+        let mut done = vec![first.done];
+        while let Ok(next) = waiting.try_recv() {
+            changes.extend(next.changes);
+            done.push(next.done);
+        }
+        let now = u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX);
+        let written = spawn_blocking(move || {
+            let written = journal.append(&changes, now);
+            (journal, written)
+        });
+        let Ok((given_back, written)) = written.await else {
+            tracing::error!("the journal's writer panicked: nothing is kept any more");
+            return;
+        };
+        journal = given_back;
+        let written = written.map_err(|error| error.to_string());
+        for done in done {
+            // Whoever asked may be gone.
+            let _gone = done.send(written.clone());
+        }
+    }
+}

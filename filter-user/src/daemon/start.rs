@@ -1,0 +1,279 @@
+//! From nothing to a running daemon, in the order in which it can fail without
+//! harm: nothing is attached before everything else is in place.
+
+use std::{io, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use aya_log::EbpfLogger;
+use filter_common::settings::Mode;
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::{mpsc, watch},
+};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use super::{
+    Daemon, ModeFrom, Troubles,
+    feeds::{self, Feeds, tier_numbers},
+    keeper::Keeper,
+    now,
+};
+use crate::{
+    claim::{Change, Update},
+    cli,
+    config::{self, Config, tier::Tiers},
+    control::{eventlog::EventLog, peer, server, socket},
+    datapath::{
+        Datapath as _,
+        attach::attach,
+        kernel::{Kernel, Sizes},
+        pins::Pins,
+    },
+    feed::operator::{Journal, state},
+    host,
+    ledger::{Capacity, Ledger, OPERATOR, Rules},
+    plan::Plan,
+    prefix::Prefix,
+};
+
+/// The daemon's log goes to standard error; `WEIR_LOG` says how much of it.
+pub(super) fn log() {
+    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    // In a test of the library there may be one already.
+    let _there_is_one = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+/// Builds the daemon and attaches the filter.
+pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
+    let config = read(options)?;
+    fit(&config)?;
+    let folder = &config.daemon.state_dir;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("making daemon.state_dir, {}", folder.display()))?;
+    // First of all what keeps two daemons apart.
+    let pins = Pins::open(&config.daemon.pins)?;
+    let control = socket::bind(&config.daemon.control)?;
+    let rules = peer::Rules::of(&config.daemon.control).context("looking at the control socket")?;
+
+    let plan = config.plan(&Tiers::default())?;
+    let mut settings = plan.settings;
+    let (mode, mode_from) = mode(options, &config)?;
+    settings.mode = mode as u8;
+
+    let mut kernel = Kernel::load_pinned(
+        &sizes(&config),
+        Some(&folder.join("verifier.log")),
+        Some(&pins.staging()?),
+    )?;
+    kernel.configure(&plan)?;
+    let ring = AsyncFd::with_interest(kernel.take_events()?, Interest::READABLE)
+        .context("waiting for events")?;
+    follow_kernel_log(&mut kernel);
+
+    let mut troubles = Troubles::default();
+    let (journal, said, warnings) = Journal::open(folder, tier_numbers(&plan.tier_names), now().unix)
+        .context("opening what the operator said before")?;
+    troubles.start.extend(warnings);
+    let (news_sender, news) = feeds::channel();
+    let mut feeds = Feeds::new(news_sender);
+    let feed_rules = feeds.configure(&config, &plan.tier_names);
+    let mut ledger = Ledger::new(Capacity {
+        ipv4: config.tables.ipv4,
+        ipv6: config.tables.ipv6,
+    });
+    let protected = protected(&config);
+    let begun = ledger.configure(self::rules(feed_rules, protected, &plan), now());
+    let changes = said.into_iter().map(Change::Claim).collect();
+    let kept = ledger.apply(OPERATOR, Update::Delta(changes), now());
+    for refusal in &kept.refused.first {
+        troubles.start.push(format!("of what the operator said before, {refusal}"));
+    }
+
+    let (request_sender, requests) = mpsc::channel(64);
+    let (ask_page, pages) = mpsc::channel(4);
+    let (stop, stopped) = watch::channel(false);
+    let mut daemon = Daemon {
+        options: options.clone(),
+        peers: Vec::new(),
+        ledger,
+        kernel,
+        settings,
+        mode_from,
+        pins,
+        attached: Vec::new(),
+        feeds,
+        keeper: Keeper::new(journal),
+        events: EventLog::default(),
+        troubles,
+        news,
+        requests,
+        pages,
+        ask_page,
+        ring,
+        stop,
+        plan,
+        config,
+    };
+    daemon.put_settings();
+    daemon.carry_out(&begun.patch);
+    daemon.carry_out(&kept.patch);
+    daemon.hear_all().await;
+    daemon.protect_peers();
+    daemon.attach_all().await?;
+
+    for warning in daemon.config.warnings.iter().chain(&daemon.troubles.start) {
+        tracing::warn!("{warning}");
+    }
+    if let Some(address) = daemon.config.metrics.listen {
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .with_context(|| format!("listening on metrics.listen, {address}"))?;
+        let ended = end(stopped.clone());
+        tokio::spawn(server::serve_metrics(listener, request_sender.clone(), ended));
+    }
+    tokio::spawn(server::serve(control, request_sender, rules, end(stopped)));
+    Ok(daemon)
+}
+
+impl Daemon {
+    /// Attaches to every interface of the configuration. Interfaces that a
+    /// former configuration had are let go.
+    pub(super) async fn attach_all(&mut self) -> Result<()> {
+        for layout in self.pins.other_layouts()? {
+            tracing::info!(layout, "another version of weir left its filter in force: it is taken over");
+        }
+        self.attached.clear();
+        for interface in &self.config.datapath.interfaces {
+            let wish = self.config.datapath.attach;
+            let attached = attach(&mut self.kernel, &self.pins, interface, wish).await?;
+            tracing::info!(
+                interface,
+                attach = attached.attach.name(),
+                program = attached.program,
+                "the filter is attached"
+            );
+            self.attached.push(attached);
+        }
+        for interface in self.pins.interfaces()? {
+            if !self.config.datapath.interfaces.contains(&interface) {
+                self.pins.detach(&interface)?;
+                tracing::info!(interface, "the filter is off: the configuration doesn't name it");
+            }
+        }
+        self.pins.settle(&mut self.kernel)
+    }
+}
+
+/// The configuration with what the command line says.
+pub(super) fn read(options: &cli::Run) -> Result<Config> {
+    let path = &options.config;
+    let read = match Config::read(path) {
+        Err(config::Error::Unreadable { source, .. })
+            if source.kind() == io::ErrorKind::NotFound
+                && path == Path::new(cli::DEFAULT_CONFIG)
+                && !options.interfaces.is_empty() =>
+        {
+            tracing::info!("there is no {}: the built-in defaults hold", path.display());
+            Config::embedded()
+        }
+        read => read.with_context(|| format!("in {}", path.display()))?,
+    };
+    read.with(options.interfaces.clone(), options.mode)
+        .with_context(|| format!("in {}", path.display()))
+}
+
+/// Whether this process on this host can filter at all.
+fn fit(config: &Config) -> Result<()> {
+    let root = Path::new("/");
+    host::fitness::supported(&host::fitness::release())?;
+    host::fitness::capabilities(root).context("reading the capabilities")??;
+    let present = host::interface::interfaces(root).context("listing the interfaces")?;
+    ensure!(!present.is_empty(), "this host has no interfaces");
+    for interface in &config.datapath.interfaces {
+        host::interface::exists(interface, &present)?;
+    }
+    Ok(())
+}
+
+/// What was said last counts: the command line of this start, else `weir mode`,
+/// which is kept, else the configuration.
+fn mode(options: &cli::Run, config: &Config) -> Result<(Mode, ModeFrom)> {
+    if let Some(mode) = options.mode {
+        return Ok((mode, ModeFrom::CommandLine));
+    }
+    let kept = state::read(&config.daemon.state_dir, MODE).context("reading the kept mode")?;
+    Ok(match kept.as_deref() {
+        Some("enforce") => (Mode::Enforce, ModeFrom::WeirMode),
+        Some("observe") => (Mode::Observe, ModeFrom::WeirMode),
+        _ => (config.datapath.mode, ModeFrom::Configuration),
+    })
+}
+
+const fn sizes(config: &Config) -> Sizes {
+    Sizes {
+        ipv4: config.tables.ipv4,
+        ipv6: config.tables.ipv6,
+        buckets: config.tables.buckets,
+    }
+}
+
+/// What the ledger settles claims by.
+pub(super) fn rules(
+    feeds: Vec<Option<crate::ledger::FeedRules>>,
+    protected: Vec<Prefix>,
+    plan: &Plan,
+) -> Rules {
+    Rules {
+        feeds,
+        protected,
+        strictness: plan.strictness(),
+    }
+}
+
+/// The operator's networks, and what the host itself can't do without.
+pub(super) fn protected(config: &Config) -> Vec<Prefix> {
+    let root = Path::new("/");
+    let mut protected = config.protect.sources.clone();
+    for (what, found) in [
+        ("resolvers", host::route::resolvers(root)),
+        ("gateways", host::route::gateways(root)),
+    ] {
+        match found {
+            Ok(addresses) => protected.extend(addresses.into_iter().map(Prefix::of)),
+            Err(error) => tracing::warn!(%error, "can't see the host's {what}, so they aren't protected"),
+        }
+    }
+    protected.sort();
+    protected.dedup();
+    protected
+}
+
+/// Passes on the few words of the kernel's side.
+fn follow_kernel_log(kernel: &mut Kernel) {
+    let logger = match EbpfLogger::init(kernel.object()) {
+        Ok(logger) => logger,
+        Err(error) => {
+            tracing::warn!(%error, "the kernel side's log can't be read");
+            return;
+        }
+    };
+    let Ok(mut logger) = AsyncFd::with_interest(logger, Interest::READABLE) else {
+        return;
+    };
+    tokio::spawn(async move {
+        while let Ok(mut ready) = logger.readable_mut().await {
+            ready.get_inner_mut().flush();
+            ready.clear_ready();
+        }
+    });
+}
+
+/// Ends when the daemon does.
+async fn end(mut stopped: watch::Receiver<bool>) {
+    // If the daemon is gone without a word, that is an end too.
+    let _gone = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// The file in the state folder that keeps the mode.
+pub(super) const MODE: &str = "mode";
