@@ -9,14 +9,14 @@
 //! one of the strongest (lowest) rank holds; within a rank the narrower prefix,
 //! on one prefix the stricter verdict (Block, Limit, Allow; between two limits
 //! the stricter tier), and if even these are alike the feed with the lower
-//! number. See [`resolve`].
+//! number. See `ledger/resolve.rs`.
 //!
 //! # The tables
 //! Every prefix that has a claim is a key, and so is every protected one. The
 //! entry of a key resolves over everything that covers it, so that the kernel
 //! does one lookup, and holds what follows when the strongest claim ends, so
 //! that the kernel needs no daemon for it. A change on a prefix can change the
-//! entries of the keys it covers, and no others. See [`settle`].
+//! entries of the keys it covers, and no others. See `ledger/settle.rs`.
 //!
 //! # Shadow
 //! Claims of a feed in observe never take part in what is enforced. A key that
