@@ -1,116 +1,15 @@
 //! The ledger against the [`model`](super::model): whatever is said, in
 //! whatever order, and whatever time passes.
 
-use filter_common::{
-    decide::Clock,
-    source::Address,
-    verdict::{MAX_TIER, Verdict as Settled},
-};
-use proptest::{collection::vec, prelude::*, sample::select};
+use filter_common::{decide::Clock, source::Address, verdict::Verdict as Settled};
+use proptest::{collection::vec, prelude::*};
 
 use super::{
+    generate::{FEEDS, START, Step, address, rules, step, update},
     model::{Model, Name, Table, fits, look_up, patch_into},
     *,
 };
-use crate::claim::{Change, Claim, Verdict};
-
-const START: u32 = 1_000;
-const FEEDS: FeedId = 4;
-
-#[derive(Clone, Debug)]
-enum Step {
-    Say(FeedId, Update),
-    Pass(u32),
-    SetClock(i32),
-    Configure(Rules),
-    Drop(FeedId),
-}
-
-fn address() -> impl Strategy<Value = Address> {
-    let low = select(vec![0u8, 1, 2, 3, 7, 64, 128, 255]);
-    (any::<bool>(), low).prop_map(|(v4, low)| {
-        if v4 {
-            Address::v4([10, 0, 0, low])
-        } else {
-            Address::v6(
-                [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0],
-                [0, 0, 0, 0, 0, 0, 0, low],
-            )
-        }
-    })
-}
-
-fn prefix() -> impl Strategy<Value = Prefix> {
-    let length = select(vec![8u8, 23, 24, 25, 28, 30, 31, 32, 48, 64, 120, 127, 128]);
-    (address(), length).prop_map(|(address, length)| Prefix::new(address, length))
-}
-
-fn verdict() -> impl Strategy<Value = Verdict> {
-    let tier = select(vec![0, 1, 2, 3, MAX_TIER]);
-    prop_oneof![
-        2 => Just(Verdict::Block),
-        2 => Just(Verdict::Allow),
-        3 => tier.prop_map(Verdict::Limit),
-    ]
-}
-
-fn claim() -> impl Strategy<Value = Claim> {
-    let expires = prop_oneof![
-        1 => Just(None),
-        3 => (START..START + 90).prop_map(Some),
-    ];
-    // IPv6 prefixes below /16 are too wide; the model knows nothing of that.
-    let prefix = prefix().prop_filter("not too wide", |one| refusal::too_wide(one).is_none());
-    (prefix, verdict(), expires, 0u32..2).prop_map(|(prefix, verdict, expires, evidence)| Claim {
-        prefix,
-        verdict,
-        reason: Some("tok_badsig".into()),
-        evidence,
-        expires,
-        id: None,
-    })
-}
-
-fn rules() -> impl Strategy<Value = Rules> {
-    let feed =
-        (select(vec![10, 50]), any::<bool>()).prop_map(|(rank, shadow)| FeedRules { rank, shadow });
-    let others = vec(prop::option::weighted(0.85, feed), usize::from(FEEDS) - 1);
-    let narrow = prefix().prop_filter("narrow", |prefix| prefix.length() > 25);
-    let protected = prop_oneof![2 => Just(vec![]), 1 => vec(narrow, 1..3)];
-    let strictness = prop_oneof![Just(vec![]), Just(vec![0, 5, 5]), Just(vec![9, 1, 4, 7])];
-    (others, protected, strictness).prop_map(|(others, protected, strictness)| {
-        let operator = Some(FeedRules {
-            rank: 0,
-            shadow: false,
-        });
-        Rules {
-            feeds: [operator].into_iter().chain(others).collect(),
-            protected,
-            strictness,
-        }
-    })
-}
-
-fn update() -> impl Strategy<Value = Update> {
-    let change = prop_oneof![
-        4 => claim().prop_map(Change::Claim),
-        1 => prefix().prop_map(Change::Withdraw),
-    ];
-    prop_oneof![
-        2 => vec(change, 0..12).prop_map(Update::Delta),
-        1 => vec(claim(), 0..12).prop_map(Update::Snapshot),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        12 => (0..FEEDS, update()).prop_map(|(feed, update)| Step::Say(feed, update)),
-        3 => (0u32..25).prop_map(Step::Pass),
-        1 => (-40i32..40).prop_map(Step::SetClock),
-        1 => rules().prop_map(Step::Configure),
-        1 => (1..FEEDS).prop_map(Step::Drop),
-    ]
-}
+use crate::claim::{Claim, Verdict};
 
 /// The ledger, the model and the kernel's table side by side.
 struct World {
@@ -140,6 +39,21 @@ impl World {
         };
         world.take(&Step::Configure(rules));
         world
+    }
+
+    /// Some more claims, far from all others: among many keys the ledger looks
+    /// for those that cover a change, among few it goes through all.
+    fn with_many_more(mut self) -> Self {
+        let claims = (0..100).map(|low| Claim {
+            prefix: Prefix::of(Address::v4([172, 16, 0, low])),
+            verdict: Verdict::Block,
+            reason: None,
+            evidence: 1,
+            expires: None,
+            id: None,
+        });
+        self.take(&Step::Say(OPERATOR, Update::Snapshot(claims.collect())));
+        self
     }
 
     fn of(rules: Rules, steps: &[Step]) -> Self {
@@ -184,7 +98,7 @@ impl World {
         patch_into(&mut self.table, &patch);
     }
 
-    fn from_scratch(&self) -> Table {
+    fn expected_table(&self) -> Table {
         self.model.table(&self.ledger, self.now.unix, self.offset)
     }
 
@@ -251,14 +165,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn patches_add_up_to_what_resolving_from_scratch_gives(
+    fn patches_add_up_to_what_resolving_expected_table_gives(
         rules in rules(),
         steps in vec(step(), 1..14),
+        many in prop::bool::weighted(0.3),
     ) {
         let mut world = World::new(rules);
+        if many {
+            world = world.with_many_more();
+        }
         for step in &steps {
             world.take(step);
-            prop_assert_eq!(&world.table, &world.from_scratch(), "after {:?}", step);
+            prop_assert_eq!(&world.table, &world.expected_table(), "after {:?}", step);
         }
         let mut whole = Table::new();
         patch_into(&mut whole, &world.ledger.table());
@@ -309,8 +227,8 @@ proptest! {
     ) {
         let mut living = World::of(rules, &steps);
         let frozen = living.table.clone();
+        let within: Vec<_> = sources.iter().filter(|one| living.fits(**one)).collect();
         while let Some(unix) = living.ledger.next_expiry() {
-            let within: Vec<_> = sources.iter().filter(|one| living.fits(**one)).collect();
             let dead = within.iter().map(|one| look_up(&frozen, **one));
             let boot = (i64::from(unix) + living.offset).max(0) as u32;
             let dead: Vec<_> = dead.map(|one| (one.current(&At(boot)), one)).collect();

@@ -1,0 +1,91 @@
+//! What is said twice, otherwise, and what can be asked.
+
+use super::*;
+
+#[test]
+fn of_two_claims_on_one_prefix_the_later_counts() {
+    let mut ledger = ledger();
+    let one = prefix("192.0.2.7");
+    let both = vec![claim(one, Verdict::Block), claim(one, Verdict::Limit(1))];
+    let applied = ledger.apply(FEED, Update::Snapshot(both), NOW);
+    assert_eq!((applied.added, applied.changed), (1, 0));
+    assert_eq!(settled(&ledger, "192.0.2.7"), Settled::limit(1));
+}
+
+#[test]
+fn other_words_for_the_same_verdict_need_no_patch() {
+    let mut ledger = ledger();
+    ledger.apply(FEED, blocks("192.0.2.7"), NOW);
+    let mut worded = claim(prefix("192.0.2.7"), Verdict::Block);
+    worded.reason = Some("dev_hooked".into());
+    worded.id = Some("case 7".into());
+    worded.evidence = 12;
+    let applied = ledger.apply(FEED, says(worded), NOW);
+    assert_eq!((applied.changed, applied.patch.is_empty()), (1, true));
+    let views = ledger.covering(prefix("192.0.2.7").address());
+    assert_eq!(
+        (views[0].reason, views[0].id, views[0].evidence),
+        (Some("dev_hooked"), Some("case 7"), 12)
+    );
+}
+
+#[test]
+fn claim_numbers_rest_before_they_are_used_again() {
+    let mut ledger = ledger();
+    let resting = records::RESTING as u32;
+    let mut numbers = Vec::new();
+    for _round in 0..resting + 3 {
+        ledger.apply(FEED, blocks("192.0.2.7"), NOW);
+        let stage = entry(&ledger, "192.0.2.7").stages[0];
+        numbers.push(stage.claim());
+        assert_eq!(ledger.claim(stage.claim()).expect("a claim").feed, FEED);
+        ledger.drop_feed(FEED, NOW);
+        assert_eq!(ledger.claim(stage.claim()), None);
+    }
+    let expected = (1..=resting + 1).chain([1, 2]);
+    assert_eq!(numbers, expected.collect::<Vec<_>>());
+    assert_eq!(ledger.claim(0), None);
+}
+
+#[test]
+fn claims_are_counted_listed_and_explained() {
+    let mut ledger = ledger();
+    for (feed, text, verdict) in [
+        (FEED, "192.0.2.0/24", Verdict::Block),
+        (FEED, "2001:db8::/32", Verdict::Limit(1)),
+        (SHADOW, "192.0.2.7", Verdict::Allow),
+        (OPERATOR, "192.0.2.0/25", Verdict::Allow),
+    ] {
+        ledger.apply(feed, says(claim(prefix(text), verdict)), NOW);
+    }
+    let counts = Counts {
+        ipv4: 3,
+        ipv6: 1,
+        blocked: 1,
+        limited: 1,
+        allowed: 2,
+    };
+    assert_eq!(ledger.counts(), counts);
+    let one = Counts {
+        ipv4: 1,
+        allowed: 1,
+        ..Counts::default()
+    };
+    assert_eq!(ledger.counts_of(SHADOW), one);
+    assert_eq!(ledger.counts_of(99), Counts::default());
+    let keys = (ledger.keys(Family::V4), ledger.keys(Family::V6));
+    assert_eq!(keys, (3, 1));
+
+    let list = |feed, inside: Option<&str>| -> Vec<String> {
+        let views = ledger.claims(feed, inside.map(prefix));
+        views.map(|view| view.prefix.to_string()).collect()
+    };
+    assert_eq!(list(Some(FEED), None), ["192.0.2.0/24", "2001:db8::/32"]);
+    assert_eq!(
+        list(None, Some("192.0.2.0/25")),
+        ["192.0.2.0/25", "192.0.2.7/32"]
+    );
+    let views = ledger.covering(prefix("192.0.2.7").address());
+    let feeds: Vec<_> = views.iter().map(|view| (view.feed, view.shadow)).collect();
+    assert_eq!(feeds, [(OPERATOR, false), (SHADOW, true), (FEED, false)]);
+}
