@@ -125,6 +125,10 @@ pub enum Command {
         /// This interface only
         #[arg(long, value_name = "IF")]
         interface: Option<String>,
+
+        /// Where no daemon answers: the configuration that says where the pins are
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
     },
 
     /// Look at a configuration
@@ -146,7 +150,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Run {
     /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "/etc/weir/weir.toml")]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
 
     /// Attach to this interface, not to the configuration's (may be repeated)
@@ -188,7 +192,7 @@ pub enum Config {
     /// Say whether a configuration is good; touches nothing
     Check {
         /// The configuration
-        #[arg(default_value = "/etc/weir/weir.toml")]
+        #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
     },
 }
@@ -276,6 +280,9 @@ Examples:
 const COMPLETIONS_EXAMPLES: &str = "\
 Example:
   weir completions bash > /etc/bash_completion.d/weir";
+
+/// Where the configuration is unless something else is said.
+pub const DEFAULT_CONFIG: &str = "/etc/weir/weir.toml";
 
 #[cfg(test)]
 mod tests {

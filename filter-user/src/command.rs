@@ -66,7 +66,7 @@ enum Outcome {
 
 fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Outcome> {
     match cli.command {
-        Command::Run(run) => hooks::run(run).map(|()| Outcome::Done),
+        Command::Run(run) => hooks::run(&run).map(|()| Outcome::Done),
         Command::Config(cli::Config::Check { file }) => config::check(&file, output),
         Command::Completions { shell } => {
             output.raw(&cli::completions(shell))?;
@@ -110,7 +110,9 @@ async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::
         Command::Events { follow } => events::events(follow, client, output).await,
         Command::Mode { mode, force } => mode::mode(mode, force, client, output).await,
         Command::Reload => reload::reload(client, output).await,
-        Command::Detach { interface } => detach::detach(interface, client, output).await,
+        Command::Detach { interface, config } => {
+            detach::detach(interface, &config, client, output).await
+        }
         Command::Run(_) | Command::Config(_) | Command::Completions { .. } | Command::Version => {
             unreachable!("it doesn't speak to the daemon")
         }

@@ -35,6 +35,7 @@ mod explain;
 mod feeds;
 mod keeper;
 mod list;
+mod readiness;
 mod reload;
 mod start;
 mod status;
@@ -165,7 +166,11 @@ impl Daemon {
         };
         match news {
             News::Failed { error } => {
-                tracing::warn!(feed = slot.name(), error, "the feed can't be read; its last claims stand");
+                tracing::warn!(
+                    feed = slot.name(),
+                    error,
+                    "the feed can't be read; its last claims stand"
+                );
                 slot.failed(error);
             }
             News::Update { update, refused } => {
@@ -193,11 +198,8 @@ impl Daemon {
 
     /// What changes outside without telling: the clock, and who is logged in.
     fn look_around(&mut self) {
-        let patch = self.ledger.rebase(now());
-        if !patch.is_empty() {
-            tracing::info!("the clock was set: every expiry is rebased");
-        }
-        self.carry_out(&patch);
+        // Also what moves every end if the wall clock was set.
+        self.expire();
         self.protect_peers();
     }
 
@@ -234,7 +236,10 @@ impl Daemon {
         }
         let refused = self.kernel.apply(patch);
         self.note_tables(refused.first().map(|(prefix, why)| {
-            format!("the tables refused {} prefixes, the first {prefix}: {why}", refused.len())
+            format!(
+                "the tables refused {} prefixes, the first {prefix}: {why}",
+                refused.len()
+            )
         }));
         self.settings.generation += 1;
         self.put_settings();
@@ -272,7 +277,9 @@ impl Daemon {
         // Nobody listens any more if it is already gone.
         let _ended = self.stop.send(true);
         match self.config.datapath.on_stop {
-            OnStop::Keep => tracing::info!("weir stops; the filter stays in force (on_stop = keep)"),
+            OnStop::Keep => {
+                tracing::info!("weir stops; the filter stays in force (on_stop = keep)")
+            }
             OnStop::Detach => {
                 for attached in &self.attached {
                     self.pins.detach(&attached.interface)?;

@@ -1,5 +1,7 @@
 //! `weir detach`: the way out that must work, with a daemon or without.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde_json::json;
 
@@ -12,6 +14,7 @@ use crate::control::{
 /// Takes the filter off: the daemon does, or, where there is none, this does.
 pub(super) async fn detach(
     interface: Option<String>,
+    config: &Path,
     client: &Client,
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
@@ -23,7 +26,7 @@ pub(super) async fn detach(
                 "no daemon answers on {}: what it left attached is taken off",
                 socket.display()
             ));
-            hooks::detach_offline(request.interface.as_deref())
+            hooks::detach_offline(config, request.interface.as_deref())
                 .context("the filter can't be taken off without the daemon")?
         }
         Err(error) => return Err(error.into()),

@@ -53,7 +53,9 @@ impl Feeds {
 
     /// Every configured feed with its number.
     pub(super) fn iter(&self) -> impl Iterator<Item = (FeedId, &Slot)> {
-        (0..).zip(&self.slots).filter_map(|(feed, slot)| Some((feed, slot.as_ref()?)))
+        (0..)
+            .zip(&self.slots)
+            .filter_map(|(feed, slot)| Some((feed, slot.as_ref()?)))
     }
 
     /// The number of a feed.
@@ -61,7 +63,9 @@ impl Feeds {
         if name == OPERATOR_NAME {
             return Some(OPERATOR);
         }
-        self.iter().find(|(_, slot)| slot.name() == name).map(|(feed, _)| feed)
+        self.iter()
+            .find(|(_, slot)| slot.name() == name)
+            .map(|(feed, _)| feed)
     }
 
     /// The name of a feed.
@@ -75,18 +79,17 @@ impl Feeds {
 
     /// Brings the tasks in line with a configuration: a feed keeps its number
     /// and, if nothing about it changed, its task. Gives the rules of each.
-    pub(super) fn configure(
-        &mut self,
-        config: &Config,
-        tiers: &Tiers,
-    ) -> Vec<Option<FeedRules>> {
+    pub(super) fn configure(&mut self, config: &Config, tiers: &Tiers) -> Vec<Option<FeedRules>> {
         if self.slots.is_empty() {
             self.slots.push(None);
         }
         let names = tier_numbers(tiers);
         let wanted: BTreeSet<_> = config.feeds.iter().map(|feed| feed.name.as_str()).collect();
         for slot in self.slots.iter_mut().skip(1) {
-            if slot.as_ref().is_some_and(|slot| !wanted.contains(slot.name())) {
+            if slot
+                .as_ref()
+                .is_some_and(|slot| !wanted.contains(slot.name()))
+            {
                 *slot = None;
             }
         }
@@ -169,7 +172,12 @@ impl Slot {
         self.refused = refused;
         self.left_out = (
             u64::from(applied.refused.count),
-            applied.refused.first.iter().map(ToString::to_string).collect(),
+            applied
+                .refused
+                .first
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         );
     }
 
@@ -197,7 +205,12 @@ impl Slot {
 
     /// Why, for the first of them.
     pub(super) fn refusals(&self) -> Vec<String> {
-        self.refused.first.iter().chain(&self.left_out.1).cloned().collect()
+        self.refused
+            .first
+            .iter()
+            .chain(&self.left_out.1)
+            .cloned()
+            .collect()
     }
 }
 
@@ -213,8 +226,11 @@ impl Daemon {
     pub(super) async fn hear_all(&mut self) {
         let deadline = Instant::now() + FIRST_WORD;
         loop {
-            let mut silent = self.feeds.iter().filter(|(_, slot)| slot.state() == "starting");
-            let Some(name) = silent.next().map(|(_, slot)| slot.name().to_owned()) else {
+            let silent = self
+                .feeds
+                .iter()
+                .find(|(_, slot)| slot.state() == "starting");
+            let Some(name) = silent.map(|(_, slot)| slot.name().to_owned()) else {
                 return;
             };
             match timeout_at(deadline, self.news.recv()).await {

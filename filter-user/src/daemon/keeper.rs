@@ -29,7 +29,9 @@ impl Keeper {
     pub(super) fn keep(&self, changes: Vec<Change>) -> oneshot::Receiver<Result<(), String>> {
         let (done, kept) = oneshot::channel();
         if let Err(mpsc::error::SendError(job)) = self.jobs.send(Job { changes, done }) {
-            let _gone = job.done.send(Err("the journal's writer has ended".to_owned()));
+            let _gone = job
+                .done
+                .send(Err("the journal's writer has ended".to_owned()));
         }
         kept
     }

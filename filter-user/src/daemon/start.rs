@@ -1,22 +1,22 @@
 //! From nothing to a running daemon, in the order in which it can fail without
 //! harm: nothing is attached before everything else is in place.
 
-use std::{io, path::Path};
+use std::{
+    io::{self, IsTerminal as _},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use aya_log::EbpfLogger;
 use filter_common::settings::Mode;
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    sync::{mpsc, watch},
-};
+use tokio::sync::{mpsc, watch};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use super::{
     Daemon, ModeFrom, Troubles,
     feeds::{self, Feeds, tier_numbers},
     keeper::Keeper,
-    now,
+    now, readiness,
 };
 use crate::{
     claim::{Change, Update},
@@ -39,9 +39,15 @@ use crate::{
 /// The daemon's log goes to standard error; `WEIR_LOG` says how much of it.
 pub(super) fn log() {
     let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false);
     // In a test of the library there may be one already.
-    let _there_is_one = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _there_is_one = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init();
 }
 
 /// Builds the daemon and attaches the filter.
@@ -61,19 +67,20 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     let (mode, mode_from) = mode(options, &config)?;
     settings.mode = mode as u8;
 
+    let protected = protected(&config);
     let mut kernel = Kernel::load_pinned(
-        &sizes(&config),
+        &sizes(&config, &protected),
         Some(&folder.join("verifier.log")),
         Some(&pins.staging()?),
     )?;
     kernel.configure(&plan)?;
-    let ring = AsyncFd::with_interest(kernel.take_events()?, Interest::READABLE)
-        .context("waiting for events")?;
+    let ring = readiness::of(kernel.take_events()?).context("waiting for events")?;
     follow_kernel_log(&mut kernel);
 
     let mut troubles = Troubles::default();
-    let (journal, said, warnings) = Journal::open(folder, tier_numbers(&plan.tier_names), now().unix)
-        .context("opening what the operator said before")?;
+    let (journal, said, warnings) =
+        Journal::open(folder, tier_numbers(&plan.tier_names), now().unix)
+            .context("opening what the operator said before")?;
     troubles.start.extend(warnings);
     let (news_sender, news) = feeds::channel();
     let mut feeds = Feeds::new(news_sender);
@@ -82,12 +89,13 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         ipv4: config.tables.ipv4,
         ipv6: config.tables.ipv6,
     });
-    let protected = protected(&config);
     let begun = ledger.configure(self::rules(feed_rules, protected, &plan), now());
     let changes = said.into_iter().map(Change::Claim).collect();
     let kept = ledger.apply(OPERATOR, Update::Delta(changes), now());
     for refusal in &kept.refused.first {
-        troubles.start.push(format!("of what the operator said before, {refusal}"));
+        troubles
+            .start
+            .push(format!("of what the operator said before, {refusal}"));
     }
 
     let (request_sender, requests) = mpsc::channel(64);
@@ -130,7 +138,11 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
             .await
             .with_context(|| format!("listening on metrics.listen, {address}"))?;
         let ended = end(stopped.clone());
-        tokio::spawn(server::serve_metrics(listener, request_sender.clone(), ended));
+        tokio::spawn(server::serve_metrics(
+            listener,
+            request_sender.clone(),
+            ended,
+        ));
     }
     tokio::spawn(server::serve(control, request_sender, rules, end(stopped)));
     Ok(daemon)
@@ -141,7 +153,10 @@ impl Daemon {
     /// former configuration had are let go.
     pub(super) async fn attach_all(&mut self) -> Result<()> {
         for layout in self.pins.other_layouts()? {
-            tracing::info!(layout, "another version of weir left its filter in force: it is taken over");
+            tracing::info!(
+                layout,
+                "another version of weir left its filter in force: it is taken over"
+            );
         }
         self.attached.clear();
         for interface in &self.config.datapath.interfaces {
@@ -158,7 +173,10 @@ impl Daemon {
         for interface in self.pins.interfaces()? {
             if !self.config.datapath.interfaces.contains(&interface) {
                 self.pins.detach(&interface)?;
-                tracing::info!(interface, "the filter is off: the configuration doesn't name it");
+                tracing::info!(
+                    interface,
+                    "the filter is off: the configuration doesn't name it"
+                );
             }
         }
         self.pins.settle(&mut self.kernel)
@@ -210,10 +228,14 @@ fn mode(options: &cli::Run, config: &Config) -> Result<(Mode, ModeFrom)> {
     })
 }
 
-const fn sizes(config: &Config) -> Sizes {
+/// Room for claims, and beyond it for what is protected, now and after a reload.
+fn sizes(config: &Config, protected: &[Prefix]) -> Sizes {
+    let beyond = u32::try_from(protected.len())
+        .unwrap_or(u32::MAX)
+        .saturating_add(RESERVE);
     Sizes {
-        ipv4: config.tables.ipv4,
-        ipv6: config.tables.ipv6,
+        ipv4: config.tables.ipv4.saturating_add(beyond),
+        ipv6: config.tables.ipv6.saturating_add(beyond),
         buckets: config.tables.buckets,
     }
 }
@@ -241,7 +263,9 @@ pub(super) fn protected(config: &Config) -> Vec<Prefix> {
     ] {
         match found {
             Ok(addresses) => protected.extend(addresses.into_iter().map(Prefix::of)),
-            Err(error) => tracing::warn!(%error, "can't see the host's {what}, so they aren't protected"),
+            Err(error) => {
+                tracing::warn!(%error, "can't see the host's {what}, so they aren't protected")
+            }
         }
     }
     protected.sort();
@@ -258,7 +282,7 @@ fn follow_kernel_log(kernel: &mut Kernel) {
             return;
         }
     };
-    let Ok(mut logger) = AsyncFd::with_interest(logger, Interest::READABLE) else {
+    let Ok(mut logger) = readiness::of(logger) else {
         return;
     };
     tokio::spawn(async move {
@@ -274,6 +298,9 @@ async fn end(mut stopped: watch::Receiver<bool>) {
     // If the daemon is gone without a word, that is an end too.
     let _gone = stopped.wait_for(|stopped| *stopped).await;
 }
+
+/// Room in the tables for prefixes that a reload protects.
+const RESERVE: u32 = 4096;
 
 /// The file in the state folder that keeps the mode.
 pub(super) const MODE: &str = "mode";

@@ -29,8 +29,13 @@ impl Daemon {
     fn line(&self, event: &Event) -> EventLine {
         let ago = clock::monotonic_nanoseconds().saturating_sub(event.nanoseconds);
         let time = SystemTime::now() - Duration::from_nanos(ago);
-        let claim = (event.claim != 0).then(|| self.ledger.claim(event.claim)).flatten();
-        let named = self.attached.iter().find(|one| one.index == event.interface);
+        let claim = (event.claim != 0)
+            .then(|| self.ledger.claim(event.claim))
+            .flatten();
+        let named = self
+            .attached
+            .iter()
+            .find(|one| one.index == event.interface);
         let cause = Cause::from_code(event.cause).unwrap_or(Cause::Unlimited);
         let rated = cause.is_over();
         EventLine {
@@ -135,11 +140,26 @@ mod tests {
     fn an_event_is_read_where_the_kernel_wrote_it() {
         let record: Vec<u8> = (0..size_of::<Event>() as u8).collect();
         let event = read(&record).expect("a whole record");
-        assert_eq!(event.nanoseconds, u64::from_ne_bytes([0, 1, 2, 3, 4, 5, 6, 7]));
-        assert_eq!(usize::from(event.destination[0].to_ne_bytes()[0]), offset_of!(Event, destination));
-        assert_eq!(usize::from(event.interface.to_ne_bytes()[0]), offset_of!(Event, interface));
-        assert_eq!(usize::from(event.length.to_ne_bytes()[0]), offset_of!(Event, length));
-        assert_eq!(usize::from(event.port.to_ne_bytes()[0]), offset_of!(Event, port));
+        assert_eq!(
+            event.nanoseconds,
+            u64::from_ne_bytes([0, 1, 2, 3, 4, 5, 6, 7])
+        );
+        assert_eq!(
+            usize::from(event.destination[0].to_ne_bytes()[0]),
+            offset_of!(Event, destination)
+        );
+        assert_eq!(
+            usize::from(event.interface.to_ne_bytes()[0]),
+            offset_of!(Event, interface)
+        );
+        assert_eq!(
+            usize::from(event.length.to_ne_bytes()[0]),
+            offset_of!(Event, length)
+        );
+        assert_eq!(
+            usize::from(event.port.to_ne_bytes()[0]),
+            offset_of!(Event, port)
+        );
         assert_eq!(usize::from(event.family), offset_of!(Event, family));
         assert_eq!(usize::from(event.first), offset_of!(Event, first));
         assert!(read(&record[1..]).is_none());

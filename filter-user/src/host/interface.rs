@@ -1,6 +1,6 @@
 //! The network interfaces there are.
 
-use std::{io, path::Path};
+use std::{fs, io, path::Path};
 
 /// An interface that isn't there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,19 +10,21 @@ pub struct NoInterface {
     present: Vec<String>,
 }
 
-/// The names of all interfaces, in order.
+/// The names of all interfaces of this process's network namespace, in order.
+///
+/// From `/proc/net/dev`: `/sys/class/net` shows the namespace in which it was
+/// mounted, which may be another one.
 ///
 /// # Errors
-/// If `/sys/class/net` can't be read.
+/// If it can't be read.
 pub fn interfaces(root: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in root.join("sys/class/net").read_dir()? {
-        let entry = entry?;
-        // `bonding_masters` is a file; one that vanishes meanwhile is none.
-        if entry.path().is_dir() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
+    let text = fs::read_to_string(root.join("proc/net/dev"))?;
+    // Two lines of headings, then `name: counters` each.
+    let named = text
+        .lines()
+        .skip(2)
+        .filter_map(|line| line.rsplit_once(": "));
+    let mut names: Vec<_> = named.map(|(name, _)| name.trim().to_owned()).collect();
     names.sort_unstable();
     Ok(names)
 }
@@ -56,11 +58,10 @@ mod tests {
     #[test]
     fn a_missing_interface_is_told_with_those_there_are() {
         let root = tempfile::tempdir().expect("a folder");
-        let folder = root.path().join("sys/class/net");
-        for name in ["lo", "eth0"] {
-            std::fs::create_dir_all(folder.join(name)).expect("the folder is made");
-        }
-        std::fs::write(folder.join("bonding_masters"), "").expect("written");
+        let folder = root.path().join("proc/net");
+        fs::create_dir_all(&folder).expect("the folder is made");
+        let table = "Inter-|   Receive\n face |bytes\n    lo: 1 2\n  eth0: 98765 4\n";
+        fs::write(folder.join("dev"), table).expect("written");
         let present = interfaces(root.path()).expect("readable");
         assert_eq!(present, ["eth0", "lo"]);
         assert_eq!(exists("lo", &present), Ok(()));

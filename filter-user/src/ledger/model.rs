@@ -158,7 +158,7 @@ impl Model {
         });
         keys.extend(outermost);
         let number = |(feed, prefix): Name| {
-            let mut claims = ledger.claims(Some(feed), Some(prefix));
+            let mut claims = ledger.claims(Some(feed), Some(prefix), None);
             let claim = claims.find(|claim| claim.prefix == prefix);
             claim.expect("the ledger has the claim").number
         };

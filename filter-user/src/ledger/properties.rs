@@ -181,7 +181,7 @@ proptest! {
         let mut whole = Table::new();
         patch_into(&mut whole, &world.ledger.table());
         prop_assert_eq!(&world.table, &whole);
-        let named = world.ledger.claims(None, None).map(|view| (view.feed, view.prefix));
+        let named = world.ledger.claims(None, None, None).map(|view| (view.feed, view.prefix));
         prop_assert_eq!(world.model.names(), named.collect());
     }
 
@@ -207,7 +207,7 @@ proptest! {
         sources in vec(address(), 1..12),
     ) {
         let world = World::of(rules, &steps);
-        let ends: Vec<_> = world.ledger.claims(None, None).filter_map(|one| one.expires).collect();
+        let ends: Vec<_> = world.ledger.claims(None, None, None).filter_map(|one| one.expires).collect();
         let moments = ends.iter().flat_map(|end| [end - 1, *end]);
         let moments = moments.filter(|unix| *unix >= world.now.unix).chain([world.now.unix]);
         for unix in moments {

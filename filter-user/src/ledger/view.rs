@@ -1,5 +1,7 @@
 //! What can be asked of the ledger: who claims what, and how much of it.
 
+use std::ops::Bound;
+
 use filter_common::{source::Address, source::Family, verdict::NEVER};
 
 use super::{
@@ -56,16 +58,22 @@ impl Ledger {
     }
 
     /// Claims in the order of their prefixes: of one feed or of all, inside one
-    /// prefix or everywhere.
+    /// prefix or everywhere, all or those that follow a prefix.
     pub fn claims(
         &self,
         feed: Option<FeedId>,
         inside: Option<Prefix>,
+        after: Option<Prefix>,
     ) -> impl Iterator<Item = View<'_>> {
-        let some = inside.map(|prefix| self.store.nodes.range(prefix..=prefix.last()));
-        let all = inside.is_none().then(|| self.store.nodes.iter());
-        let nodes = some.into_iter().flatten().chain(all.into_iter().flatten());
-        nodes
+        let from = match (after, inside) {
+            (Some(after), _) => Bound::Excluded(after),
+            (None, Some(prefix)) => Bound::Included(prefix),
+            (None, None) => Bound::Unbounded,
+        };
+        let to = inside.map_or(Bound::Unbounded, |prefix| Bound::Included(prefix.last()));
+        self.store
+            .nodes
+            .range((from, to))
             .flat_map(|(_prefix, node): (&Prefix, &Node)| self.store.records.chain(node.first))
             .filter(move |(_number, record)| feed.is_none_or(|feed| record.feed == feed))
             .map(|(number, record)| self.view(number, record))

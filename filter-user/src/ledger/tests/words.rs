@@ -77,7 +77,7 @@ fn claims_are_counted_listed_and_explained() {
     assert_eq!(keys, (3, 1));
 
     let list = |feed, inside: Option<&str>| -> Vec<String> {
-        let views = ledger.claims(feed, inside.map(prefix));
+        let views = ledger.claims(feed, inside.map(prefix), None);
         views.map(|view| view.prefix.to_string()).collect()
     };
     assert_eq!(list(Some(FEED), None), ["192.0.2.0/24", "2001:db8::/32"]);

@@ -1,0 +1,247 @@
+//! Answers to what the operator and monitors ask and say.
+
+use std::sync::Arc;
+
+use filter_common::{cause::Cause, settings::Mode};
+
+use super::{Daemon, ModeFrom, list, now, start};
+use crate::{
+    claim::{Change, Claim, Update, Verdict},
+    control::{
+        Reply, Request,
+        protocol::{
+            DetachAnswer, DetachRequest, ModeAnswer, ModeRequest, Order, PrefixAnswer, Refused,
+            VerdictAnswer, VerdictRequest,
+        },
+    },
+    datapath::Datapath as _,
+    feed::operator::state,
+    ledger::OPERATOR,
+    metrics,
+    prefix::Written,
+};
+
+impl Daemon {
+    pub(super) async fn answer(&mut self, request: Request) {
+        match request {
+            Request::Status { reply } => {
+                let status = self.status().await;
+                send(reply, Ok(status));
+            }
+            Request::List { query, reply } => send(reply, list::list(self, &query)),
+            Request::Explain { query, reply } => {
+                let explanation = self.explain(&query);
+                send(reply, explanation);
+            }
+            Request::Verdict { request, reply } => self.verdict(&request, reply),
+            Request::Mode { request, reply } => {
+                let answer = self.change_mode(request);
+                send(reply, answer);
+            }
+            Request::Reload { reply } => {
+                let answer = self.reload().await;
+                send(reply, answer);
+            }
+            Request::Detach { request, reply } => {
+                let answer = self.detach(&request);
+                send(reply, answer);
+            }
+            Request::Events { reply } => send(reply, Ok(self.events.subscribe())),
+            Request::Metrics { reply } => {
+                let status = self.status().await;
+                let feeds = self.claims_by_feed();
+                send(reply, Ok(metrics::text(&status, &feeds)));
+            }
+        }
+    }
+
+    /// Takes the operator's verdicts. They are in force at once; success is
+    /// answered when they are kept.
+    fn verdict(&mut self, request: &VerdictRequest, reply: Reply<VerdictAnswer>) {
+        let now = now();
+        let verdict = match &request.verdict {
+            Order::Allow => Some(Verdict::Allow),
+            Order::Block => Some(Verdict::Block),
+            Order::Clear => None,
+            Order::Limit(tier) => match self.plan.tier_names.number(tier) {
+                Some(number) => Some(Verdict::Limit(number)),
+                None => {
+                    let known: Vec<_> = self.plan.tier_names.names().collect();
+                    let sentence =
+                        format!("there is no tier {tier:?}: there are {}", known.join(", "));
+                    return send(reply, Err(Refused::new(sentence)));
+                }
+            },
+        };
+        let expires = match request.for_s {
+            None => None,
+            Some(seconds) => match u32::try_from(u64::from(now.unix).saturating_add(seconds)) {
+                Ok(expires) if expires < u32::MAX => Some(expires),
+                _ => {
+                    let sentence = "that is longer than weir can count: leave out the duration";
+                    return send(reply, Err(Refused::new(sentence)));
+                }
+            },
+        };
+
+        let mut answers = Vec::with_capacity(request.prefixes.len());
+        let mut changes = Vec::new();
+        let reason: Option<Arc<str>> = request.reason.as_deref().map(Into::into);
+        for text in &request.prefixes {
+            let written: Written = match text.parse() {
+                Ok(written) => written,
+                Err(error) => {
+                    answers.push(PrefixAnswer::refused(text, error.to_string()));
+                    continue;
+                }
+            };
+            let change = match verdict {
+                Some(verdict) => Change::Claim(Claim {
+                    prefix: written.prefix,
+                    verdict,
+                    reason: reason.clone(),
+                    evidence: 0,
+                    expires,
+                    id: None,
+                }),
+                None => Change::Withdraw(written.prefix),
+            };
+            let applied = self
+                .ledger
+                .apply(OPERATOR, Update::Delta(vec![change.clone()]), now);
+            if let Some(refusal) = applied.refused.first.first() {
+                answers.push(PrefixAnswer::refused(text, refusal.fault.to_string()));
+                continue;
+            }
+            let mut answer = PrefixAnswer::done(text, &written);
+            if verdict.is_none() && applied.withdrawn == 0 {
+                answer.note = Some("the operator had said nothing of it".to_owned());
+            } else {
+                changes.push(change);
+            }
+            self.carry_out(&applied.patch);
+            answers.push(answer);
+        }
+        let until = expires.map(|expires| {
+            let end = std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(expires));
+            humantime::format_rfc3339_seconds(end).to_string()
+        });
+        let mut answer = VerdictAnswer {
+            until,
+            prefixes: answers,
+        };
+        let kept = self.keeper.keep(changes);
+        tokio::spawn(async move {
+            if let Err(error) = kept.await.unwrap_or_else(|gone| Err(gone.to_string())) {
+                for prefix in answer.prefixes.iter_mut().filter(|prefix| prefix.done) {
+                    prefix.done = false;
+                    prefix.error = Some(format!(
+                        "in force now, but it would be lost at a restart: {error}"
+                    ));
+                }
+            }
+            send(reply, Ok(answer));
+        });
+    }
+
+    fn change_mode(&mut self, request: ModeRequest) -> Result<ModeAnswer, Refused> {
+        let was = self.mode();
+        let mut notes = Vec::new();
+        if request.mode == Mode::Enforce
+            && was == Mode::Observe
+            && let Some(few) = self.few_sources()
+        {
+            if !request.force {
+                return Err(Refused::new(format!(
+                    "{few}: a rate or a verdict on one of them would hit everybody behind it. If \
+                     that is how it should be, say it again with --force"
+                )));
+            }
+            notes.push(few);
+        }
+        self.settings.mode = request.mode as u8;
+        self.put_settings();
+        self.mode_from = ModeFrom::WeirMode;
+        let kept = state::write(
+            &self.config.daemon.state_dir,
+            start::MODE,
+            request.mode.name(),
+        );
+        if let Err(error) = kept {
+            notes.push(format!(
+                "in force now, but it would be lost at a restart: {error}"
+            ));
+        }
+        tracing::info!(mode = request.mode.name(), "the operator changed the mode");
+        Ok(ModeAnswer {
+            mode: request.mode,
+            was,
+            notes,
+        })
+    }
+
+    /// A sentence if few sources carry most of the traffic: then a CDN or a load
+    /// balancer is in front, and what is seen of a source isn't a caller's.
+    fn few_sources(&self) -> Option<String> {
+        let counts = self.kernel.counts().ok()?;
+        let rated = [
+            Cause::Conforming,
+            Cause::OverPackets,
+            Cause::OverBytes,
+            Cause::OverConnections,
+            Cause::OverNeighbourhood,
+        ];
+        let packets: u64 = rated
+            .iter()
+            .map(|cause| counts.causes[*cause as usize].packets)
+            .sum();
+        let sources = counts.buckets_made;
+        (packets >= MANY_PACKETS && sources <= FEW_SOURCES).then(|| {
+            format!(
+                "all {packets} packets to guarded ports came from {sources} sources, as if a CDN \
+                 or a load balancer were in front"
+            )
+        })
+    }
+
+    fn detach(&mut self, request: &DetachRequest) -> Result<DetachAnswer, Refused> {
+        let interfaces: Vec<_> = self
+            .attached
+            .iter()
+            .map(|attached| attached.interface.clone())
+            .filter(|name| {
+                request
+                    .interface
+                    .as_ref()
+                    .is_none_or(|wanted| wanted == name)
+            })
+            .collect();
+        if let Some(wanted) = &request.interface
+            && interfaces.is_empty()
+        {
+            return Err(Refused::new(format!("the filter isn't on {wanted}")));
+        }
+        for interface in &interfaces {
+            let detached = self.pins.detach(interface);
+            detached.map_err(|error| Refused::new(format!("{error:#}")))?;
+            tracing::warn!(
+                interface,
+                "the operator took the filter off; weir reload puts it back"
+            );
+        }
+        self.attached
+            .retain(|attached| !interfaces.contains(&attached.interface));
+        Ok(DetachAnswer { interfaces })
+    }
+}
+
+pub(super) fn send<T>(reply: Reply<T>, answer: Result<T, Refused>) {
+    // Whoever asked may be gone.
+    let _gone = reply.send(answer);
+}
+
+/// Fewer packets say nothing about who is in front.
+const MANY_PACKETS: u64 = 10_000;
+
+/// Buckets that were made: one a source, service and tier.
+const FEW_SOURCES: u64 = 4;

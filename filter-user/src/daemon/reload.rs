@@ -1,0 +1,157 @@
+//! Taking another configuration while the filter runs. What is wrong with it is
+//! found before anything changes.
+
+use super::{Daemon, ModeFrom, start};
+use crate::{
+    config::Config,
+    control::protocol::{Refused, ReloadAnswer},
+    datapath::Datapath as _,
+    feed::operator::state,
+};
+
+impl Daemon {
+    /// Reads the configuration again and takes it. The mode is the
+    /// configuration's again (or the command line's).
+    pub(super) async fn reload(&mut self) -> Result<ReloadAnswer, Refused> {
+        let refused = |error: anyhow::Error| Refused::new(format!("{error:#}"));
+        let config = start::read(&self.options).map_err(refused)?;
+        let plan = config
+            .plan(&self.plan.tier_names)
+            .map_err(|error| refused(error.into()))?;
+
+        let mut answer = ReloadAnswer {
+            changes: changes(&self.config, &config),
+            notes: config.warnings.clone(),
+        };
+        answer.notes.extend(needs_restart(&self.config, &config));
+        let interfaces_differ = self.config.datapath.interfaces != config.datapath.interfaces
+            || self.attached.len() != config.datapath.interfaces.len();
+        let keep = self.config.clone();
+        self.config = Config {
+            // What can't change while it runs stays as it is.
+            daemon: keep.daemon,
+            tables: keep.tables,
+            metrics: keep.metrics,
+            ..config
+        };
+        self.plan = plan;
+        self.kernel.configure(&self.whole_plan()).map_err(refused)?;
+
+        let generation = self.settings.generation;
+        let was = self.mode();
+        self.settings = self.plan.settings;
+        self.settings.generation = generation;
+        self.mode_from = if self.options.mode.is_some() {
+            ModeFrom::CommandLine
+        } else {
+            ModeFrom::Configuration
+        };
+        if let Err(error) = state::remove(&self.config.daemon.state_dir, start::MODE) {
+            answer
+                .notes
+                .push(format!("the kept mode can't be forgotten: {error}"));
+        }
+        if self.mode() != was {
+            answer
+                .changes
+                .push(format!("mode: {}, was {}", self.mode().name(), was.name()));
+        }
+        self.put_settings();
+
+        let feeds = self.feeds.configure(&self.config, &self.plan.tier_names);
+        let protected = start::protected(&self.config);
+        let rules = start::rules(feeds, protected, &self.plan);
+        let applied = self.ledger.configure(rules, super::now());
+        for refusal in &applied.refused.first {
+            answer.notes.push(refusal.to_string());
+        }
+        self.carry_out(&applied.patch);
+        self.feeds.refresh();
+        self.protect_peers();
+        if interfaces_differ {
+            self.attach_again().await.map_err(refused)?;
+        }
+        tracing::info!(
+            changes = answer.changes.join("; "),
+            "took the configuration"
+        );
+        Ok(answer)
+    }
+
+    /// Attaches where the configuration says and the filter isn't yet, and lets
+    /// the other interfaces go.
+    async fn attach_again(&mut self) -> anyhow::Result<()> {
+        let wanted = self.config.datapath.interfaces.clone();
+        for attached in std::mem::take(&mut self.attached) {
+            if wanted.contains(&attached.interface) {
+                self.attached.push(attached);
+            } else {
+                self.pins.detach(&attached.interface)?;
+                tracing::info!(interface = attached.interface, "the filter is off");
+            }
+        }
+        for interface in &wanted {
+            if !self.attached.iter().any(|one| one.interface == *interface) {
+                let wish = self.config.datapath.attach;
+                let attached =
+                    crate::datapath::attach::attach(&mut self.kernel, &self.pins, interface, wish)
+                        .await?;
+                tracing::info!(
+                    interface,
+                    attach = attached.attach.name(),
+                    "the filter is attached"
+                );
+                self.attached.push(attached);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is different, table by table.
+fn changes(old: &Config, new: &Config) -> Vec<String> {
+    let mut changes = Vec::new();
+    for (table, differs) in [
+        ("datapath", old.datapath != new.datapath),
+        ("protect", old.protect != new.protect),
+        ("events", old.events != new.events),
+        ("services", old.services != new.services),
+        ("tiers", old.tiers != new.tiers),
+    ] {
+        if differs {
+            changes.push(format!("{table} changed"));
+        }
+    }
+    for feed in &new.feeds {
+        match old.feeds.iter().find(|known| known.name == feed.name) {
+            None => changes.push(format!("feed {} is new", feed.name)),
+            Some(known) if known != feed => changes.push(format!("feed {} changed", feed.name)),
+            Some(_) => {}
+        }
+    }
+    for feed in &old.feeds {
+        if !new.feeds.iter().any(|known| known.name == feed.name) {
+            changes.push(format!(
+                "feed {} is gone, and its claims with it",
+                feed.name
+            ));
+        }
+    }
+    changes
+}
+
+fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (table, differs) in [
+        ("[daemon]", old.daemon != new.daemon),
+        ("[tables]", old.tables != new.tables),
+        ("[metrics]", old.metrics != new.metrics),
+    ] {
+        if differs {
+            notes.push(format!(
+                "{table} changed: that takes a restart of weir (the filter goes on meanwhile)"
+            ));
+        }
+    }
+    notes
+}

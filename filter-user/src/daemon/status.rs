@@ -1,0 +1,180 @@
+//! How the daemon is doing.
+
+use filter_common::{cause::Cause, event::Counter, source::Family};
+
+use super::{Daemon, feeds::OPERATOR_NAME};
+use crate::{
+    control::protocol::{
+        BucketsStatus, CauseCount, Causes, EventsStatus, FeedStatus, InterfaceStatus,
+        ServiceStatus, Status, VerdictsStatus,
+    },
+    datapath::{Counts, Datapath as _, attach::see},
+    ledger::{self, FeedId, OPERATOR},
+};
+
+impl Daemon {
+    pub(super) async fn status(&self) -> Status {
+        let mut problems = self.problems().await;
+        let counts = self.kernel.counts().unwrap_or_else(|error| {
+            problems.push(format!("the counters can't be read: {error:#}"));
+            Counts::default()
+        });
+        if counts.buckets_refused > 0 {
+            problems.push(format!(
+                "{} packets found no room in the table of buckets and passed: raise tables.buckets",
+                counts.buckets_refused
+            ));
+        }
+        let capacity = u64::from(self.config.tables.buckets);
+        let verdicts = self.ledger.counts();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            mode: self.mode(),
+            mode_from: self.mode_from.name().to_owned(),
+            generation: self.settings.generation,
+            interfaces: self
+                .attached
+                .iter()
+                .map(|attached| InterfaceStatus {
+                    name: attached.interface.clone(),
+                    attach: attached.attach.name().to_owned(),
+                    program_id: attached.program,
+                })
+                .collect(),
+            verdicts: VerdictsStatus {
+                ipv4: u64::from(self.ledger.keys(Family::V4)),
+                ipv6: u64::from(self.ledger.keys(Family::V6)),
+                blocked: u64::from(verdicts.blocked),
+                limited: u64::from(verdicts.limited),
+                allowed: u64::from(verdicts.allowed),
+            },
+            feeds: self.feed_statuses(),
+            services: self.service_statuses(),
+            causes: causes(&counts.causes),
+            shadow: causes(&counts.shadow),
+            events: EventsStatus {
+                sent: counts.sent,
+                suppressed: counts.suppressed,
+                lost: counts.lost,
+            },
+            // The kernel's LRU table doesn't count what it evicts: what was made
+            // beyond the capacity has displaced something.
+            buckets: BucketsStatus {
+                capacity,
+                used: counts.buckets_made.min(capacity),
+                evicted: counts.buckets_made.saturating_sub(capacity),
+                saturated: counts.buckets_refused,
+            },
+            problems,
+        }
+    }
+
+    /// Every feed's name with its claims.
+    pub(super) fn claims_by_feed(&self) -> Vec<(String, ledger::Counts)> {
+        let numbers = self.feeds.iter().map(|(feed, _)| feed);
+        std::iter::once(OPERATOR)
+            .chain(numbers)
+            .map(|feed: FeedId| {
+                (
+                    self.feeds.name(feed).to_owned(),
+                    self.ledger.counts_of(feed),
+                )
+            })
+            .collect()
+    }
+
+    async fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<_> = self.troubles.start.clone();
+        problems.extend(self.troubles.tables.clone());
+        problems.extend(self.troubles.journal.clone());
+        for interface in &self.config.datapath.interfaces {
+            let ours = self.attached.iter().find(|one| one.interface == *interface);
+            let Some(ours) = ours else {
+                problems.push(format!(
+                    "the filter is off on {interface}: weir reload puts it back"
+                ));
+                continue;
+            };
+            match see(interface).await {
+                Ok(seen)
+                    if seen
+                        .program
+                        .is_some_and(|(program, _)| program == ours.program) => {}
+                Ok(_) => problems.push(format!(
+                    "the filter was taken off {interface} behind weir's back: restart weir"
+                )),
+                Err(error) => problems.push(format!("{interface} can't be seen: {error:#}")),
+            }
+        }
+        for (_, slot) in self.feeds.iter() {
+            if let Some(error) = slot.error() {
+                problems.push(format!("feed {}: {error}", slot.name()));
+            }
+            if slot.refused() > 0 {
+                let first = slot.refusals().into_iter().next().unwrap_or_default();
+                problems.push(format!(
+                    "feed {}: {} claims were refused, the first: {first}",
+                    slot.name(),
+                    slot.refused()
+                ));
+            }
+        }
+        problems
+    }
+
+    fn feed_statuses(&self) -> Vec<FeedStatus> {
+        let operator = FeedStatus {
+            name: OPERATOR_NAME.to_owned(),
+            kind: OPERATOR_NAME.to_owned(),
+            mode: "inherit".to_owned(),
+            state: "ok".to_owned(),
+            claims: u64::from(self.ledger.counts_of(OPERATOR).claims()),
+            ..FeedStatus::default()
+        };
+        let configured = self.feeds.iter().map(|(feed, slot)| FeedStatus {
+            name: slot.name().to_owned(),
+            kind: slot.config().kind.name().to_owned(),
+            mode: inherits(slot.config().observe).to_owned(),
+            state: slot.state().to_owned(),
+            claims: u64::from(self.ledger.counts_of(feed).claims()),
+            refused: slot.refused(),
+            refusals: slot.refusals(),
+            age_s: slot.age().map(|age| age.as_secs()),
+            last_error: slot.error().cloned(),
+        });
+        std::iter::once(operator).chain(configured).collect()
+    }
+
+    fn service_statuses(&self) -> Vec<ServiceStatus> {
+        let services = self.config.services.iter();
+        services
+            .map(|service| ServiceStatus {
+                name: service.name.clone(),
+                ports: service.ports.iter().map(ToString::to_string).collect(),
+                default_tier: service.default_tier.clone(),
+                mode: inherits(service.observe).to_owned(),
+            })
+            .collect()
+    }
+}
+
+const fn inherits(observe: bool) -> &'static str {
+    if observe { "observe" } else { "inherit" }
+}
+
+fn causes(counted: &[Counter; Cause::COUNT]) -> Causes {
+    let mut causes = Causes::default();
+    for cause in Cause::ALL {
+        let counter = counted[cause as usize];
+        causes[cause] = CauseCount {
+            packets: counter.packets,
+            bytes: counter.bytes,
+            dropped_packets: counter.dropped_packets,
+            dropped_bytes: counter.dropped_bytes,
+            sources: counter.sources,
+            connections: counter.connections,
+        };
+    }
+    causes
+}
