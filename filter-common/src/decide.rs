@@ -420,8 +420,9 @@ impl Weight {
     }
 }
 
-/// The longest frame that is certainly one packet: 1,500 bytes and Ethernet.
-const MERGED: u32 = 1514;
+/// The longest frame that is certainly one packet: 1,500 bytes behind Ethernet
+/// and every VLAN tag.
+const MERGED: u32 = 1514 + 4 * packet::MAX_TAGS as u32;
 
 #[inline(always)]
 const fn fresh(rates: &Rates, now: u64, weight: &Weight) -> Bucket<u64> {

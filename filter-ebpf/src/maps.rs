@@ -13,7 +13,7 @@ use aya_ebpf::{
 use filter_common::{
     abi::{self, ScopeKey},
     decide::{Clock, Tables},
-    event::{Counter, Sampler},
+    event::{Counter, Sampler, Sketch},
     rate::{Bucket, BucketKey, Cell, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
@@ -70,6 +70,10 @@ static PEEKED: PerCpuArray<[Bucket<u64>; 4]> = PerCpuArray::with_max_entries(1, 
 
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
+
+/// Which sources a drop hit, or would have hit, by the same index.
+#[map]
+pub(crate) static SKETCHES: PerCpuArray<Sketch> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
 
 #[map]
 pub(crate) static SAMPLERS: PerCpuArray<Sampler> = PerCpuArray::with_max_entries(1, 0);

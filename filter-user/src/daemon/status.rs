@@ -51,8 +51,8 @@ impl Daemon {
             },
             feeds: self.feed_statuses(),
             services: self.service_statuses(),
-            causes: causes(&counts.causes),
-            shadow: causes(&counts.shadow),
+            causes: causes(&counts.causes, &counts.sources),
+            shadow: causes(&counts.shadow, &counts.shadow_sources),
             events: EventsStatus {
                 sent: counts.sent,
                 suppressed: counts.suppressed,
@@ -163,7 +163,7 @@ const fn inherits(observe: bool) -> &'static str {
     if observe { "observe" } else { "inherit" }
 }
 
-fn causes(counted: &[Counter; Cause::COUNT]) -> Causes {
+fn causes(counted: &[Counter; Cause::COUNT], sources: &[u64; Cause::COUNT]) -> Causes {
     let mut causes = Causes::default();
     for cause in Cause::ALL {
         let counter = counted[cause as usize];
@@ -172,7 +172,7 @@ fn causes(counted: &[Counter; Cause::COUNT]) -> Causes {
             bytes: counter.bytes,
             dropped_packets: counter.dropped_packets,
             dropped_bytes: counter.dropped_bytes,
-            sources: counter.sources,
+            sources: sources[cause as usize],
             connections: counter.connections,
         };
     }
