@@ -3,7 +3,6 @@
 use core::marker::PhantomData;
 
 use aya_ebpf::{
-    EbpfContext as _,
     bindings::BPF_F_NO_PREALLOC,
     helpers::{bpf_ktime_get_boot_ns, bpf_ktime_get_ns},
     macros::map,
