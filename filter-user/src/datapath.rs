@@ -9,6 +9,7 @@ use filter_common::{cause::Cause, decide::Decision, event::Counter, settings::Se
 use crate::{patch::Patch, plan::Plan, prefix::Prefix};
 
 pub mod kernel;
+pub mod memory;
 
 /// What the daemon asks of the loaded programs and their tables.
 pub trait Datapath {
