@@ -1,1 +1,4 @@
-//! x
+//! What needs two rooms of weir at once: frames and cases for host and kernel,
+//! a small world of tables, namespaces that are gone when a test is.
+
+pub mod frame;
