@@ -2,3 +2,5 @@
 //! a small world of tables, namespaces that are gone when a test is.
 
 pub mod frame;
+pub mod netns;
+pub mod wire;
