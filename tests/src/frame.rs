@@ -107,6 +107,16 @@ impl Frame {
         self
     }
 
+    /// The same from another source of the same family.
+    ///
+    /// # Panics
+    /// If it has no addresses yet, or `source` isn't of their family.
+    #[must_use]
+    pub fn source(self, source: &str) -> Self {
+        let (_, destination) = self.addresses.expect("a frame with addresses");
+        self.ip(source, &destination.to_string())
+    }
+
     /// The IP header says this version.
     #[must_use]
     pub const fn version(mut self, version: u8) -> Self {
@@ -271,7 +281,7 @@ impl Frame {
         bytes
     }
 
-    const fn is_v4(&self) -> bool {
+    pub(crate) const fn is_v4(&self) -> bool {
         matches!(self.addresses, Some((IpAddr::V4(_), _)))
     }
 
