@@ -1,8 +1,6 @@
 //! A fixed small world of tables, in which every case happens: the daemon's own
 //! plan and patch, so that what is tried is what it would write.
 
-use std::fmt::Write as _;
-
 use aya::maps::HashMap;
 use filter_common::{
     rate::{Bucket, BucketKey},
@@ -149,11 +147,7 @@ pub fn sources() -> Vec<String> {
         sources.push(text.to_owned());
     }
     // The whole village shares its rates.
-    for last in 1..6 {
-        let mut text = String::new();
-        write!(text, "203.0.113.{}", 128 + last).expect("text grows");
-        sources.push(text);
-    }
+    sources.extend((129..134).map(|last| format!("203.0.113.{last}")));
     sources
 }
 
