@@ -11,7 +11,7 @@ use self::{collections::*, packets::*};
 use super::*;
 use crate::{
     packet::{TCP, wire::*},
-    rate::{Rate, Rates},
+    rate::Rates,
     settings::Mode,
     verdict::{MAX_TIER, NEVER, SHADOW_STAGES, STAGES},
 };
