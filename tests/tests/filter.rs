@@ -150,7 +150,7 @@ fn enter(kernel: &mut Kernel, case: &Case) -> u32 {
     kernel
         .set_merging(LOOPBACK, case.merges)
         .expect("room for one");
-    world::forget(kernel, "BUCKETS");
+    world::forget(kernel, "filter");
     second
 }
 

@@ -146,7 +146,7 @@ impl Both {
     fn forget(&mut self) {
         self.host = Memory::new(&world::SIZES);
         world::fill(&mut self.host);
-        world::forget(&mut self.kernel, "TRIAL_BUCKETS");
+        world::forget(&mut self.kernel, "trial");
     }
 
     /// What both say of a frame.
