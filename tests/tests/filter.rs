@@ -139,6 +139,8 @@ fn moved(before: &Counts, after: &Counts, case: &Case, packet: &Packet, drops: b
             assert_eq!(counted, expected, "{} of {}", other.name(), case.name);
         }
     }
+    let sources = after.sources[case.cause as usize];
+    assert_eq!(sources > 0, case.cause.drops(), "sources of {}", case.name);
 }
 
 /// No packet has come yet, and it is the case's time, and it merges as there.

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use aya_log::EbpfLogger;
 use filter_common::settings::Mode;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use super::{
@@ -25,7 +28,7 @@ use crate::{
     control::{eventlog::EventLog, peer, server, socket},
     datapath::{
         Datapath as _,
-        attach::attach,
+        attach::{attach, check},
         kernel::{Kernel, Sizes},
         pins::Pins,
     },
@@ -123,6 +126,18 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         plan,
         config,
     };
+    // What may still fail comes before anything is attached.
+    for interface in &daemon.config.datapath.interfaces {
+        check(&daemon.pins, interface).await?;
+    }
+    let metrics = match daemon.config.metrics.listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("listening on metrics.listen, {address}"))?,
+        ),
+        None => None,
+    };
     daemon.put_settings();
     daemon.carry_out(&begun.patch);
     daemon.carry_out(&kept.patch);
@@ -133,10 +148,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     for warning in daemon.config.warnings.iter().chain(&daemon.troubles.start) {
         tracing::warn!("{warning}");
     }
-    if let Some(address) = daemon.config.metrics.listen {
-        let listener = tokio::net::TcpListener::bind(address)
-            .await
-            .with_context(|| format!("listening on metrics.listen, {address}"))?;
+    if let Some(listener) = metrics {
         let ended = end(stopped.clone());
         tokio::spawn(server::serve_metrics(
             listener,

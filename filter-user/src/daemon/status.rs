@@ -87,7 +87,7 @@ impl Daemon {
     async fn problems(&self) -> Vec<String> {
         let mut problems: Vec<_> = self.troubles.start.clone();
         problems.extend(self.troubles.tables.clone());
-        problems.extend(self.troubles.journal.clone());
+        problems.extend(self.keeper.trouble());
         for interface in &self.config.datapath.interfaces {
             let ours = self.attached.iter().find(|one| one.interface == *interface);
             let Some(ours) = ours else {
