@@ -473,4 +473,6 @@ fn decision(output: &[u8]) -> Result<Decision> {
     })
 }
 
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-ebpf"));
+/// The kernel side as it was built: a BPF object file. Empty in a build without
+/// one (`AYA_BUILD_SKIP`).
+pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-ebpf"));
