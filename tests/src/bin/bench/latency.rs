@@ -85,7 +85,11 @@ fn series(
     }
     all.sort_unstable();
     let at = |percent: usize| milliseconds(all[(all.len() * percent / 100).min(all.len() - 1)]);
-    for (part, percent, target) in [("p50", 50, None), ("p99", 99, Some(TARGET)), ("max", 100, None)] {
+    for (part, percent, target) in [
+        ("p50", 50, None),
+        ("p99", 99, Some(TARGET)),
+        ("max", 100, None),
+    ] {
         Figure {
             name: &format!("latency, {what}: {part} of {times}"),
             value: at(percent),
