@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
+mod bench;
 mod ci;
 mod demo;
 mod setup;
@@ -27,8 +28,10 @@ enum Command {
     },
     /// Show weir keeping abusers out of an API, live, in half a minute (needs root).
     Demo,
-    /// Hold the kernel side to its budget of instructions.
+    /// Hold the kernel side to its budget of instructions (needs root).
     Verify,
+    /// Measure what weir promises, with the real daemon (needs root).
+    Bench(bench::Options),
     /// What CI runs: formatting, lints, docs, the budget, and every test.
     Ci,
     /// The API of the demo.
@@ -55,6 +58,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Demo => demo::run(),
         Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
+        Command::Bench(options) => bench::run(&options),
         Command::Ci => ci::run(),
         Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),
         Command::DemoClients { population } => demo::ask(population).map(|()| ExitCode::SUCCESS),

@@ -28,7 +28,8 @@ mod memory;
 mod traffic;
 
 fn main() -> Result<()> {
-    let weir = env::var_os("WEIR_BIN").context("WEIR_BIN names no daemon: run cargo xtask bench")?;
+    let weir =
+        env::var_os("WEIR_BIN").context("WEIR_BIN names no daemon: run cargo xtask bench")?;
     let edge = Edge::build(PathBuf::from(weir))?;
     let arguments: Vec<_> = env::args().skip(1).collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");

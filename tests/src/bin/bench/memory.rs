@@ -56,7 +56,8 @@ fn told(daemon: &Daemon<'_>, many: u32, what: &str) -> Result<()> {
 }
 
 fn kilobytes(pid: u32, what: &str) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("is the daemon gone?")?;
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).context("is the daemon gone?")?;
     let line = status.lines().find_map(|line| line.strip_prefix(what));
     let number = line.and_then(|line| line.split_whitespace().next());
     Ok(number.with_context(|| format!("no {what}"))?.parse()?)

@@ -202,10 +202,7 @@ impl Flood {
     pub(crate) fn start() -> Result<Self> {
         let listed = (0..FLOODERS).map(listed);
         let others = (0..FLOODERS / 8).map(|number| unlisted(0x1_0000 + number));
-        let sockets = listed
-            .chain(others)
-            .map(from)
-            .collect::<Result<Vec<_>>>()?;
+        let sockets = listed.chain(others).map(from).collect::<Result<Vec<_>>>()?;
         let stop = Arc::new(AtomicBool::new(false));
         let sender = thread::spawn({
             let stop = Arc::clone(&stop);
@@ -242,8 +239,8 @@ impl Drop for Flood {
 /// A socket in the net that sends from this source to the server.
 fn from(source: Ipv4Addr) -> Result<UdpSocket> {
     End::Net.enter(|| {
-        let socket = UdpSocket::bind((source, 0))
-            .with_context(|| format!("sending from {source}"))?;
+        let socket =
+            UdpSocket::bind((source, 0)).with_context(|| format!("sending from {source}"))?;
         socket.connect((HOST, PORT))?;
         Ok(socket)
     })
@@ -259,7 +256,9 @@ fn probe(series: u32, number: u32) -> [u8; 16] {
 
 fn probed(packet: &[u8]) -> Option<(u32, u32)> {
     let packet: &[u8; 16] = packet.try_into().ok()?;
-    let word = |at: usize| u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]]);
+    let word = |at: usize| {
+        u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]])
+    };
     Some((word(8), word(12)))
 }
 
