@@ -28,10 +28,10 @@ enum Command {
     },
     /// Show weir keeping abusers out of an API, live, in half a minute (needs root).
     Demo,
-    /// Hold the kernel side to its budget of instructions (needs root).
-    Verify,
     /// Measure what weir promises, with the real daemon (needs root).
     Bench(bench::Options),
+    /// Hold the kernel side to its budget of instructions.
+    Verify,
     /// What CI runs: formatting, lints, docs, the budget, and every test.
     Ci,
     /// The API of the demo.
@@ -57,8 +57,8 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Demo => demo::run(),
-        Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
         Command::Bench(options) => bench::run(&options),
+        Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
         Command::Ci => ci::run(),
         Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),
         Command::DemoClients { population } => demo::ask(population).map(|()| ExitCode::SUCCESS),

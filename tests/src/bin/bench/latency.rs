@@ -92,8 +92,7 @@ fn series(what: &str, times: u32, mut once: impl FnMut(u32) -> Result<Dropped>) 
         lost += dropped.lost;
     }
     all.sort_unstable();
-    // The smallest that so many percent don't exceed.
-    let at = |percent: usize| milliseconds(all[(all.len() * percent).div_ceil(100) - 1]);
+    let at = |percent: usize| milliseconds(all[(all.len() * percent / 100).min(all.len() - 1)]);
     for (part, percent, target) in [
         ("p50", 50, None),
         ("p99", 99, Some(TARGET)),
