@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
+mod bench;
 mod ci;
 mod demo;
 mod setup;
@@ -28,6 +29,8 @@ enum Command {
     },
     /// Show weir keeping abusers out of an API, live, in half a minute (needs root).
     Demo,
+    /// Measure what weir promises, with the real daemon (needs root).
+    Bench(bench::Options),
     /// Hold the kernel side to its budget of instructions.
     Verify,
     /// The same as `test`: what to run before a push.
@@ -56,6 +59,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Test { filter: None } | Command::Ci => ci::run(),
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Demo => demo::run(),
+        Command::Bench(options) => bench::run(&options),
         Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
         Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),
         Command::DemoClients { population } => demo::ask(population).map(|()| ExitCode::SUCCESS),

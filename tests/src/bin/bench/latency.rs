@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
     Figure,
@@ -14,7 +14,7 @@ use crate::{
     daemon::{Daemon, LIST, SHORT_LIST},
     edge::Edge,
     milliseconds,
-    traffic::{Flood, Traffic},
+    traffic::{Dropped, Flood, Traffic},
 };
 
 pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
@@ -28,6 +28,7 @@ pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
     daemon.await_claims(LIST, LISTED)?;
     let traffic = Traffic::start()?;
     let _flood = Flood::start()?;
+    let start = Instant::now();
 
     series("weir block", times, |number| {
         let source = unlisted(number);
@@ -68,14 +69,21 @@ pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
             edge.put(LIST)?;
             Ok(moment)
         })
-    })
+    })?;
+    // Without it the figures would be of a host at rest.
+    let dropped = daemon.status()?["causes"]["blocked"]["dropped_packets"]
+        .as_f64()
+        .context("no dropped packets in a status")?;
+    Figure {
+        name: "latency, packets of the flood dropped a second meanwhile",
+        value: dropped / start.elapsed().as_secs_f64(),
+        unit: "/s",
+        target: None,
+    }
+    .tell()
 }
 
-fn series(
-    what: &str,
-    times: u32,
-    mut once: impl FnMut(u32) -> Result<crate::traffic::Dropped>,
-) -> Result<()> {
+fn series(what: &str, times: u32, mut once: impl FnMut(u32) -> Result<Dropped>) -> Result<()> {
     let mut all = Vec::new();
     let mut lost = 0;
     for number in 0..times {

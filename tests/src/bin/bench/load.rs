@@ -48,7 +48,7 @@ fn load(edge: &Edge, many: u32, target: Option<f64>) -> Result<()> {
     }
     .tell()?;
     Figure {
-        name: &format!("load, {many} claims: longest wait for an answer meanwhile"),
+        name: &format!("load, {many} claims: longest wait for the control API meanwhile"),
         value: milliseconds(silent),
         unit: "ms",
         target: None,
