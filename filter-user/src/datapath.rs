@@ -10,6 +10,7 @@ use crate::{patch::Patch, plan::Plan, prefix::Prefix};
 
 pub mod attach;
 pub mod kernel;
+pub mod memory;
 pub mod pins;
 
 /// What the daemon asks of the loaded programs and their tables.

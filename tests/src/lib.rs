@@ -1,1 +1,8 @@
-//! x
+//! What needs two rooms of weir at once: frames and cases for host and kernel,
+//! a small world of tables, namespaces that are gone when a test is.
+
+pub mod case;
+pub mod frame;
+pub mod netns;
+pub mod wire;
+pub mod world;

@@ -1,0 +1,323 @@
+//! The datapath in memory: the same law on the host, over collections.
+//!
+//! The model that the kernel is compared with, and the datapath of the daemon's
+//! tests without root. It differs from the kernel in one thing: a full table of
+//! buckets refuses new ones, where the kernel lets go of old ones.
+
+use std::{
+    cell::{Cell as Value, RefCell},
+    collections::{BTreeMap, HashMap},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use anyhow::Result;
+use filter_common::{
+    abi::ScopeKey,
+    decide::{Clock, Decision, Tables, judge},
+    event::{Event, Sampler},
+    packet::Packet,
+    rate::{Bucket, BucketKey, Cell, Tier},
+    settings::{MAX_SERVICES, Port, Service, Settings},
+    source::{Address, Family},
+    verdict::Entry,
+};
+
+use self::peek::Peek;
+use super::{Counts, Datapath, kernel::Sizes};
+use crate::{
+    patch::Patch,
+    plan::{Plan, Scope},
+    prefix::Prefix,
+};
+
+mod peek;
+
+/// Tables in memory, and a clock that is set by hand.
+pub struct Memory {
+    settings: Settings,
+    ports: BTreeMap<(u8, u16), Port>,
+    scopes: Vec<Scope>,
+    services: [Service; MAX_SERVICES],
+    tiers: BTreeMap<(u8, u8), Tier>,
+    entries: BTreeMap<Prefix, Entry>,
+    /// Addresses and wider prefixes have tables of their own, as in the kernel.
+    used: HashMap<(Family, bool), u32>,
+    sizes: Sizes,
+    /// Never moved or resized, so that a bucket can be held while others are
+    /// made.
+    buckets: Vec<Bucket<Word>>,
+    places: RefCell<HashMap<BucketKey, usize>>,
+    refused: Value<u64>,
+    merges: bool,
+    now: Now,
+    counts: Counts,
+    sampler: Sampler,
+    events: Vec<Event>,
+}
+
+impl Memory {
+    /// Empty tables of these sizes, at the moment 0, in observe.
+    #[must_use]
+    pub fn new(sizes: &Sizes) -> Self {
+        let mut buckets = Vec::new();
+        buckets.resize_with(sizes.buckets as usize, Bucket::default);
+        Self {
+            settings: Settings::default(),
+            ports: BTreeMap::new(),
+            scopes: Vec::new(),
+            services: [Service::default(); MAX_SERVICES],
+            tiers: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            used: HashMap::new(),
+            sizes: *sizes,
+            buckets,
+            places: RefCell::default(),
+            refused: Value::new(0),
+            merges: false,
+            now: Now::default(),
+            counts: Counts::default(),
+            sampler: Sampler::NEW,
+            events: Vec::new(),
+        }
+    }
+
+    /// Sets the clocks: monotonic nanoseconds, and seconds since boot.
+    pub const fn set_time(&mut self, nanoseconds: u64, boot_seconds: u32) {
+        self.now = Now {
+            nanoseconds,
+            boot_seconds,
+        };
+    }
+
+    /// Says whether frames may be many packets merged into one.
+    pub const fn set_merging(&mut self, merges: bool) {
+        self.merges = merges;
+    }
+
+    /// Judges a frame and charges its buckets, as the program `trial` does.
+    pub fn trial(&self, frame: &[u8]) -> Decision {
+        judge(frame, self, &self.now).1
+    }
+
+    /// What the attached program does with a frame: judges, charges, counts and
+    /// tells.
+    pub fn filter(&mut self, frame: &[u8]) -> Decision {
+        let (packet, decision) = judge(frame, self, &self.now);
+        let first = decision.would_drop() && self.tell(&packet, &decision);
+        self.counts.causes[usize::from(decision.cause)].add(
+            &packet,
+            decision.would_drop(),
+            decision.drops(),
+            first,
+        );
+        if decision.shadow != Decision::NO_SHADOW {
+            let drops = decision.shadow_drops();
+            self.counts.shadow[usize::from(decision.shadow)].add(&packet, drops, drops, false);
+        }
+        decision
+    }
+
+    /// The events since they were last taken.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Whether it was the first drop of its source.
+    fn tell(&mut self, packet: &Packet, decision: &Decision) -> bool {
+        let telling = self.sampler.tell(&packet.source, &self.settings, &self.now);
+        if telling.send {
+            let event = Event::new(packet, decision, &self.settings, 0, &telling);
+            self.events.push(event);
+            self.sampler.sent();
+        }
+        telling.first
+    }
+
+    fn write(&mut self, prefix: Prefix, entry: Option<Entry>) -> Result<(), String> {
+        let table = (prefix.family(), prefix.is_address());
+        let used = self.used.entry(table).or_default();
+        let Some(entry) = entry else {
+            if self.entries.remove(&prefix).is_some() {
+                *used -= 1;
+            }
+            return Ok(());
+        };
+        let room = match prefix.family() {
+            Family::V4 => self.sizes.ipv4,
+            Family::V6 => self.sizes.ipv6,
+        };
+        let known = self.entries.contains_key(&prefix);
+        if !known && *used == room {
+            return Err(format!("the table holds {room} and is full"));
+        }
+        *used += u32::from(!known);
+        self.entries.insert(prefix, entry);
+        Ok(())
+    }
+
+    fn scope(&self, kind: u8, protocol: u8, port: u16, address: &Address) -> u8 {
+        let asked = Prefix::of(*address);
+        let fits = |scope: &&Scope| {
+            scope.key.kind == kind
+                && scope.key.protocol == protocol
+                && scope.key.port == port.to_be_bytes()
+                && scope.key.family[0] == address.family as u8
+                && scope.key.address == asked.widened((scope.bits - ScopeKey::BITS) as u8).octets()
+        };
+        self.scopes
+            .iter()
+            .filter(fits)
+            .max_by_key(|scope| scope.bits)
+            .map_or(0, |scope| scope.value)
+    }
+
+    fn place(&self, key: &BucketKey) -> Option<&Bucket<Word>> {
+        let place = *self.places.borrow().get(key)?;
+        self.buckets.get(place)
+    }
+}
+
+impl Datapath for Memory {
+    fn configure(&mut self, plan: &Plan) -> Result<()> {
+        let ports = plan.ports.iter();
+        self.ports = ports
+            .map(|(protocol, port, meaning)| ((*protocol, *port), *meaning))
+            .collect();
+        self.scopes.clone_from(&plan.scopes);
+        self.services = [Service::default(); MAX_SERVICES];
+        for (number, service) in &plan.services {
+            self.services[usize::from(*number)] = *service;
+        }
+        for (service, tier, rates) in &plan.tiers {
+            self.tiers.insert((*service, *tier), *rates);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, settings: &Settings) -> Result<()> {
+        self.settings = *settings;
+        Ok(())
+    }
+
+    fn apply(&mut self, patch: &Patch) -> Vec<(Prefix, String)> {
+        patch
+            .iter()
+            .filter_map(|(prefix, entry)| Some((prefix, self.write(prefix, entry).err()?)))
+            .collect()
+    }
+
+    fn explain(&mut self, frame: &[u8]) -> Result<Decision> {
+        Ok(judge(frame, &Peek::at(self), &self.now).1)
+    }
+
+    fn counts(&self) -> Result<Counts> {
+        Ok(Counts {
+            sent: self.sampler.sent,
+            suppressed: self.sampler.suppressed,
+            lost: self.sampler.lost,
+            buckets_made: self.places.borrow().len() as u64,
+            buckets_refused: self.refused.get(),
+            ..self.counts.clone()
+        })
+    }
+}
+
+impl Tables for Memory {
+    type Cell = Word;
+
+    fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn port(&self, protocol: u8, port: u16) -> Port {
+        let known = self.ports.get(&(protocol, port));
+        known.copied().unwrap_or_default()
+    }
+
+    fn protects(&self, protocol: u8, port: u16, source: &Address) -> bool {
+        self.scope(ScopeKey::SOURCES, protocol, port, source) != 0
+    }
+
+    fn service_at(&self, protocol: u8, port: u16, destination: &Address) -> u8 {
+        self.scope(ScopeKey::DESTINATIONS, protocol, port, destination)
+    }
+
+    fn entry(&self, source: &Address) -> Option<&Entry> {
+        let address = Prefix::of(*source);
+        (0..=address.length())
+            .rev()
+            .find_map(|length| self.entries.get(&address.widened(length)))
+    }
+
+    fn service(&self, service: u8) -> Option<&Service> {
+        self.services.get(usize::from(service))
+    }
+
+    fn tier(&self, service: u8, tier: u8) -> Option<&Tier> {
+        // A table of the kernel has an element for every tier that can be.
+        Some(self.tiers.get(&(service, tier)).unwrap_or(&Tier::NONE))
+    }
+
+    fn bucket(
+        &self,
+        key: &BucketKey,
+        fresh: impl FnOnce() -> Bucket<u64>,
+    ) -> Option<&Bucket<Word>> {
+        if let Some(bucket) = self.place(key) {
+            return Some(bucket);
+        }
+        let mut places = self.places.borrow_mut();
+        let place = places.len();
+        let Some(bucket) = self.buckets.get(place) else {
+            self.refused.set(self.refused.get() + 1);
+            return None;
+        };
+        let words = fresh();
+        bucket.packets.0.store(words.packets, Ordering::SeqCst);
+        bucket.bytes.0.store(words.bytes, Ordering::SeqCst);
+        let connections = &bucket.connections.0;
+        connections.store(words.connections, Ordering::SeqCst);
+        places.insert(*key, place);
+        Some(bucket)
+    }
+
+    fn merges(&self) -> bool {
+        self.merges
+    }
+}
+
+/// A word of a bucket.
+#[derive(Debug, Default)]
+pub struct Word(AtomicU64);
+
+impl Cell for Word {
+    fn load(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn replace(&self, old: u64, new: u64) -> bool {
+        self.0
+            .compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
+    }
+}
+
+/// A moment.
+#[derive(Clone, Copy, Default)]
+struct Now {
+    nanoseconds: u64,
+    boot_seconds: u32,
+}
+
+impl Clock for Now {
+    fn nanoseconds(&self) -> u64 {
+        self.nanoseconds
+    }
+
+    fn boot_seconds(&self) -> u32 {
+        self.boot_seconds
+    }
+}
+
+#[cfg(test)]
+mod tests;
