@@ -13,10 +13,11 @@ use crate::{
 
 mod blocked;
 mod known;
+mod rated;
 
 /// Every case.
 pub static CASES: LazyLock<Vec<Case>> =
-    LazyLock::new(|| blocked::cases().into_iter().chain(known::cases()).collect());
+    LazyLock::new(|| [blocked::cases(), known::cases(), rated::cases()].concat());
 
 /// A frame in the [world](crate::world), and what must become of it.
 #[derive(Clone, Debug)]

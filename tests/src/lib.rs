@@ -3,6 +3,7 @@
 
 pub mod case;
 pub mod frame;
+pub mod mutant;
 pub mod netns;
 pub mod wire;
 pub mod world;

@@ -3,15 +3,21 @@
 
 use std::fmt::Write as _;
 
+use aya::maps::HashMap;
+use filter_common::{
+    rate::{Bucket, BucketKey},
+    verdict::{NEVER, Stage, Verdict},
+};
 use weir::{
     config::{Config, tier::Tiers},
-    datapath::{Datapath, kernel::Sizes},
+    datapath::{
+        Datapath,
+        kernel::{Kernel, Sizes},
+    },
     patch::Patch,
     plan::Plan,
     prefix::{Prefix, Written},
 };
-
-use filter_common::verdict::{NEVER, Stage, Verdict};
 
 /// Room for the world and what is tried in it.
 pub const SIZES: Sizes = Sizes {
@@ -53,16 +59,23 @@ pub fn plan() -> Plan {
     config.plan(&Tiers::default()).expect("it has few tiers")
 }
 
-/// The entries of the world.
+/// The entries of the world, as if it were `second` seconds since boot where it
+/// is `real` ones.
 #[must_use]
-pub fn patch(plan: &Plan) -> Patch {
+pub fn patch(plan: &Plan, second: u32, real: u32) -> Patch {
     let mut patch = Patch::default();
     let mut claim = 0;
     for (prefix, enforced, shadow) in timelines(plan) {
         let mut stages = |verdicts: &[(Verdict, u32)]| -> Vec<Stage> {
             let stage = |(verdict, until): &(Verdict, u32)| {
                 claim += 1;
-                Stage::new(*verdict, claim, *until)
+                let shifted = i64::from(*until) + i64::from(real) - i64::from(second);
+                let until = match *until {
+                    NEVER => NEVER,
+                    // What has ended long ago still ends once.
+                    _ => shifted.max(1) as u32,
+                };
+                Stage::new(*verdict, claim, until)
             };
             verdicts.iter().map(stage).collect()
         };
@@ -80,9 +93,25 @@ pub fn fill(datapath: &mut impl Datapath) -> Plan {
     let plan = plan();
     datapath.configure(&plan).expect("the world fits");
     datapath.set(&plan.settings).expect("settings fit");
-    let refused = datapath.apply(&patch(&plan));
+    let refused = datapath.apply(&patch(&plan, 0, 0));
     assert_eq!(refused, [], "every entry fits");
     plan
+}
+
+/// Empties a table of the kernel's buckets, as if no packet had come yet.
+///
+/// # Panics
+/// If there is no such table.
+pub fn forget(kernel: &mut Kernel, buckets: &str) {
+    let map = kernel.object().map_mut(buckets);
+    let mut buckets: HashMap<_, BucketKey, Bucket<u64>> = map
+        .expect("the object has it")
+        .try_into()
+        .expect("it holds buckets");
+    let keys: Vec<_> = buckets.keys().collect();
+    for key in keys {
+        buckets.remove(&key.expect("a key")).expect("it was there");
+    }
 }
 
 /// The prefix that is written so.
@@ -271,7 +300,7 @@ mod tests {
         let plan = plan();
         assert!(plan.settings.enforces());
         assert_eq!(plan.service_names.len(), 6);
-        assert_eq!(patch(&plan).len(), timelines(&plan).len());
+        assert_eq!(patch(&plan, 0, 0).len(), timelines(&plan).len());
         for source in sources() {
             source.parse::<std::net::IpAddr>().expect("an address");
         }
