@@ -44,6 +44,11 @@ fn the_filter_stays_in_force_when_the_daemon_is_killed() {
 #[ignore = "needs root: cargo xtask test"]
 fn twenty_restarts_let_nothing_through_and_lose_nothing() {
     let edge = Edge::new();
+    // The free source is faster than the built-in flood ceiling.
+    edge.configure(&Configuration {
+        more: "[tier.unknown]\npackets = { rate = \"1000000/s\", burst = 1000000 }\n",
+        ..Configuration::default()
+    });
     let mut daemon = edge.start();
     let traffic = Traffic::open(&edge);
     let is_over = AtomicBool::new(false);
