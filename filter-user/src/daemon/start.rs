@@ -128,15 +128,20 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     daemon.carry_out(&kept.patch);
     daemon.hear_all().await;
     daemon.protect_peers();
-    daemon.attach_all().await?;
+    let metrics = match daemon.config.metrics.listen {
+        Some(address) => Some(
+            tokio::net::TcpListener::bind(address)
+                .await
+                .with_context(|| format!("listening on metrics.listen, {address}"))?,
+        ),
+        None => None,
+    };
+    daemon.attach_all_or_nothing().await?;
 
     for warning in daemon.config.warnings.iter().chain(&daemon.troubles.start) {
         tracing::warn!("{warning}");
     }
-    if let Some(address) = daemon.config.metrics.listen {
-        let listener = tokio::net::TcpListener::bind(address)
-            .await
-            .with_context(|| format!("listening on metrics.listen, {address}"))?;
+    if let Some(listener) = metrics {
         let ended = end(stopped.clone());
         tokio::spawn(server::serve_metrics(
             listener,
@@ -149,9 +154,23 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
 }
 
 impl Daemon {
+    /// Attaches to every interface; where one refuses, to none that the filter
+    /// wasn't on before.
+    async fn attach_all_or_nothing(&mut self) -> Result<()> {
+        let before = self.pins.interfaces()?;
+        let attached = self.attach_all().await;
+        if attached.is_err() {
+            let interfaces = &self.config.datapath.interfaces;
+            for interface in interfaces.iter().filter(|one| !before.contains(one)) {
+                self.pins.detach(interface)?;
+            }
+        }
+        attached
+    }
+
     /// Attaches to every interface of the configuration. Interfaces that a
     /// former configuration had are let go.
-    pub(super) async fn attach_all(&mut self) -> Result<()> {
+    async fn attach_all(&mut self) -> Result<()> {
         for layout in self.pins.other_layouts()? {
             tracing::info!(
                 layout,
