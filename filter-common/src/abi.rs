@@ -99,7 +99,7 @@ const _: () = assert!(size_of::<Decision>() <= size_of::<Preamble>());
 mod tests {
     use super::*;
     use crate::{
-        event::{Counter, Event, Sampler},
+        event::{Counter, Event, Sampler, Sketch},
         rate::{Bucket, BucketKey, Rate, Tier},
         settings::{Port, Service, Settings},
         verdict::Entry,
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(LAYOUT, 1);
         assert_eq!(size_of::<Bucket<u64>>(), 24);
         assert_eq!(size_of::<BucketKey>(), 16);
-        assert_eq!(size_of::<Counter>(), 48);
+        assert_eq!(size_of::<Counter>(), 40);
         assert_eq!(size_of::<Decision>(), 16);
         assert_eq!(size_of::<Entry>(), 96);
         assert_eq!(size_of::<Event>(), 80);
@@ -121,6 +121,7 @@ mod tests {
         assert_eq!(size_of::<ScopeKey>(), 24);
         assert_eq!(size_of::<Service>(), 4);
         assert_eq!(size_of::<Settings>(), 40);
+        assert_eq!(size_of::<Sketch>(), 2048);
         assert_eq!(size_of::<Tier>(), 144);
     }
 

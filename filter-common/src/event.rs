@@ -99,16 +99,12 @@ pub struct Counter {
     pub dropped_bytes: u64,
     /// Packets that a drop would hit, or hit, and that open a connection.
     pub connections: u64,
-    /// Sources that a drop would hit, or hit, for the first time in
-    /// [`LIFETIME`] seconds. Each CPU counts by itself, so this is at most so
-    /// many times too large as there are CPUs.
-    pub sources: u64,
 }
 
 impl Counter {
     /// Adds one packet.
     #[inline(always)]
-    pub const fn add(&mut self, packet: &Packet, would_drop: bool, drops: bool, first: bool) {
+    pub const fn add(&mut self, packet: &Packet, would_drop: bool, drops: bool) {
         let length = packet.length as u64;
         self.packets += 1;
         self.bytes += length;
@@ -119,9 +115,33 @@ impl Counter {
         if would_drop && packet.is(Packet::OPENS) {
             self.connections += 1;
         }
-        if first {
-            self.sources += 1;
-        }
+    }
+}
+
+/// Which sources a drop hit, or would have hit: one bit each by a hash, so that
+/// the CPUs' sketches can be laid over each other, and the bits that are still
+/// free tell how many there were, about (linear counting: Whang, Vander-Zanden
+/// and Taylor, 1990). All zero is the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Sketch {
+    /// The bits.
+    pub words: [u64; WORDS],
+}
+
+/// Words of a [`Sketch`]: 16,384 bits. Beyond about 100,000 sources it is full.
+pub const WORDS: usize = 256;
+
+impl Sketch {
+    /// No source was hit yet.
+    pub const NEW: Self = Self { words: [0; WORDS] };
+
+    /// Marks a source.
+    #[inline(always)]
+    pub const fn add(&mut self, source: &Address) {
+        let mixed = mix(source.source(), source.family as u32);
+        let word = (mixed >> 56) as usize & (WORDS - 1);
+        self.words[word] |= 1 << (mixed >> 50 & 63);
     }
 }
 
@@ -286,11 +306,20 @@ impl Sampler {
     }
 }
 
-/// Fibonacci hashing: the upper bits of a product with 2^64 / phi.
 #[inline(always)]
 const fn slot(key: u64, family: u32) -> usize {
-    let mixed = (key ^ family as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 56) as usize & (SLOTS - 1)
+    (mix(key, family) >> 56) as usize & (SLOTS - 1)
+}
+
+/// A finalizer that spreads every bit of the key over all of the result
+/// (constants of `SplitMix64`, Steele, Lea and Flood, 2014). Neighbours must
+/// land anywhere: a sketch counts by chance.
+#[inline(always)]
+const fn mix(key: u64, family: u32) -> u64 {
+    let mut mixed = key ^ (family as u64) << 56;
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
 }
 
 #[cfg(test)]

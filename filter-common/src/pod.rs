@@ -8,7 +8,7 @@
 use crate::{
     abi::{Preamble, ScopeKey},
     decide::Decision,
-    event::{Counter, Event, Sampler},
+    event::{Counter, Event, Sampler, Sketch},
     rate::{Bucket, BucketKey, Rate, Tier},
     settings::{Port, Service, Settings},
     verdict::Entry,
@@ -36,5 +36,6 @@ pod!(
     ScopeKey,
     Service,
     Settings,
+    Sketch,
     Tier,
 );

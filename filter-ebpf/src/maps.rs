@@ -3,7 +3,6 @@
 use core::marker::PhantomData;
 
 use aya_ebpf::{
-    EbpfContext as _,
     bindings::BPF_F_NO_PREALLOC,
     helpers::{bpf_ktime_get_boot_ns, bpf_ktime_get_ns},
     macros::map,
@@ -13,7 +12,7 @@ use aya_ebpf::{
 use filter_common::{
     abi::{self, ScopeKey},
     decide::{Clock, Tables},
-    event::{Counter, Sampler},
+    event::{Counter, Sampler, Sketch},
     rate::{Bucket, BucketKey, Cell, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
@@ -70,6 +69,10 @@ static PEEKED: PerCpuArray<[Bucket<u64>; 4]> = PerCpuArray::with_max_entries(1, 
 
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
+
+/// Which sources a drop hit, or would have hit, by the same index.
+#[map]
+pub(crate) static SKETCHES: PerCpuArray<Sketch> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
 
 #[map]
 pub(crate) static SAMPLERS: PerCpuArray<Sampler> = PerCpuArray::with_max_entries(1, 0);

@@ -9,49 +9,43 @@ use filter_common::{
     packet::Packet,
 };
 
-use crate::maps::{COUNTERS, EVENTS, KernelClock, SAMPLERS, settings};
+use crate::maps::{COUNTERS, EVENTS, KernelClock, SAMPLERS, SKETCHES, settings};
 
 /// Counts a decision, and tells of it if it is one to be told of.
 #[inline(always)]
 pub(crate) fn report(ctx: &XdpContext, packet: &Packet, decision: &Decision) {
-    let mut first = false;
-    if decision.would_drop()
-        && let Some(sampler) = SAMPLERS.get_ptr_mut(0)
-    {
-        // SAFETY: the memory is this CPU's, and nothing else runs on it until
-        // the program ends.
-        first = tell(ctx, packet, decision, unsafe { &mut *sampler });
-    }
+    let would_drop = decision.would_drop();
     count(
         abi::counter(decision.cause),
         packet,
-        decision.would_drop(),
+        would_drop,
         decision.drops(),
-        first,
     );
+    if would_drop && let Some(sampler) = SAMPLERS.get_ptr_mut(0) {
+        // SAFETY: the memory is this CPU's, and nothing else runs on it until
+        // the program ends.
+        tell(ctx, packet, decision, unsafe { &mut *sampler });
+    }
     if decision.shadow != Decision::NO_SHADOW {
         let drops = decision.shadow_drops();
-        count(
-            abi::shadow_counter(decision.shadow),
-            packet,
-            drops,
-            drops,
-            false,
-        );
+        count(abi::shadow_counter(decision.shadow), packet, drops, drops);
     }
 }
 
 #[inline(always)]
-fn count(index: u32, packet: &Packet, would_drop: bool, drops: bool, first: bool) {
+fn count(index: u32, packet: &Packet, would_drop: bool, drops: bool) {
     if let Some(counter) = COUNTERS.get_ptr_mut(index) {
         // SAFETY: as above.
-        unsafe { &mut *counter }.add(packet, would_drop, drops, first);
+        unsafe { &mut *counter }.add(packet, would_drop, drops);
+    }
+    if would_drop && let Some(sketch) = SKETCHES.get_ptr_mut(index) {
+        // SAFETY: as above.
+        unsafe { &mut *sketch }.add(&packet.source);
     }
 }
 
-/// Whether it was the first of its source.
 #[inline(always)]
-fn tell(ctx: &XdpContext, packet: &Packet, decision: &Decision, sampler: &mut Sampler) -> bool {
+fn tell(ctx: &XdpContext, packet: &Packet, decision: &Decision, sampler: &mut Sampler) {
     let settings = settings();
     let telling = sampler.tell(&packet.source, &settings, &KernelClock);
     if telling.send {
@@ -74,7 +68,6 @@ fn tell(ctx: &XdpContext, packet: &Packet, decision: &Decision, sampler: &mut Sa
             }
         }
     }
-    telling.first
 }
 
 const BPF_RB_NO_WAKEUP: u64 = 1;

@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod answer;
+mod copy;
 mod explain;
 mod feeds;
 mod keeper;
@@ -117,8 +118,6 @@ impl ModeFrom {
 struct Troubles {
     /// The tables refused part of a patch.
     tables: Option<String>,
-    /// The operator's journal couldn't be written.
-    journal: Option<String>,
     /// Something at the start that needs the operator.
     start: Vec<String>,
 }
@@ -176,7 +175,13 @@ impl Daemon {
                     error,
                     "the feed can't be read; its last claims stand"
                 );
-                slot.failed(error);
+                let fallen_back = slot.failed(error);
+                if let Some((update, refused)) = fallen_back {
+                    let applied = self.ledger.apply(feed, update, now());
+                    slot.left_out(refused, &applied);
+                    tracing::warn!(added = applied.added, "its last good copy is in force");
+                    self.carry_out(&applied.patch);
+                }
             }
             News::Update { update, refused } => {
                 let applied = self.ledger.apply(feed, update, now());
@@ -203,6 +208,9 @@ impl Daemon {
 
     /// What changes outside without telling: the clock, and who is logged in.
     fn look_around(&mut self) {
+        if self.troubles.tables.is_some() {
+            self.mend_tables();
+        }
         // Also what moves every end if the wall clock was set.
         self.expire();
         self.protect_peers();
@@ -253,6 +261,18 @@ impl Daemon {
     fn put_settings(&mut self) {
         if let Err(error) = self.kernel.set(&self.settings) {
             self.note_tables(Some(format!("{error:#}")));
+        }
+    }
+
+    /// Writes everything once more after the tables have refused something.
+    fn mend_tables(&mut self) {
+        self.troubles.tables = None;
+        let configured = self.kernel.configure(&self.whole_plan());
+        self.note_tables(configured.err().map(|error| format!("{error:#}")));
+        let whole = self.ledger.table();
+        self.carry_out(&whole);
+        if self.troubles.tables.is_none() {
+            tracing::info!("the tables are as they should be again");
         }
     }
 

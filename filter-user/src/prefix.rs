@@ -112,7 +112,7 @@ impl Prefix {
     /// A prefix that stands after everything this one covers, and before
     /// everything else that follows: the end of a range over sorted prefixes.
     #[must_use]
-    pub fn last(&self) -> Self {
+    pub const fn last(&self) -> Self {
         let (high, low) = mask(self.length);
         Self {
             family: self.family,

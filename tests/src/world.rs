@@ -1,9 +1,10 @@
 //! A fixed small world of tables, in which every case happens: the daemon's own
 //! plan and patch, so that what is tried is what it would write.
 
-use std::fmt::Write as _;
-
-use aya::maps::HashMap;
+use aya::{
+    maps::{HashMap, Map, MapData, MapInfo, MapType},
+    programs::Xdp,
+};
 use filter_common::{
     rate::{Bucket, BucketKey},
     verdict::{NEVER, Stage, Verdict},
@@ -98,14 +99,27 @@ pub fn fill(datapath: &mut impl Datapath) -> Plan {
     plan
 }
 
-/// Empties a table of the kernel's buckets, as if no packet had come yet.
+/// Empties the buckets of a program of the kernel, as if no packet had come yet.
 ///
 /// # Panics
-/// If there is no such table.
-pub fn forget(kernel: &mut Kernel, buckets: &str) {
-    let map = kernel.object().map_mut(buckets);
-    let mut buckets: HashMap<_, BucketKey, Bucket<u64>> = map
+/// If it isn't loaded, or without root.
+pub fn forget(kernel: &mut Kernel, program: &str) {
+    let program = kernel.object().program(program);
+    let program: &Xdp = program
         .expect("the object has it")
+        .try_into()
+        .expect("it is an XDP program");
+    let maps = program.info().expect("it is loaded").map_ids();
+    // By its kind: the datapath has taken the maps it reads out of the object.
+    let buckets = maps
+        .expect("the kernel tells them")
+        .expect("every kernel that weir runs on does")
+        .into_iter()
+        .map(|id| MapInfo::from_id(id).expect("the map is there"))
+        .find(|map| matches!(map.map_type(), Ok(MapType::LruHash)))
+        .expect("it has buckets");
+    let buckets = MapData::from_id(buckets.id()).expect("the map is there");
+    let mut buckets: HashMap<_, BucketKey, Bucket<u64>> = Map::LruHashMap(buckets)
         .try_into()
         .expect("it holds buckets");
     let keys: Vec<_> = buckets.keys().collect();
@@ -149,11 +163,7 @@ pub fn sources() -> Vec<String> {
         sources.push(text.to_owned());
     }
     // The whole village shares its rates.
-    for last in 1..6 {
-        let mut text = String::new();
-        write!(text, "203.0.113.{}", 128 + last).expect("text grows");
-        sources.push(text);
-    }
+    sources.extend((129..134).map(|last| format!("203.0.113.{last}")));
     sources
 }
 

@@ -115,8 +115,9 @@ static OBJECT: LazyLock<Object> = LazyLock::new(|| {
     let bytes = std::fs::read(executable).expect("it can be read");
     let object = (1..bytes.len()).find_map(|at| elf_of_bpf(&bytes[at..]));
     let object = object.expect("the kernel side is in it (was AYA_BUILD_SKIP set?)");
-    // A copy is aligned.
-    Object::parse(&object.to_vec()).expect("it is an object of BPF")
+    // The parser asks for aligned bytes, which a copy is.
+    let object = object.to_vec();
+    Object::parse(&object).expect("it is an object of BPF")
 });
 
 /// The ELF file for BPF that begins here, up to the end of its table of

@@ -25,7 +25,7 @@ fn in_one_moment_two_cpus_admit_the_burst_exactly() {
         .expect("the kernel takes the test entry");
     for round in 0..5 {
         // Both make the bucket, at once.
-        world::forget(&mut kernel, "TRIAL_BUCKETS");
+        world::forget(&mut kernel, "trial");
         let mut input = (round * 1_000_000_000_u64).to_ne_bytes().to_vec();
         input.resize(size_of::<Preamble>(), 0);
         input.extend_from_slice(&syn());

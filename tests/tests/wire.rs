@@ -45,7 +45,7 @@ fn blocked_cases_stay_out(mode: XdpMode) {
     let mut number = 0_u32;
     for case in blocked {
         let Some(twin) = &case.twin else { continue };
-        world::forget(&mut kernel, "BUCKETS");
+        world::forget(&mut kernel, "filter");
         number += 1;
         // Frames keep their order: once the last has come, no other will.
         let marker = frame().payload(number.to_be_bytes()).build();

@@ -1,7 +1,7 @@
-//! `cargo xtask ci`: what `.ci/run` runs, and what to run before a push.
+//! `cargo xtask test`, which is what `.ci/run` runs, and by its other name
+//! `cargo xtask ci` what to run before a push.
 //!
-//! The checks first, for they are quick, then the very tests of `cargo xtask
-//! test`. A check that fails doesn't hide what comes after it: it counts as one
+//! The checks first, for they are quick, then the tests. A check that fails doesn't hide what comes after it: it counts as one
 //! failed, and the last line is the plain `N passed, N failed`.
 
 use std::process::ExitCode;

@@ -20,16 +20,17 @@ mod workspace;
 enum Command {
     /// Install what the build and the tests need, and say so.
     Setup,
-    /// Run every test, those of the kernel too (needs root).
+    /// Everything that CI runs: formatting, lints, docs, the kernel side's
+    /// budget, and every test, those of the kernel too (needs root).
     Test {
-        /// Only the tests whose name has this in it.
+        /// Only the tests whose name has this in it, and nothing else.
         filter: Option<String>,
     },
     /// Show weir keeping abusers out of an API, live, in half a minute (needs root).
     Demo,
     /// Hold the kernel side to its budget of instructions.
     Verify,
-    /// What CI runs: formatting, lints, docs, the budget, and every test.
+    /// The same as `test`: what to run before a push.
     Ci,
     /// The API of the demo.
     #[command(hide = true)]
@@ -52,10 +53,10 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Command::Test { filter: None } | Command::Ci => ci::run(),
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Demo => demo::run(),
         Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
-        Command::Ci => ci::run(),
         Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),
         Command::DemoClients { population } => demo::ask(population).map(|()| ExitCode::SUCCESS),
     }

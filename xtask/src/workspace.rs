@@ -32,6 +32,19 @@ pub(crate) fn build_daemon() -> Result<()> {
     run(cargo().args(["build", "--release", "--package", "filter-user"]))
 }
 
+/// A program of the tests' crate, as [`build_tool`] leaves it.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    target().join("release").join(name)
+}
+
+/// Builds a program of the tests' crate: what needs the daemon's library, which
+/// xtask can't depend on, since it must build where the kernel side doesn't.
+pub(crate) fn build_tool(name: &str) -> Result<()> {
+    run(cargo()
+        .args(["build", "--release", "--package", "weir-tests"])
+        .args(["--bin", name]))
+}
+
 /// A call of the cargo that runs this, in the workspace's root.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -11,6 +11,7 @@ use self::{collections::*, packets::*};
 use super::*;
 use crate::{
     packet::{TCP, wire::*},
+    rate::Rates,
     settings::Mode,
     verdict::{MAX_TIER, NEVER, SHADOW_STAGES, STAGES},
 };

@@ -241,7 +241,7 @@ fn would(causes: &Causes, mode: Mode) -> Option<String> {
             counted(connections, "new connection")
         ),
         // Their sources and connections can't be told from those that were dropped.
-        Mode::Enforce => format!("Passed only because of an observe: {packets}."),
+        Mode::Enforce => format!("Passed since the start only because of an observe: {packets}."),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -12,9 +13,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::Daemon;
+use super::{Daemon, copy::LastGood};
 use crate::{
-    claim::Verdict,
+    claim::{Update, Verdict},
     config::{self, Config, Kind, tier::Tiers},
     feed::{self, FeedId, News, Refused, Rules},
     ledger::{Applied, FeedRules, OPERATOR},
@@ -34,6 +35,7 @@ pub(super) struct Slot {
     /// When it last said that it is well.
     well: Option<Instant>,
     error: Option<String>,
+    last_good: LastGood,
     refused: Refused,
     /// What the ledger didn't take.
     left_out: (u64, Vec<String>),
@@ -108,7 +110,15 @@ impl Feeds {
             let slot = &mut self.slots[place];
             match slot {
                 Some(slot) if slot.config == *wanted => {}
-                _ => *slot = Some(Slot::start(place as FeedId, wanted, rules, &self.news)),
+                _ => {
+                    *slot = Some(Slot::start(
+                        place as FeedId,
+                        wanted,
+                        rules,
+                        &self.news,
+                        &config.daemon.state_dir,
+                    ))
+                }
             }
         }
         let operator = FeedRules {
@@ -133,9 +143,16 @@ impl Feeds {
 }
 
 impl Slot {
-    fn start(number: FeedId, config: &config::Feed, rules: Rules, news: &feed::Sender) -> Self {
+    fn start(
+        number: FeedId,
+        config: &config::Feed,
+        rules: Rules,
+        news: &feed::Sender,
+        folder: &Path,
+    ) -> Self {
         let refresh = Arc::new(Notify::new());
         let Kind::File { path, .. } = &config.kind;
+        let last_good = LastGood::new(folder, &config.name, path, &rules);
         let task = tokio::spawn(feed::file::watch(
             path.clone(),
             rules,
@@ -149,6 +166,7 @@ impl Slot {
             refresh,
             well: None,
             error: None,
+            last_good,
             refused: Refused::default(),
             left_out: (0, Vec::new()),
         }
@@ -162,13 +180,23 @@ impl Slot {
         &self.config
     }
 
-    pub(super) fn failed(&mut self, error: String) {
+    /// The feed can't be read. If it couldn't be even once, its last good copy is
+    /// what holds.
+    pub(super) fn failed(&mut self, error: String) -> Option<(Update, Refused)> {
+        let first_word = self.state() == "starting";
         self.error = Some(error);
+        first_word.then(|| self.last_good.read()).flatten()
     }
 
     pub(super) fn took(&mut self, refused: Refused, applied: &Applied) {
         self.well = Some(Instant::now());
         self.error = None;
+        self.last_good.changed();
+        self.left_out(refused, applied);
+    }
+
+    /// What of its claims wasn't taken.
+    pub(super) fn left_out(&mut self, refused: Refused, applied: &Applied) {
         self.refused = refused;
         self.left_out = (
             u64::from(applied.refused.count),

@@ -1,7 +1,7 @@
 //! Keeping what the operator said: success is answered once it is on the disk.
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::spawn_blocking,
 };
 
@@ -11,6 +11,7 @@ use crate::{claim::Change, feed::operator::Journal, host::clock};
 /// written at once, so that many requests cost one flush.
 pub(super) struct Keeper {
     jobs: mpsc::UnboundedSender<Job>,
+    trouble: watch::Receiver<Option<String>>,
 }
 
 struct Job {
@@ -21,8 +22,16 @@ struct Job {
 impl Keeper {
     pub(super) fn new(journal: Journal) -> Self {
         let (jobs, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(keep(journal, waiting));
-        Self { jobs }
+        let (told, trouble) = watch::channel(None);
+        tokio::spawn(keep(journal, waiting, told));
+        Self { jobs, trouble }
+    }
+
+    /// What went wrong with the last change that was to be kept.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.borrow();
+        let why = trouble.as_ref()?;
+        Some(format!("what the operator says can't be kept: {why}"))
     }
 
     /// Takes changes in their order, and tells when they are kept.
@@ -37,7 +46,11 @@ impl Keeper {
     }
 }
 
-async fn keep(mut journal: Journal, mut waiting: mpsc::UnboundedReceiver<Job>) {
+async fn keep(
+    mut journal: Journal,
+    mut waiting: mpsc::UnboundedReceiver<Job>,
+    told: watch::Sender<Option<String>>,
+) {
     while let Some(first) = waiting.recv().await {
         let mut changes = first.changes;
         let mut done = vec![first.done];
@@ -51,11 +64,13 @@ async fn keep(mut journal: Journal, mut waiting: mpsc::UnboundedReceiver<Job>) {
             (journal, written)
         });
         let Ok((given_back, written)) = written.await else {
+            told.send_replace(Some("the journal's writer panicked".to_owned()));
             tracing::error!("the journal's writer panicked: nothing is kept any more");
             return;
         };
         journal = given_back;
         let written = written.map_err(|error| error.to_string());
+        told.send_replace(written.clone().err());
         for done in done {
             // Whoever asked may be gone.
             let _gone = done.send(written.clone());

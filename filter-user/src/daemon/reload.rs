@@ -5,7 +5,10 @@ use super::{Daemon, ModeFrom, start};
 use crate::{
     config::Config,
     control::protocol::{Refused, ReloadAnswer},
-    datapath::Datapath as _,
+    datapath::{
+        Datapath as _,
+        attach::{attach, check},
+    },
     feed::operator::state,
 };
 
@@ -24,6 +27,9 @@ impl Daemon {
             notes: config.warnings.clone(),
         };
         answer.notes.extend(needs_restart(&self.config, &config));
+        for interface in &config.datapath.interfaces {
+            check(&self.pins, interface).await.map_err(refused)?;
+        }
         let interfaces_differ = self.config.datapath.interfaces != config.datapath.interfaces
             || self.attached.len() != config.datapath.interfaces.len();
         let keep = self.config.clone();
@@ -69,7 +75,9 @@ impl Daemon {
         self.feeds.refresh();
         self.protect_peers();
         if interfaces_differ {
-            self.attach_again().await.map_err(refused)?;
+            self.attach_again(&mut answer.changes)
+                .await
+                .map_err(refused)?;
         }
         tracing::info!(
             changes = answer.changes.join("; "),
@@ -80,7 +88,7 @@ impl Daemon {
 
     /// Attaches where the configuration says and the filter isn't yet, and lets
     /// the other interfaces go.
-    async fn attach_again(&mut self) -> anyhow::Result<()> {
+    async fn attach_again(&mut self, changes: &mut Vec<String>) -> anyhow::Result<()> {
         let wanted = self.config.datapath.interfaces.clone();
         for attached in std::mem::take(&mut self.attached) {
             if wanted.contains(&attached.interface) {
@@ -88,19 +96,20 @@ impl Daemon {
             } else {
                 self.pins.detach(&attached.interface)?;
                 tracing::info!(interface = attached.interface, "the filter is off");
+                changes.push(format!("the filter is off {}", attached.interface));
             }
         }
         for interface in &wanted {
             if !self.attached.iter().any(|one| one.interface == *interface) {
                 let wish = self.config.datapath.attach;
-                let attached =
-                    crate::datapath::attach::attach(&mut self.kernel, &self.pins, interface, wish)
-                        .await?;
+                let attached = attach(&mut self.kernel, &self.pins, interface, wish).await?;
                 tracing::info!(
                     interface,
                     attach = attached.attach.name(),
                     "the filter is attached"
                 );
+                let how = attached.attach.name();
+                changes.push(format!("the filter is on {interface} ({how})"));
                 self.attached.push(attached);
             }
         }

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use aya_log::EbpfLogger;
 use filter_common::settings::Mode;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use super::{
@@ -25,7 +28,7 @@ use crate::{
     control::{eventlog::EventLog, peer, server, socket},
     datapath::{
         Datapath as _,
-        attach::attach,
+        attach::{attach, check},
         kernel::{Kernel, Sizes},
         pins::Pins,
     },
@@ -122,6 +125,18 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         stop,
         plan,
         config,
+    };
+    // What may still fail comes before anything is attached.
+    for interface in &daemon.config.datapath.interfaces {
+        check(&daemon.pins, interface).await?;
+    }
+    let metrics = match daemon.config.metrics.listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("listening on metrics.listen, {address}"))?,
+        ),
+        None => None,
     };
     daemon.put_settings();
     daemon.carry_out(&begun.patch);

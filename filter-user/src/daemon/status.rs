@@ -51,8 +51,8 @@ impl Daemon {
             },
             feeds: self.feed_statuses(),
             services: self.service_statuses(),
-            causes: causes(&counts.causes),
-            shadow: causes(&counts.shadow),
+            causes: causes(&counts.causes, &counts.sources),
+            shadow: causes(&counts.shadow, &counts.shadow_sources),
             events: EventsStatus {
                 sent: counts.sent,
                 suppressed: counts.suppressed,
@@ -87,7 +87,7 @@ impl Daemon {
     async fn problems(&self) -> Vec<String> {
         let mut problems: Vec<_> = self.troubles.start.clone();
         problems.extend(self.troubles.tables.clone());
-        problems.extend(self.troubles.journal.clone());
+        problems.extend(self.keeper.trouble());
         for interface in &self.config.datapath.interfaces {
             let ours = self.attached.iter().find(|one| one.interface == *interface);
             let Some(ours) = ours else {
@@ -163,7 +163,7 @@ const fn inherits(observe: bool) -> &'static str {
     if observe { "observe" } else { "inherit" }
 }
 
-fn causes(counted: &[Counter; Cause::COUNT]) -> Causes {
+fn causes(counted: &[Counter; Cause::COUNT], sources: &[u64; Cause::COUNT]) -> Causes {
     let mut causes = Causes::default();
     for cause in Cause::ALL {
         let counter = counted[cause as usize];
@@ -172,7 +172,7 @@ fn causes(counted: &[Counter; Cause::COUNT]) -> Causes {
             bytes: counter.bytes,
             dropped_packets: counter.dropped_packets,
             dropped_bytes: counter.dropped_bytes,
-            sources: counter.sources,
+            sources: sources[cause as usize],
             connections: counter.connections,
         };
     }

@@ -75,16 +75,8 @@ pub async fn attach(
     interface: &str,
     wish: config::Attach,
 ) -> Result<Attached> {
-    let seen = see(interface).await?;
-    ensure!(
-        seen.ethernet,
-        "{interface} isn't an Ethernet interface, so its frames can't be read: \
-         attach to the interface below it"
-    );
+    let seen = check(pins, interface).await?;
     if !update(kernel, pins, interface)? {
-        if let Some((program, _)) = seen.program {
-            bail!("{}", somebody_elses(interface, program));
-        }
         create(kernel, pins, interface, seen.index, wish)?;
     }
     let ours = kernel
@@ -103,6 +95,26 @@ pub async fn attach(
         attach,
         program,
     })
+}
+
+/// Looks whether the filter can be put on an interface, and changes nothing: so
+/// that of several interfaces none is begun with if one can't be done.
+///
+/// # Errors
+/// If it is missing, isn't Ethernet, or carries somebody else's program.
+pub async fn check(pins: &Pins, interface: &str) -> Result<Seen> {
+    let seen = see(interface).await?;
+    ensure!(
+        seen.ethernet,
+        "{interface} isn't an Ethernet interface, so its frames can't be read: \
+         attach to the interface below it"
+    );
+    if let Some((program, _)) = seen.program
+        && pins.pinned_link(interface)?.is_none()
+    {
+        bail!("{}", somebody_elses(interface, program));
+    }
+    Ok(seen)
 }
 
 /// Replaces the program of a pinned link. `false`: there is none that is alive.

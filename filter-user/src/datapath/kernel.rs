@@ -12,14 +12,14 @@ use filter_common::{
     abi::{self, Preamble, ScopeKey},
     cause::Cause,
     decide::Decision,
-    event::{Counter, Sampler},
+    event::{Counter, Sampler, Sketch},
     rate::{Bucket, BucketKey, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::Family,
     verdict::Entry,
 };
 
-use super::{Counts, Datapath, sum};
+use super::{Counts, Datapath, sources, sum};
 use crate::{patch::Patch, plan::Plan, prefix::Prefix};
 
 /// How many entries the tables hold.
@@ -56,6 +56,7 @@ struct Tables {
     buckets: HashMap<MapData, BucketKey, Bucket<u64>>,
     counters: PerCpuArray<MapData, Counter>,
     samplers: PerCpuArray<MapData, Sampler>,
+    sketches: PerCpuArray<MapData, Sketch>,
     buckets_made: PerCpuArray<MapData, [u64; 2]>,
 }
 
@@ -340,6 +341,10 @@ impl Datapath for Kernel {
             counts.causes[usize::from(code)] = sum(enforced.iter());
             let shadow = self.tables.counters.get(&abi::shadow_counter(code), 0)?;
             counts.shadow[usize::from(code)] = sum(shadow.iter());
+            let enforced = self.tables.sketches.get(&abi::counter(code), 0)?;
+            counts.sources[usize::from(code)] = sources(enforced.iter());
+            let shadow = self.tables.sketches.get(&abi::shadow_counter(code), 0)?;
+            counts.shadow_sources[usize::from(code)] = sources(shadow.iter());
         }
         for sampler in self.tables.samplers.get(&0, 0)?.iter() {
             counts.sent += sampler.sent;
@@ -370,6 +375,7 @@ impl Tables {
             buckets: take(ebpf, "BUCKETS")?,
             counters: take(ebpf, "COUNTERS")?,
             samplers: take(ebpf, "SAMPLERS")?,
+            sketches: take(ebpf, "SKETCHES")?,
             buckets_made: take(ebpf, "BUCKETS_MADE")?,
         })
     }
@@ -377,7 +383,7 @@ impl Tables {
 
 /// The maps that are pinned, by name. (Events, log and scratch aren't: they
 /// mean nothing to another process.)
-pub const PINNED: [&str; 15] = [
+pub const PINNED: [&str; 16] = [
     "SETTINGS",
     "PORTS",
     "SCOPES",
@@ -392,6 +398,7 @@ pub const PINNED: [&str; 15] = [
     "BUCKETS_MADE",
     "COUNTERS",
     "SAMPLERS",
+    "SKETCHES",
     "EVENTS",
 ];
 
@@ -466,4 +473,6 @@ fn decision(output: &[u8]) -> Result<Decision> {
     })
 }
 
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-ebpf"));
+/// The kernel side as it was built: a BPF object file. Empty in a build without
+/// one (`AYA_BUILD_SKIP`).
+pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir-ebpf"));

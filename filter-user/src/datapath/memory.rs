@@ -13,8 +13,9 @@ use std::{
 use anyhow::Result;
 use filter_common::{
     abi::ScopeKey,
+    cause::Cause,
     decide::{Clock, Decision, Tables, judge},
-    event::{Event, Sampler},
+    event::{Event, Sampler, Sketch},
     packet::Packet,
     rate::{Bucket, BucketKey, Cell, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
@@ -23,7 +24,7 @@ use filter_common::{
 };
 
 use self::peek::Peek;
-use super::{Counts, Datapath, kernel::Sizes};
+use super::{Counts, Datapath, kernel::Sizes, sources};
 use crate::{
     patch::Patch,
     plan::{Plan, Scope},
@@ -51,6 +52,8 @@ pub struct Memory {
     merges: bool,
     now: Now,
     counts: Counts,
+    sketches: [Sketch; Cause::COUNT],
+    shadow_sketches: [Sketch; Cause::COUNT],
     sampler: Sampler,
     events: Vec<Event>,
 }
@@ -76,6 +79,8 @@ impl Memory {
             merges: false,
             now: Now::default(),
             counts: Counts::default(),
+            sketches: [Sketch::NEW; Cause::COUNT],
+            shadow_sketches: [Sketch::NEW; Cause::COUNT],
             sampler: Sampler::NEW,
             events: Vec::new(),
         }
@@ -103,16 +108,20 @@ impl Memory {
     /// tells.
     pub fn filter(&mut self, frame: &[u8]) -> Decision {
         let (packet, decision) = judge(frame, self, &self.now);
-        let first = decision.would_drop() && self.tell(&packet, &decision);
-        self.counts.causes[usize::from(decision.cause)].add(
-            &packet,
-            decision.would_drop(),
-            decision.drops(),
-            first,
-        );
+        let would_drop = decision.would_drop();
+        let cause = usize::from(decision.cause);
+        self.counts.causes[cause].add(&packet, would_drop, decision.drops());
+        if would_drop {
+            self.sketches[cause].add(&packet.source);
+            self.tell(&packet, &decision);
+        }
         if decision.shadow != Decision::NO_SHADOW {
             let drops = decision.shadow_drops();
-            self.counts.shadow[usize::from(decision.shadow)].add(&packet, drops, drops, false);
+            let cause = usize::from(decision.shadow);
+            self.counts.shadow[cause].add(&packet, drops, drops);
+            if drops {
+                self.shadow_sketches[cause].add(&packet.source);
+            }
         }
         decision
     }
@@ -122,15 +131,13 @@ impl Memory {
         std::mem::take(&mut self.events)
     }
 
-    /// Whether it was the first drop of its source.
-    fn tell(&mut self, packet: &Packet, decision: &Decision) -> bool {
+    fn tell(&mut self, packet: &Packet, decision: &Decision) {
         let telling = self.sampler.tell(&packet.source, &self.settings, &self.now);
         if telling.send {
             let event = Event::new(packet, decision, &self.settings, 0, &telling);
             self.events.push(event);
             self.sampler.sent();
         }
-        telling.first
     }
 
     fn write(&mut self, prefix: Prefix, entry: Option<Entry>) -> Result<(), String> {
@@ -212,6 +219,8 @@ impl Datapath for Memory {
 
     fn counts(&self) -> Result<Counts> {
         Ok(Counts {
+            sources: self.sketches.map(|sketch| sources([&sketch])),
+            shadow_sources: self.shadow_sketches.map(|sketch| sources([&sketch])),
             sent: self.sampler.sent,
             suppressed: self.sampler.suppressed,
             lost: self.sampler.lost,

@@ -16,7 +16,9 @@ pub const WIDEST_IPV6: u8 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// No claim may touch what is protected.
-    #[error("it is inside {0}, which is protected: take it off protect.sources first")]
+    #[error(
+        "it is inside {0}, which is protected (by protect.sources, or as this host's resolver or gateway)"
+    )]
     Protected(Prefix),
     /// It would hit too many at once.
     #[error("it is too wide: a claim's prefix has a length of at least {0}")]

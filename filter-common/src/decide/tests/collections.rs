@@ -6,6 +6,7 @@ use std::{collections::HashMap, vec, vec::Vec};
 use super::super::*;
 use crate::{
     packet::{TCP, UDP},
+    rate::{Rate, Rates},
     settings::Mode,
 };
 

@@ -222,7 +222,9 @@ fn merged_packets_weigh_what_they_were() {
     for (length, weight) in [
         (60, 1),
         (1514, 1),
-        (1515, 2),
+        // With four VLAN tags.
+        (1530, 1),
+        (1531, 2),
         (3000, 2),
         (3001, 3),
         (65_535, 44),

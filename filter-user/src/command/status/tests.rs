@@ -129,7 +129,7 @@ fn in_enforce_only_what_an_observing_service_spared_is_said() {
     status.causes[Cause::OverPackets].bytes = 700;
     assert_eq!(
         would(&status.causes, Mode::Enforce).expect("a sentence"),
-        "Passed only because of an observe: 7 packets (700 B)."
+        "Passed since the start only because of an observe: 7 packets (700 B)."
     );
 }
 

@@ -116,7 +116,8 @@ fn every_packet_is_counted_and_the_first_drop_is_told() {
     let over = counts.causes[Cause::OverPackets as usize];
     assert_eq!(counts.causes[Cause::Conforming as usize].packets, 2);
     assert_eq!((over.packets, over.dropped_bytes), (2, 2 * 54));
-    assert_eq!((over.sources, counts.sent, counts.buckets_made), (1, 1, 1));
+    let sources = counts.sources[Cause::OverPackets as usize];
+    assert_eq!((sources, counts.sent, counts.buckets_made), (1, 1, 1));
     let events = memory.take_events();
     assert_eq!((events.len(), events[0].first), (1, 1));
     assert_eq!(memory.take_events(), []);

@@ -123,6 +123,7 @@ pub enum Unwritable {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a claim such as {\"prefix\": \"192.0.2.7\", \"verdict\": \"block\"}")]
 struct Line<'a> {
     #[serde(borrow)]
     prefix: Text<'a>,

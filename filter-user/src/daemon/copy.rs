@@ -1,0 +1,93 @@
+//! The last good copy of a feed's file, in the state folder: a file that is gone
+//! or broken when the daemon starts must not cost the claims that it had.
+
+use std::{
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result};
+use tokio::{
+    sync::Notify,
+    task::{JoinHandle, spawn_blocking},
+};
+
+use crate::{
+    claim::Update,
+    feed::{Refused, Rules, file::read_once},
+};
+
+/// Keeps a copy of a file, and reads it where the file can't be read.
+pub(super) struct LastGood {
+    copy: PathBuf,
+    rules: Rules,
+    changed: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl LastGood {
+    /// The copy of the file at `path`, under the feed's name in the state folder.
+    pub(super) fn new(folder: &Path, name: &str, path: &Path, rules: &Rules) -> Self {
+        let copy = folder.join("feeds").join(format!("{name}.last"));
+        let changed = Arc::new(Notify::new());
+        let task = tokio::spawn(keep(
+            path.to_owned(),
+            copy.clone(),
+            rules.clone(),
+            Arc::clone(&changed),
+        ));
+        Self {
+            copy,
+            rules: rules.clone(),
+            changed,
+            task,
+        }
+    }
+
+    /// The file was read, and was good.
+    pub(super) fn changed(&self) {
+        self.changed.notify_one();
+    }
+
+    /// What the copy says; `None` if there is none that can be read.
+    pub(super) fn read(&self) -> Option<(Update, Refused)> {
+        read_once(&self.copy, &self.rules).ok()
+    }
+}
+
+impl Drop for LastGood {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Copies the file each time it has changed; what changes meanwhile is one copy.
+async fn keep(path: PathBuf, copy: PathBuf, rules: Rules, changed: Arc<Notify>) {
+    loop {
+        changed.notified().await;
+        let (path, copy, rules) = (path.clone(), copy.clone(), rules.clone());
+        match spawn_blocking(move || copy_good(&path, &copy, &rules)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = format!("{error:#}"), "no copy of a feed is kept")
+            }
+            Err(_shutting_down) => return,
+        }
+    }
+}
+
+fn copy_good(path: &Path, copy: &Path, rules: &Rules) -> Result<()> {
+    let folder = copy.parent().context("the copy is in a folder")?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("making {}", folder.display()))?;
+    let fresh = copy.with_extension("new");
+    fs::copy(path, &fresh).with_context(|| format!("copying {}", path.display()))?;
+    // The file may have become bad since it was read.
+    read_once(&fresh, rules)?;
+    fs::rename(&fresh, copy).with_context(|| format!("renaming {}", fresh.display()))
+}

@@ -1,0 +1,68 @@
+//! What the daemon takes of the memory. (The kernel's tables aren't in it: they
+//! are as large as the configuration says, whatever they hold.)
+
+use std::{fs, thread, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    Figure,
+    claims::list,
+    daemon::{Daemon, LIST},
+    edge::Edge,
+};
+
+pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
+    let sizes: &[u32] = if quick {
+        &[0, 100_000]
+    } else {
+        &[0, 100_000, 1_000_000]
+    };
+    for many in sizes.iter().copied() {
+        edge.write(LIST, list(0, many))?;
+        edge.put(LIST)?;
+        let daemon = Daemon::start(edge, many * 2 + 1000)?;
+        daemon.await_claims(LIST, many)?;
+        told(&daemon, many, &format!("{many} claims"))?;
+        if many > 0 {
+            // All of them others: the most that a list can change.
+            edge.write(LIST, list(many, many - 1))?;
+            edge.put(LIST)?;
+            daemon.await_claims(LIST, many - 1)?;
+            told(&daemon, many, &format!("{many} claims, all replaced"))?;
+        }
+    }
+    Ok(())
+}
+
+fn told(daemon: &Daemon<'_>, many: u32, what: &str) -> Result<()> {
+    thread::sleep(SETTLE);
+    let resident = kilobytes(daemon.pid(), "VmRSS:")?;
+    let most = kilobytes(daemon.pid(), "VmHWM:")?;
+    Figure {
+        name: &format!("memory, {what}"),
+        value: resident / 1024.0,
+        unit: "MiB",
+        target: Some(64.0 + f64::from(many) * A_CLAIM / f64::from(1 << 20)),
+    }
+    .tell()?;
+    Figure {
+        name: &format!("memory, {what}: at most so far"),
+        value: most / 1024.0,
+        unit: "MiB",
+        target: None,
+    }
+    .tell()
+}
+
+fn kilobytes(pid: u32, what: &str) -> Result<f64> {
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).context("is the daemon gone?")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.with_context(|| format!("no {what}"))?.parse()?)
+}
+
+/// Bytes that a claim may take.
+const A_CLAIM: f64 = 200.0;
+const SETTLE: Duration = Duration::from_secs(1);
