@@ -41,7 +41,11 @@ fn a_foreign_user_is_kept_out_by_two_doors() {
     open(edge.path("control.sock"), 0o666);
     let _said = foreign().failed(1).says("only root");
     daemon.await_log("was refused");
-    assert!(daemon.log().contains("65534"), "who it was: {}", daemon.log());
+    assert!(
+        daemon.log().contains("65534"),
+        "who it was: {}",
+        daemon.log()
+    );
     assert_ne!(edge.explain(FREE)["cause"], "blocked");
     let answer = http(&edge, "GET /v1/nothing");
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
@@ -65,11 +69,19 @@ fn status_has_what_the_contract_names() {
         has(feed, "name kind mode state claims age_s last_error");
     }
     for causes in [&status["causes"], &status["shadow"]] {
-        let named: BTreeSet<_> = causes.as_object().expect("causes").keys().cloned().collect();
+        let named: BTreeSet<_> = causes
+            .as_object()
+            .expect("causes")
+            .keys()
+            .cloned()
+            .collect();
         let all: BTreeSet<_> = Cause::ALL.map(|cause| cause.name().to_owned()).into();
         assert_eq!(named, all);
         for cause in all {
-            has(&causes[&cause], "packets bytes dropped_packets dropped_bytes");
+            has(
+                &causes[&cause],
+                "packets bytes dropped_packets dropped_bytes",
+            );
         }
     }
     has(&status["events"], "sent suppressed lost");
@@ -96,9 +108,15 @@ fn every_command_answers_with_json_and_its_exit_code() {
     assert_eq!(explained["address"], BLOCKED);
     assert_eq!(explained["prefix"], format!("{BLOCKED}/32"));
     for (arguments, keys) in [
-        (&["block", "203.0.113.7", "--for", "1h"][..], "until prefixes"),
+        (
+            &["block", "203.0.113.7", "--for", "1h"][..],
+            "until prefixes",
+        ),
         (&["allow", "203.0.113.8"], "until prefixes"),
-        (&["limit", "203.0.113.9", "--tier", "suspect"], "until prefixes"),
+        (
+            &["limit", "203.0.113.9", "--tier", "suspect"],
+            "until prefixes",
+        ),
         (&["clear", "203.0.113.8"], "until prefixes"),
         (&["mode", "observe"], "mode was notes"),
         (&["mode", "enforce"], "mode was notes"),
@@ -116,17 +134,30 @@ fn every_command_answers_with_json_and_its_exit_code() {
     for claim in &listed {
         has(claim, "prefix verdict feed reason evidence expires_in_s id");
     }
-    let limited = listed.iter().find(|claim| claim["prefix"] == "203.0.113.9/32");
-    assert_eq!(limited.expect("it is listed")["verdict"]["limit"], "suspect");
+    let limited = listed
+        .iter()
+        .find(|claim| claim["prefix"] == "203.0.113.9/32");
+    assert_eq!(
+        limited.expect("it is listed")["verdict"]["limit"],
+        "suspect"
+    );
 
     let check = edge.weir(&["status", "--check", "--json"]);
     assert_eq!(check.code, Some(1));
     assert_eq!(check.json()["ok"], false);
-    let _said = edge.weir(&["list", "--feed", "no"]).failed(1).says("operator, local");
+    let _said = edge
+        .weir(&["list", "--feed", "no"])
+        .failed(1)
+        .says("operator, local");
     let _said = edge.weir(&["explain", "203.0.113.0/24"]).failed(2);
     let _said = edge.weir(&["explain", FREE, "--port", "0"]).failed(2);
     daemon.stop();
-    for arguments in [&["status"][..], &["status", "--check"], &["block", FREE], &["reload"]] {
+    for arguments in [
+        &["status"][..],
+        &["status", "--check"],
+        &["block", FREE],
+        &["reload"],
+    ] {
         let _said = edge.weir(arguments).failed(1).says("no daemon answers on");
     }
 }
@@ -197,11 +228,17 @@ fn metrics_are_what_prometheus_reads() {
         let (sample, value) = line.rsplit_once(' ').expect(line);
         let name = sample.split('{').next().expect("a name");
         assert!(name.starts_with("weir_"), "{line}");
-        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{line}");
+        assert!(
+            name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+            "{line}"
+        );
         assert_eq!(sample.contains('{'), sample.ends_with('}'), "{line}");
         value.parse::<f64>().expect(line);
         assert!(samples.insert(sample), "twice: {line}");
-        assert!(body.contains(&format!("# TYPE {name} ")), "{line} has no type");
+        assert!(
+            body.contains(&format!("# TYPE {name} ")),
+            "{line} has no type"
+        );
     }
     for wanted in [
         r#"weir_packets_total{cause="blocked",action="drop"} 20"#,
@@ -209,10 +246,21 @@ fn metrics_are_what_prometheus_reads() {
         r#"weir_claims{feed="local",verdict="block"} 2"#,
         r#"weir_feed_up{feed="local"} 1"#,
     ] {
-        assert!(body.lines().any(|line| line == wanted), "no {wanted} in:\n{body}");
+        assert!(
+            body.lines().any(|line| line == wanted),
+            "no {wanted} in:\n{body}"
+        );
     }
-    for family in ["weir_bytes_total", "weir_feed_age_seconds", "weir_events_total", "weir_buckets"] {
-        assert!(samples.iter().any(|sample| sample.starts_with(family)), "no {family}");
+    for family in [
+        "weir_bytes_total",
+        "weir_feed_age_seconds",
+        "weir_events_total",
+        "weir_buckets",
+    ] {
+        assert!(
+            samples.iter().any(|sample| sample.starts_with(family)),
+            "no {family}"
+        );
     }
 }
 
@@ -224,18 +272,26 @@ fn a_check_for_monitoring_is_one_line() {
     let good = edge.weir(&["status", "--check"]).done();
     assert_eq!(good.out.lines().count(), 1, "{good:?}");
     fs::remove_file(edge.path("list.txt")).expect("it was there");
-    until("it is told", || edge.weir(&["status", "--check"]).code == Some(1));
+    until("it is told", || {
+        edge.weir(&["status", "--check"]).code == Some(1)
+    });
     let bad = edge.weir(&["status", "--check"]);
     assert_eq!(bad.out.lines().count(), 1, "{bad:?}");
     edge.list(&[BLOCKED6]);
-    until("it is good again", || edge.weir(&["status", "--check"]).code == Some(0));
+    until("it is good again", || {
+        edge.weir(&["status", "--check"]).code == Some(0)
+    });
 }
 
 /// What the daemon answers on its socket, head and body.
 fn http(edge: &Edge, request: &str) -> String {
     let mut socket = UnixStream::connect(edge.path("control.sock")).expect("it listens");
     socket.set_read_timeout(Some(PLENTY)).expect("a timeout");
-    write!(socket, "{request} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n").expect("sent");
+    write!(
+        socket,
+        "{request} HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n"
+    )
+    .expect("sent");
     let mut answer = String::new();
     socket.read_to_string(&mut answer).expect("an answer");
     answer

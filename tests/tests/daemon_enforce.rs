@@ -43,9 +43,16 @@ fn no_way_around(attach: &str) {
 
     let status = edge.status();
     assert_eq!(status["interfaces"][0]["attach"], attach);
-    assert_eq!(status["interfaces"][0]["program_id"], edge.program("eth0").expect("one"));
+    assert_eq!(
+        status["interfaces"][0]["program_id"],
+        edge.program("eth0").expect("one")
+    );
     assert_eq!(status["mode"], "observe");
-    assert_eq!(traffic.send(&all, &[]).wanted, all.len(), "in observe all passes");
+    assert_eq!(
+        traffic.send(&all, &[]).wanted,
+        all.len(),
+        "in observe all passes"
+    );
     let counted = &edge.status()["causes"]["blocked"];
     assert_eq!(counted["packets"], blocked.len());
     assert_eq!(counted["dropped_packets"], 0);
@@ -95,7 +102,10 @@ fn a_blocked_source_still_reaches_a_protected_port_and_no_other() {
         let api = listen(&edge, source, 443);
         let caller = call(&edge, source, 22, PLENTY).expect("tcp/22 is protected");
         say_hello(&ssh, caller);
-        assert!(call(&edge, source, 443, A_MOMENT).is_none(), "{source} got in");
+        assert!(
+            call(&edge, source, 443, A_MOMENT).is_none(),
+            "{source} got in"
+        );
         drop(api);
     }
     for source in [FREE, FREE6] {
@@ -111,10 +121,7 @@ fn a_blocked_source_still_reaches_a_protected_port_and_no_other() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn who_opens_too_many_connections_is_held_and_a_client_beside_is_not() {
-    for (greedy, modest, subnet) in [
-        ("203.0.113.10", FREE, 32),
-        ("2001:db8:c:10::1", FREE6, 128),
-    ] {
+    for (greedy, modest, subnet) in [("203.0.113.10", FREE, 32), ("2001:db8:c:10::1", FREE6, 128)] {
         let edge = Edge::new();
         edge.net.add_address("eth0", &format!("{greedy}/{subnet}"));
         edge.configure(&Configuration {
@@ -143,7 +150,10 @@ fn who_opens_too_many_connections_is_held_and_a_client_beside_is_not() {
         assert!((5..=8).contains(&established), "{established} of {GREED}");
         let causes = &edge.status()["causes"];
         let over = &causes["over_connections"];
-        assert!(number(&over["dropped_packets"]) >= (GREED - established) as u64, "{causes}");
+        assert!(
+            number(&over["dropped_packets"]) >= (GREED - established) as u64,
+            "{causes}"
+        );
         let events = edge.weir(&["events", "--json"]).done().json_lines();
         assert!(!events.is_empty());
         for event in events {
@@ -204,7 +214,9 @@ fn a_shadow_feed_is_only_counted_while_weir_enforces() {
     until("the status has the feed", || {
         let status = edge.status();
         let feeds = status["feeds"].as_array().expect("feeds");
-        feeds.iter().any(|feed| feed["name"] == "trial" && feed["mode"] == "observe")
+        feeds
+            .iter()
+            .any(|feed| feed["name"] == "trial" && feed["mode"] == "observe")
     });
 }
 

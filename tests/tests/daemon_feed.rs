@@ -17,8 +17,11 @@ fn a_list_is_followed_whether_it_is_written_over_or_moved_into_place() {
     traffic.proves(FREE, BLOCKED, 10);
     assert_eq!(edge.feed()["claims"], 2);
 
-    fs::write(edge.path("list.txt"), format!("{FREE}\n{FREE6} # both\n\n{FREE}\n"))
-        .expect("the list is written over");
+    fs::write(
+        edge.path("list.txt"),
+        format!("{FREE}\n{FREE6} # both\n\n{FREE}\n"),
+    )
+    .expect("the list is written over");
     until("the free source is blocked", || !traffic.passes(FREE));
     traffic.proves(BLOCKED, FREE, 50);
     traffic.proves(BLOCKED6, FREE6, 50);
@@ -133,7 +136,14 @@ fn a_broken_list_is_told_and_what_it_said_last_stays_in_force() {
 #[ignore = "needs root: cargo xtask test"]
 fn bad_lines_are_refused_singly_and_told() {
     let edge = Edge::new();
-    edge.list(&[BLOCKED, "0.0.0.0/0", "nonsense", "198.51.100.300", BLOCKED6, "192.0.2.0"]);
+    edge.list(&[
+        BLOCKED,
+        "0.0.0.0/0",
+        "nonsense",
+        "198.51.100.300",
+        BLOCKED6,
+        "192.0.2.0",
+    ]);
     edge.configure(&Configuration {
         more: "[protect]\nsources = [\"192.0.2.0/30\"]\n",
         ..Configuration::default()
@@ -163,6 +173,35 @@ fn a_daemon_starts_without_its_list_and_takes_it_when_it_comes() {
     edge.list(&[BLOCKED]);
     until("the blocked source is blocked", || !traffic.passes(BLOCKED));
     assert_eq!(edge.feed()["state"], "ok");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_restart_with_a_broken_list_goes_on_with_its_last_good_copy() {
+    let edge = Edge::new();
+    edge.configure(&Configuration {
+        room: 1_000,
+        ..Configuration::default()
+    });
+    let mut daemon = edge.start();
+    let copy = edge.path("state/feeds/local.last");
+    let traffic = Traffic::open(&edge);
+    for (what, break_it, _) in BREAKS {
+        until("there is a copy", || {
+            fs::read_to_string(&copy).is_ok_and(|text| text.contains(BLOCKED))
+        });
+        daemon.stop();
+        break_it(&edge.path("list.txt"));
+        daemon = edge.start();
+        assert_eq!(edge.feed()["state"], "failed", "{what}");
+        assert_eq!(edge.feed()["claims"], 2, "{what}");
+        traffic.proves(FREE, BLOCKED, 20);
+        if edge.path("list.txt").is_dir() {
+            fs::remove_dir(edge.path("list.txt")).expect("it is empty");
+        }
+        edge.list(&[BLOCKED, BLOCKED6]);
+        until("the feed is well again", || edge.feed()["state"] == "ok");
+    }
 }
 
 #[test]

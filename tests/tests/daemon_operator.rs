@@ -20,8 +20,14 @@ fn block_allow_limit_and_clear_are_in_force_at_once() {
     let _daemon = edge.start();
     let traffic = Traffic::open(&edge);
 
-    let said = edge.weir(&["block", FREE, FREE6, "--reason", "stuffing"]).done();
-    assert!(said.out.contains(&format!("{FREE} is blocked until cleared")), "{said:?}");
+    let said = edge
+        .weir(&["block", FREE, FREE6, "--reason", "stuffing"])
+        .done();
+    assert!(
+        said.out
+            .contains(&format!("{FREE}/32 is blocked until cleared")),
+        "{said:?}"
+    );
     traffic.proves("100.64.0.201", FREE, 50);
     traffic.proves("2001:db8:f:1::", FREE6, 50);
     let explained = edge.explain(FREE);
@@ -61,7 +67,11 @@ fn a_verdict_ends_when_it_should_also_when_the_daemon_is_dead() {
     let said = edge.weir(&["block", FREE, "--for", "2s"]).done();
     assert!(said.out.contains("until 20"), "{said:?}");
     assert!(!traffic.passes(FREE));
-    assert!(edge.explain(FREE)["expires_in_s"].as_u64().is_some_and(|left| left <= 2));
+    assert!(
+        edge.explain(FREE)["expires_in_s"]
+            .as_u64()
+            .is_some_and(|left| left <= 2)
+    );
     until("it has ended", || edge.explain(FREE)["cause"] != "blocked");
     traffic.proves(FREE, BLOCKED, 20);
     until("nothing is left of it", || {
@@ -90,7 +100,11 @@ fn what_would_be_a_mistake_is_refused_and_the_rest_is_done() {
         (&["block", "0.0.0.0/0"][..], 1, "too wide"),
         (&["block", "::/0"], 1, "too wide"),
         (&["block", FREE], 1, "protected"),
-        (&["limit", "203.0.113.7", "--tier", "no"], 1, "there is no tier \"no\""),
+        (
+            &["limit", "203.0.113.7", "--tier", "no"],
+            1,
+            "there is no tier \"no\"",
+        ),
         (&["block", "nonsense"], 2, "nonsense"),
         (&["block", "203.0.113.7/33"], 2, "203.0.113.7/33"),
         (&["block", "203.0.113.7", "--for", "soon"], 2, "90s"),
@@ -99,7 +113,11 @@ fn what_would_be_a_mistake_is_refused_and_the_rest_is_done() {
     ] {
         let _said = edge.weir(arguments).failed(code).says(words);
     }
-    assert_eq!(edge.status()["generation"], generation, "nothing was changed");
+    assert_eq!(
+        edge.status()["generation"],
+        generation,
+        "nothing was changed"
+    );
     Traffic::open(&edge).proves(FREE, BLOCKED, 10);
 
     let said = edge.weir(&["block", "0.0.0.0/0", "203.0.113.7"]).failed(1);
@@ -107,7 +125,10 @@ fn what_would_be_a_mistake_is_refused_and_the_rest_is_done() {
     assert_eq!(edge.explain("203.0.113.7")["cause"], "blocked");
 
     let said = edge.weir(&["block", "203.0.113.77/24"]).done();
-    assert!(said.err.contains("host bits: taken as 203.0.113.0/24"), "{said:?}");
+    assert!(
+        said.err.contains("host bits: taken as 203.0.113.0/24"),
+        "{said:?}"
+    );
     assert_eq!(edge.explain("203.0.113.250")["prefix"], "203.0.113.0/24");
 }
 
@@ -194,7 +215,9 @@ fn no_success_is_lost_whenever_the_daemon_is_killed() {
         assert_eq!(lost, Vec::<&String>::new(), "lost in round {round}");
     }
     assert!(answered.len() > 1_000, "only {}", answered.len());
-    let blocked = edge.status()["verdicts"]["blocked"].as_u64().expect("a number");
+    let blocked = edge.status()["verdicts"]["blocked"]
+        .as_u64()
+        .expect("a number");
     assert!(blocked >= answered.len() as u64, "{blocked} in the tables");
     Traffic::open(&edge).proves(FREE, "10.11.0.19", 20);
     let _said = edge.weir(&["status", "--check"]).done();
@@ -224,7 +247,10 @@ fn the_mode_is_kept_across_restarts_until_a_reload() {
     Traffic::open(&edge).proves(FREE, BLOCKED, 20);
 
     let said = edge.weir(&["reload"]).done();
-    assert!(said.out.contains("observe") || said.err.contains("observe"), "{said:?}");
+    assert!(
+        said.out.contains("observe") || said.err.contains("observe"),
+        "{said:?}"
+    );
     assert_eq!(mode(), is("observe", "configuration"));
     assert!(Traffic::open(&edge).passes(BLOCKED));
     daemon.stop();

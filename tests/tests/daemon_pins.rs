@@ -34,7 +34,11 @@ fn the_filter_stays_in_force_when_the_daemon_is_killed() {
         let _said = edge.weir(&["status"]).failed(1).says("no daemon answers");
 
         let daemon = edge.start();
-        assert_ne!(edge.program("eth0"), program, "the new daemon's program is on it");
+        assert_ne!(
+            edge.program("eth0"),
+            program,
+            "the new daemon's program is on it"
+        );
         traffic.proves(FREE, BLOCKED, 100);
         daemon.stop();
     }
@@ -121,7 +125,10 @@ fn detach_takes_the_filter_off_and_reload_puts_it_back() {
     let wrong = edge.weir(&["status", "--check"]);
     assert_eq!(wrong.code, Some(1));
     assert!(wrong.out.contains("the filter is off on eth0"), "{wrong:?}");
-    let _said = edge.weir(&["detach", "--interface", "eth0"]).failed(1).says("isn't on eth0");
+    let _said = edge
+        .weir(&["detach", "--interface", "eth0"])
+        .failed(1)
+        .says("isn't on eth0");
 
     let _said = edge.weir(&["reload"]).done();
     traffic.proves(FREE, BLOCKED, 20);
@@ -154,7 +161,10 @@ fn a_filter_that_is_taken_off_behind_its_back_is_told() {
     fs::remove_file(link).expect("it is pinned there");
     let wrong = edge.weir(&["status", "--check"]);
     assert_eq!(wrong.code, Some(1));
-    assert!(wrong.out.contains("taken off eth0 behind weir's back"), "{wrong:?}");
+    assert!(
+        wrong.out.contains("taken off eth0 behind weir's back"),
+        "{wrong:?}"
+    );
 }
 
 #[test]
@@ -202,7 +212,11 @@ fn the_filter_of_another_layout_is_taken_over() {
     assert!(own.exists(), "it is pinned by this layout");
     assert!(!other.join("eth0").exists(), "and not by the other");
     assert_ne!(edge.program("eth0"), program);
-    assert!(daemon.log().contains("another version of weir"), "{}", daemon.log());
+    assert!(
+        daemon.log().contains("another version of weir"),
+        "{}",
+        daemon.log()
+    );
     traffic.proves(FREE, BLOCKED, 50);
 }
 

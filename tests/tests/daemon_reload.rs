@@ -19,7 +19,7 @@ use weir_tests::{
 fn a_new_tier_service_feed_and_interface_are_taken() {
     let edge = Edge::new();
     veth((&edge.host, "eth1"), (&edge.net, "eth1"));
-    let _daemon = edge.start();
+    let daemon = edge.start();
     let traffic = Traffic::open(&edge);
     let _listener = listen(&edge, FREE, 8443);
     let opened = |number: usize| {
@@ -30,6 +30,12 @@ fn a_new_tier_service_feed_and_interface_are_taken() {
     assert_eq!(edge.program("eth1"), None);
     let more = edge.path("more.txt");
     fs::write(&more, "203.0.113.0/24\n").expect("written");
+    // What names a tier that isn't there yet.
+    edge.list(&[
+        format!(r#"{{"prefix": "{BLOCKED}", "verdict": "block"}}"#),
+        r#"{"prefix": "203.0.114.9", "verdict": {"limit": "few"}}"#.to_owned(),
+    ]);
+    until("that line is refused", || edge.feed()["refused"] == 1);
 
     edge.configure(&Configuration {
         interfaces: &["eth0", "eth1"],
@@ -55,19 +61,32 @@ path = {more:?}
     for words in ["services changed", "tiers changed", "feed more is new"] {
         assert!(answer["changes"].to_string().contains(words), "{answer}");
     }
-    until("the new feed's claim holds", || !traffic.passes("203.0.113.50"));
+    until("the new feed's claim holds", || {
+        !traffic.passes("203.0.113.50")
+    });
     traffic.proves(FREE, BLOCKED, 20);
     assert_eq!(opened(4), 2, "the burst of the new tier");
     assert_eq!(edge.program("eth1"), edge.program("eth0"));
     assert_eq!(edge.explain(FREE)["service"], "api");
     let status = edge.status();
     assert_eq!(status["interfaces"].as_array().map(Vec::len), Some(2));
-    let _said = edge.weir(&["limit", "203.0.113.200", "--tier", "few"]).done();
+    let _said = edge.weir(&["limit", "203.0.115.9", "--tier", "few"]).done();
+    assert_eq!(edge.explain("203.0.115.9")["tier"], "few");
+    until("the feed's claims may name it", || {
+        edge.feed()["refused"] == 0
+    });
+    assert_eq!(edge.explain("203.0.114.9")["tier"], "few");
+    daemon.kill();
+    let daemon = edge.start();
+    assert_eq!(edge.explain("203.0.115.9")["tier"], "few", "it was kept");
+    traffic.proves(FREE, BLOCKED, 20);
 
     // And back again, this time by the signal.
     edge.configure(&Configuration::default());
-    _daemon.signal(Signal::HUP);
-    until("the feed's claim is gone", || traffic.passes("203.0.113.50"));
+    daemon.signal(Signal::HUP);
+    until("the feed's claim is gone", || {
+        traffic.passes("203.0.113.50")
+    });
     until("the interface is let go", || edge.program("eth1").is_none());
     assert_eq!(opened(6), 6, "the port isn't guarded any more");
     traffic.proves(FREE, BLOCKED, 20);
@@ -119,7 +138,11 @@ fn a_reload_with_an_interface_that_refuses_says_so_and_goes_on_with_the_others()
     let _said = edge.weir(&["reload"]).failed(1).says("eth9");
     Traffic::open(&edge).proves(FREE, BLOCKED, 20);
     let check = edge.weir(&["status", "--check"]);
-    assert_eq!(check.code, Some(0), "the old configuration goes on: {check:?}");
+    assert_eq!(
+        check.code,
+        Some(0),
+        "the old configuration goes on: {check:?}"
+    );
 }
 
 #[test]
@@ -132,7 +155,10 @@ fn what_takes_a_restart_is_told() {
         ..Configuration::default()
     });
     let answer = edge.weir(&["reload", "--json"]).done().json();
-    assert!(answer["notes"].to_string().contains("[tables] changed"), "{answer}");
+    assert!(
+        answer["notes"].to_string().contains("[tables] changed"),
+        "{answer}"
+    );
     Traffic::open(&edge).proves(FREE, BLOCKED, 20);
 }
 

@@ -21,11 +21,26 @@ use weir_tests::{
 fn a_configuration_that_is_wrong_is_refused_with_its_line_and_what_to_write() {
     let edge = Edge::new();
     for (more, words) in [
-        ("[protect]\nsuorces = []\n", &["did you mean `sources`?", "line 28"][..]),
-        ("[protect]\nsources = [\"192.0.2.0/33\"]\n", &["192.0.2.0/33", "line 28"]),
-        ("[tier.unknown]\npackets = { rate = \"fast\", burst = 1 }\n", &["fast", "line 28"]),
-        ("[[service]]\nname = \"b\"\nports = [\"tcp/0\"]\n", &["tcp/0", "line 29"]),
-        ("[[service]]\nname = \"b\"\nports = [\"tcp/81\"]\ndefault_tier = \"no\"\n", &["\"no\""]),
+        (
+            "[protect]\nsuorces = []\n",
+            &["did you mean `sources`?", "line 28"][..],
+        ),
+        (
+            "[protect]\nsources = [\"192.0.2.0/33\"]\n",
+            &["192.0.2.0/33", "line 28"],
+        ),
+        (
+            "[tier.unknown]\npackets = { rate = \"fast\", burst = 1 }\n",
+            &["fast", "line 28"],
+        ),
+        (
+            "[[service]]\nname = \"b\"\nports = [\"tcp/0\"]\n",
+            &["tcp/0", "line 29"],
+        ),
+        (
+            "[[service]]\nname = \"b\"\nports = [\"tcp/81\"]\ndefault_tier = \"no\"\n",
+            &["\"no\""],
+        ),
         ("[protect\n", &["TOML", "line 27"]),
     ] {
         edge.configure(&Configuration {
@@ -101,7 +116,10 @@ fn without_root_the_missing_capabilities_are_named() {
         assert!(said.err.contains(&name(capability)), "{said:?}");
     }
     for missing in CAPABILITIES {
-        let others: Vec<_> = CAPABILITIES.into_iter().filter(|one| *one != missing).collect();
+        let others: Vec<_> = CAPABILITIES
+            .into_iter()
+            .filter(|one| *one != missing)
+            .collect();
         let said = as_nobody(&edge, &others).await_end().failed(1);
         let lacks = format!("lacks {}:", name(missing));
         assert!(said.err.contains(&lacks), "no {lacks:?} in {said:?}");
@@ -149,20 +167,21 @@ fn what_stands_in_the_sockets_place_stays_unless_it_is_a_dead_socket() {
     let daemon = edge.start();
     let _said = edge.weir(&["status"]).done();
     daemon.kill();
-    let kind = fs::symlink_metadata(&socket).expect("it was left").file_type();
+    let kind = fs::symlink_metadata(&socket)
+        .expect("it was left")
+        .file_type();
     assert!(kind.is_socket());
     edge.start().stop();
-    assert!(!socket.exists(), "a daemon that stops takes its socket with it");
+    assert!(
+        !socket.exists(),
+        "a daemon that stops takes its socket with it"
+    );
 }
 
 /// The daemon as a user without any right but these capabilities, whose own the
 /// folders are.
 fn as_nobody(edge: &Edge, capabilities: &[&str]) -> Daemon {
-    let owned = [
-        edge.path(""),
-        edge.path("state"),
-        edge.pins().to_path_buf(),
-    ];
+    let owned = [edge.path(""), edge.path("state"), edge.pins().to_path_buf()];
     for folder in &owned {
         fs::create_dir_all(folder).expect("a folder");
         chown(folder, Some(NOBODY), Some(NOBODY)).expect("root may");
