@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use filter_common::{cause::Cause, settings::Mode};
 
-use super::{Daemon, ModeFrom, list, now, start};
+use super::{Daemon, ModeFrom, feeds::tier_numbers, list, now, start};
 use crate::{
     claim::{Change, Claim, Update, Verdict},
     control::{
@@ -130,7 +130,8 @@ impl Daemon {
             until,
             prefixes: answers,
         };
-        let kept = self.keeper.keep(changes);
+        let tiers = tier_numbers(&self.plan.tier_names);
+        let kept = self.keeper.keep(changes, tiers);
         tokio::spawn(async move {
             if let Err(error) = kept.await.unwrap_or_else(|gone| Err(gone.to_string())) {
                 for prefix in answer.prefixes.iter_mut().filter(|prefix| prefix.done) {

@@ -143,14 +143,6 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     daemon.carry_out(&kept.patch);
     daemon.hear_all().await;
     daemon.protect_peers();
-    let metrics = match daemon.config.metrics.listen {
-        Some(address) => Some(
-            tokio::net::TcpListener::bind(address)
-                .await
-                .with_context(|| format!("listening on metrics.listen, {address}"))?,
-        ),
-        None => None,
-    };
     daemon.attach_all_or_nothing().await?;
 
     for warning in daemon.config.warnings.iter().chain(&daemon.troubles.start) {
