@@ -10,7 +10,7 @@ use std::{
 use filter_common::abi::LAYOUT;
 use weir::datapath::kernel::{Kernel, Sizes};
 use weir_tests::{
-    daemon::{Configuration, Daemon, Edge, Traffic, binary, traffic::datagrams},
+    daemon::{Configuration, Daemon, Edge, Traffic, binary, traffic::datagrams, until},
     netns::veth,
     world::{BLOCKED, BLOCKED6, FREE, FREE6},
 };
@@ -146,7 +146,7 @@ fn detach_works_without_a_daemon() {
     let said = edge.weir(&["detach", "--config", config]).done();
     assert!(said.err.contains("no daemon answers"), "{said:?}");
     assert!(said.out.contains("eth0"), "{said:?}");
-    assert_eq!(edge.program("eth0"), None);
+    until("it is off", || edge.program("eth0").is_none());
     assert!(Traffic::open(&edge).passes(BLOCKED));
     let said = edge.weir(&["detach", "--config", config]).done();
     assert!(said.out.contains("attached nowhere"), "{said:?}");
@@ -159,6 +159,7 @@ fn a_filter_that_is_taken_off_behind_its_back_is_told() {
     let _daemon = edge.start();
     let link = edge.pins().join(format!("v{LAYOUT}/links/eth0"));
     fs::remove_file(link).expect("it is pinned there");
+    until("it is off", || edge.program("eth0").is_none());
     let wrong = edge.weir(&["status", "--check"]);
     assert_eq!(wrong.code, Some(1));
     assert!(
@@ -191,6 +192,82 @@ fn a_second_daemon_is_refused_and_the_first_goes_on() {
 
     assert_eq!(edge.program("eth0"), program);
     assert_eq!(edge.status()["pid"], pid);
+    Traffic::open(&edge).proves(FREE, BLOCKED, 50);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn of_daemons_that_start_at_once_one_runs() {
+    let edge = Edge::new();
+    let start = || {
+        let mut command = edge.host.command(&binary());
+        Daemon::spawn(command.args(["run", "--config"]).arg(edge.config()))
+    };
+    for _ in 0..5 {
+        let daemons = [start(), start(), start()];
+        until("one of them answers", || {
+            edge.weir(&["status"]).code == Some(0)
+        });
+        let pid = edge.status()["pid"].clone();
+        for daemon in daemons {
+            if pid == daemon.pid() {
+                daemon.await_log("weir runs");
+                let _said = edge.weir(&["status", "--check"]).done();
+                daemon.stop();
+            } else {
+                let refused = daemon.await_end().failed(1);
+                assert!(refused.err.contains("another"), "{refused:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn an_interface_may_have_a_dot_in_its_name() {
+    let edge = Edge::new();
+    veth((&edge.host, "edge.0"), (&edge.net, "eth1"));
+    edge.configure(&Configuration {
+        interfaces: &["edge.0"],
+        ..Configuration::default()
+    });
+    edge.start().kill();
+    let program = edge.program("edge.0");
+    assert!(program.is_some());
+    edge.start().kill();
+    assert_ne!(edge.program("edge.0"), program);
+    let config = edge.config();
+    let detach = ["detach", "--config", config.to_str().expect("UTF-8")];
+    let said = edge.weir(&detach).done();
+    assert!(said.out.contains("off edge.0"), "{said:?}");
+    until("it is off", || edge.program("edge.0").is_none());
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn another_way_to_attach_takes_a_detach_and_that_is_told() {
+    let edge = Edge::new();
+    let daemon = edge.start();
+    edge.configure(&Configuration {
+        attach: "generic",
+        ..Configuration::default()
+    });
+    let answer = edge.weir(&["reload", "--json"]).done().json();
+    assert!(
+        answer["notes"].to_string().contains("weir detach"),
+        "{answer}"
+    );
+    daemon.kill();
+    let daemon = edge.start();
+    assert_eq!(
+        edge.status()["interfaces"][0]["attach"],
+        "native",
+        "without a gap"
+    );
+    assert!(daemon.log().contains("weir detach"), "{}", daemon.log());
+    let _said = edge.weir(&["detach"]).done();
+    let _said = edge.weir(&["reload"]).done();
+    assert_eq!(edge.status()["interfaces"][0]["attach"], "generic");
     Traffic::open(&edge).proves(FREE, BLOCKED, 50);
 }
 
