@@ -37,6 +37,14 @@ impl Attach {
             Self::Generic => "generic",
         }
     }
+
+    const fn fulfils(self, wish: config::Attach) -> bool {
+        match wish {
+            config::Attach::Auto => true,
+            config::Attach::Native => matches!(self, Self::Native),
+            config::Attach::Generic => matches!(self, Self::Generic),
+        }
+    }
 }
 
 /// An interface with an XDP program.
@@ -89,6 +97,14 @@ pub async fn attach(
         bail!("the filter was attached to {interface}, and isn't there");
     };
     kernel.set_merging(seen.index, attach == Attach::Generic)?;
+    if !attach.fulfils(wish) {
+        tracing::warn!(
+            interface,
+            "the filter stays {}, since it is taken over without a gap: weir detach, then weir \
+             reload attaches it as configured",
+            attach.name()
+        );
+    }
     Ok(Attached {
         interface: interface.to_owned(),
         index: seen.index,
