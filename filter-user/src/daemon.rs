@@ -22,7 +22,12 @@ use crate::{
     cli,
     config::{Config, OnStop},
     control::{Request, eventlog::EventLog},
-    datapath::{Datapath as _, attach::Attached, kernel::Kernel, pins::Pins},
+    datapath::{
+        Datapath as _,
+        attach::{Attached, off},
+        kernel::Kernel,
+        pins::Pins,
+    },
     feed::{FeedId, News},
     host::clock,
     ledger::{Ledger, Now},
@@ -155,7 +160,7 @@ impl Daemon {
                 () = received(&mut interrupt) => break,
             }
         }
-        self.finish()
+        self.finish().await
     }
 
     /// Takes what a feed says.
@@ -293,7 +298,7 @@ impl Daemon {
         }
     }
 
-    fn finish(self) -> Result<()> {
+    async fn finish(self) -> Result<()> {
         // Nobody listens any more if it is already gone.
         let _ended = self.stop.send(true);
         match self.config.datapath.on_stop {
@@ -303,6 +308,7 @@ impl Daemon {
             OnStop::Detach => {
                 for attached in &self.attached {
                     self.pins.detach(&attached.interface)?;
+                    off(&attached.interface, attached.program).await?;
                 }
                 tracing::info!("weir stops; the filter is off (on_stop = detach)");
             }

@@ -2,6 +2,7 @@
 //! a small world of tables, namespaces that are gone when a test is.
 
 pub mod case;
+pub mod daemon;
 pub mod frame;
 pub mod mutant;
 pub mod netns;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use filter_common::{cause::Cause, settings::Mode};
 
-use super::{Daemon, ModeFrom, list, now, start};
+use super::{Daemon, ModeFrom, feeds::tier_numbers, list, now, start};
 use crate::{
     claim::{Change, Claim, Update, Verdict},
     control::{
@@ -14,7 +14,7 @@ use crate::{
             VerdictAnswer, VerdictRequest,
         },
     },
-    datapath::Datapath as _,
+    datapath::{Datapath as _, attach::off},
     feed::operator::state,
     ledger::OPERATOR,
     metrics,
@@ -43,7 +43,7 @@ impl Daemon {
                 send(reply, answer);
             }
             Request::Detach { request, reply } => {
-                let answer = self.detach(&request);
+                let answer = self.detach(&request).await;
                 send(reply, answer);
             }
             Request::Events { reply } => send(reply, Ok(self.events.subscribe())),
@@ -130,7 +130,8 @@ impl Daemon {
             until,
             prefixes: answers,
         };
-        let kept = self.keeper.keep(changes);
+        let tiers = tier_numbers(&self.plan.tier_names);
+        let kept = self.keeper.keep(changes, tiers);
         tokio::spawn(async move {
             if let Err(error) = kept.await.unwrap_or_else(|gone| Err(gone.to_string())) {
                 for prefix in answer.prefixes.iter_mut().filter(|prefix| prefix.done) {
@@ -204,26 +205,27 @@ impl Daemon {
         })
     }
 
-    fn detach(&mut self, request: &DetachRequest) -> Result<DetachAnswer, Refused> {
-        let interfaces: Vec<_> = self
+    async fn detach(&mut self, request: &DetachRequest) -> Result<DetachAnswer, Refused> {
+        let going: Vec<_> = self
             .attached
             .iter()
-            .map(|attached| attached.interface.clone())
-            .filter(|name| {
-                request
-                    .interface
-                    .as_ref()
-                    .is_none_or(|wanted| wanted == name)
+            .filter(|attached| {
+                let wanted = request.interface.as_ref();
+                wanted.is_none_or(|wanted| *wanted == attached.interface)
             })
+            .cloned()
             .collect();
+        let interfaces: Vec<_> = going.iter().map(|one| one.interface.clone()).collect();
         if let Some(wanted) = &request.interface
             && interfaces.is_empty()
         {
             return Err(Refused::new(format!("the filter isn't on {wanted}")));
         }
-        for interface in &interfaces {
-            let detached = self.pins.detach(interface);
-            detached.map_err(|error| Refused::new(format!("{error:#}")))?;
+        let refused = |error: anyhow::Error| Refused::new(format!("{error:#}"));
+        for attached in &going {
+            let interface = &attached.interface;
+            self.pins.detach(interface).map_err(refused)?;
+            off(interface, attached.program).await.map_err(refused)?;
             tracing::warn!(
                 interface,
                 "the operator took the filter off; weir reload puts it back"

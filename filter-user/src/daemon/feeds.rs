@@ -30,6 +30,8 @@ pub(super) struct Feeds {
 /// A configured feed.
 pub(super) struct Slot {
     config: config::Feed,
+    /// The tiers that its claims may name.
+    tiers: feed::Tiers,
     task: JoinHandle<()>,
     refresh: Arc<Notify>,
     /// When it last said that it is well.
@@ -80,7 +82,8 @@ impl Feeds {
     }
 
     /// Brings the tasks in line with a configuration: a feed keeps its number
-    /// and, if nothing about it changed, its task. Gives the rules of each.
+    /// and, if nothing about it changed and there are the same tiers, its task.
+    /// Gives the rules of each.
     pub(super) fn configure(&mut self, config: &Config, tiers: &Tiers) -> Vec<Option<FeedRules>> {
         if self.slots.is_empty() {
             self.slots.push(None);
@@ -109,7 +112,7 @@ impl Feeds {
             let rules = rules(config, wanted, tiers, &names);
             let slot = &mut self.slots[place];
             match slot {
-                Some(slot) if slot.config == *wanted => {}
+                Some(slot) if slot.config == *wanted && slot.tiers == rules.tiers => {}
                 _ => {
                     *slot = Some(Slot::start(
                         place as FeedId,
@@ -153,6 +156,7 @@ impl Slot {
         let refresh = Arc::new(Notify::new());
         let Kind::File { path, .. } = &config.kind;
         let last_good = LastGood::new(folder, &config.name, path, &rules);
+        let tiers = Arc::clone(&rules.tiers);
         let task = tokio::spawn(feed::file::watch(
             path.clone(),
             rules,
@@ -162,6 +166,7 @@ impl Slot {
         ));
         Self {
             config: config.clone(),
+            tiers,
             task,
             refresh,
             well: None,

@@ -5,7 +5,11 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use crate::{claim::Change, feed::operator::Journal, host::clock};
+use crate::{
+    claim::Change,
+    feed::{Tiers, operator::Journal},
+    host::clock,
+};
 
 /// Writes the operator's journal in a task of its own. Whatever waits is
 /// written at once, so that many requests cost one flush.
@@ -16,6 +20,7 @@ pub(super) struct Keeper {
 
 struct Job {
     changes: Vec<Change>,
+    tiers: Tiers,
     done: oneshot::Sender<Result<(), String>>,
 }
 
@@ -34,10 +39,20 @@ impl Keeper {
         Some(format!("what the operator says can't be kept: {why}"))
     }
 
-    /// Takes changes in their order, and tells when they are kept.
-    pub(super) fn keep(&self, changes: Vec<Change>) -> oneshot::Receiver<Result<(), String>> {
+    /// Takes changes in their order, which may name these tiers, and tells when
+    /// they are kept.
+    pub(super) fn keep(
+        &self,
+        changes: Vec<Change>,
+        tiers: Tiers,
+    ) -> oneshot::Receiver<Result<(), String>> {
         let (done, kept) = oneshot::channel();
-        if let Err(mpsc::error::SendError(job)) = self.jobs.send(Job { changes, done }) {
+        let job = Job {
+            changes,
+            tiers,
+            done,
+        };
+        if let Err(mpsc::error::SendError(job)) = self.jobs.send(job) {
             let _gone = job
                 .done
                 .send(Err("the journal's writer has ended".to_owned()));
@@ -53,9 +68,11 @@ async fn keep(
 ) {
     while let Some(first) = waiting.recv().await {
         let mut changes = first.changes;
+        journal.learn(&first.tiers);
         let mut done = vec![first.done];
         while let Ok(next) = waiting.try_recv() {
             changes.extend(next.changes);
+            journal.learn(&next.tiers);
             done.push(next.done);
         }
         let now = u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX);

@@ -151,6 +151,13 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
 
 fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let mut notes = Vec::new();
+    if old.datapath.attach != new.datapath.attach {
+        notes.push(
+            "attach changed: where the filter is on, it stays as it is until weir detach and \
+             another weir reload"
+                .to_owned(),
+        );
+    }
     for (table, differs) in [
         ("[daemon]", old.daemon != new.daemon),
         ("[tables]", old.tables != new.tables),

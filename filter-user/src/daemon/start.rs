@@ -143,7 +143,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     daemon.carry_out(&kept.patch);
     daemon.hear_all().await;
     daemon.protect_peers();
-    daemon.attach_all().await?;
+    daemon.attach_all_or_nothing().await?;
 
     for warning in daemon.config.warnings.iter().chain(&daemon.troubles.start) {
         tracing::warn!("{warning}");
@@ -161,9 +161,23 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
 }
 
 impl Daemon {
+    /// Attaches to every interface; where one refuses, to none that the filter
+    /// wasn't on before.
+    async fn attach_all_or_nothing(&mut self) -> Result<()> {
+        let before = self.pins.interfaces()?;
+        let attached = self.attach_all().await;
+        if attached.is_err() {
+            let interfaces = &self.config.datapath.interfaces;
+            for interface in interfaces.iter().filter(|one| !before.contains(one)) {
+                self.pins.detach(interface)?;
+            }
+        }
+        attached
+    }
+
     /// Attaches to every interface of the configuration. Interfaces that a
     /// former configuration had are let go.
-    pub(super) async fn attach_all(&mut self) -> Result<()> {
+    async fn attach_all(&mut self) -> Result<()> {
         for layout in self.pins.other_layouts()? {
             tracing::info!(
                 layout,

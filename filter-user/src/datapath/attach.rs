@@ -4,7 +4,7 @@
 //! update: no packet passes unfiltered. Somebody else's program is never
 //! replaced.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::programs::{
@@ -14,6 +14,7 @@ use aya::programs::{
     xdp::XdpLink,
 };
 use rtnetlink::packet_route::link::{LinkAttribute, LinkLayerType, LinkXdp, XdpAttached};
+use tokio::time::{Instant, sleep};
 
 use super::{kernel::Kernel, pins::Pins};
 use crate::config;
@@ -34,6 +35,14 @@ impl Attach {
         match self {
             Self::Native => "native",
             Self::Generic => "generic",
+        }
+    }
+
+    const fn fulfils(self, wish: config::Attach) -> bool {
+        match wish {
+            config::Attach::Auto => true,
+            config::Attach::Native => matches!(self, Self::Native),
+            config::Attach::Generic => matches!(self, Self::Generic),
         }
     }
 }
@@ -88,6 +97,14 @@ pub async fn attach(
         bail!("the filter was attached to {interface}, and isn't there");
     };
     kernel.set_merging(seen.index, attach == Attach::Generic)?;
+    if !attach.fulfils(wish) {
+        tracing::warn!(
+            interface,
+            "the filter stays {}, since it is taken over without a gap: weir detach, then weir \
+             reload attaches it as configured",
+            attach.name()
+        );
+    }
     Ok(Attached {
         interface: interface.to_owned(),
         index: seen.index,
@@ -229,6 +246,27 @@ pub async fn see(interface: &str) -> Result<Seen> {
     })
 }
 
+/// Waits until a program whose pin was removed is off an interface: the kernel
+/// takes it off a moment later.
+///
+/// # Errors
+/// If it stays.
+pub async fn off(interface: &str, program: u32) -> Result<()> {
+    let end = Instant::now() + SOON;
+    // An interface that can't be seen any more has no filter.
+    while let Ok(seen) = see(interface).await
+        && seen.program.is_some_and(|(on, _)| on == program)
+    {
+        ensure!(
+            Instant::now() < end,
+            "the filter's pin is gone, and it is still on {interface}: something else holds it \
+             (bpftool link shows it)"
+        );
+        sleep(A_MOMENT).await;
+    }
+    Ok(())
+}
+
 /// Whose program it is that stands in the way.
 fn somebody_elses(interface: &str, program: u32) -> String {
     let found = loaded_programs()
@@ -249,3 +287,8 @@ fn somebody_elses(interface: &str, program: u32) -> String {
          It is left alone: take it off first (bpftool net shows it), or choose another interface"
     )
 }
+
+/// Longer than the kernel takes to let go.
+const SOON: Duration = Duration::from_secs(2);
+
+const A_MOMENT: Duration = Duration::from_millis(2);

@@ -9,6 +9,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -120,6 +121,15 @@ impl Journal {
             Err(error) => warnings.push(error.to_string()),
         }
         Ok((journal, claims, warnings))
+    }
+
+    /// Tiers that claims may name from now on, besides those they could before:
+    /// claims that name one of these may stand.
+    pub fn learn(&mut self, tiers: &Tiers) {
+        if self.tiers != *tiers {
+            Arc::make_mut(&mut self.tiers)
+                .extend(tiers.iter().map(|(name, tier)| (name.clone(), *tier)));
+        }
     }
 
     /// Adds these changes; when it returns, they are on disk, in order. After a

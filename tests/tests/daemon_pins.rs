@@ -1,0 +1,350 @@
+//! The filter outlives its daemon, and passes from one daemon to the next
+//! without a gap.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use filter_common::abi::LAYOUT;
+use weir::datapath::kernel::{Kernel, Sizes};
+use weir_tests::{
+    daemon::{Configuration, Daemon, Edge, Traffic, binary, traffic::datagrams, until},
+    netns::veth,
+    world::{BLOCKED, BLOCKED6, FREE, FREE6},
+};
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn the_filter_stays_in_force_when_the_daemon_is_killed() {
+    for attach in ["native", "generic"] {
+        let edge = Edge::new();
+        edge.configure(&Configuration {
+            attach,
+            ..Configuration::default()
+        });
+        let daemon = edge.start();
+        let program = edge.program("eth0");
+        daemon.kill();
+        assert_eq!(edge.program("eth0"), program, "the same program is on it");
+        let traffic = Traffic::open(&edge);
+        traffic.proves(FREE, BLOCKED, 1_000);
+        traffic.proves(FREE6, BLOCKED6, 1_000);
+        let _said = edge.weir(&["status"]).failed(1).says("no daemon answers");
+
+        let daemon = edge.start();
+        assert_ne!(
+            edge.program("eth0"),
+            program,
+            "the new daemon's program is on it"
+        );
+        traffic.proves(FREE, BLOCKED, 100);
+        daemon.stop();
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn twenty_restarts_let_nothing_through_and_lose_nothing() {
+    let edge = Edge::new();
+    // The free source is faster than the built-in flood ceiling.
+    edge.configure(&Configuration {
+        more: "[tier.unknown]\npackets = { rate = \"1000000/s\", burst = 1000000 }\n",
+        ..Configuration::default()
+    });
+    let mut daemon = edge.start();
+    let traffic = Traffic::open(&edge);
+    let is_over = AtomicBool::new(false);
+    let (mut programs, mut sent) = (Vec::new(), 0);
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let frames = (datagrams(FREE, 64), datagrams(BLOCKED, 64));
+            let (mut sent, mut arrived, mut leaked) = (0, 0, 0);
+            while !is_over.load(Ordering::Relaxed) {
+                let batch = traffic.send(&frames.0, &frames.1);
+                sent += 64;
+                arrived += batch.wanted;
+                leaked += batch.leaked.len();
+            }
+            (sent, arrived, leaked)
+        });
+        // Also when a restart fails: else the sender would never end.
+        let restarts = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for restart in 0..20 {
+                if restart % 2 == 0 {
+                    daemon.kill();
+                } else {
+                    daemon.stop();
+                }
+                daemon = edge.start();
+                programs.push(edge.program("eth0").expect("a program"));
+            }
+            daemon.stop();
+        }));
+        is_over.store(true, Ordering::Relaxed);
+        let (all, arrived, leaked) = sender.join().expect("it sent");
+        restarts.expect("twenty restarts");
+        assert_eq!(leaked, 0, "of {all} frames of a blocked source");
+        assert_eq!(arrived, all, "frames of a free source arrived");
+        sent = all;
+    });
+    programs.dedup();
+    assert_eq!(programs.len(), 20, "each daemon put its own program there");
+    assert!(sent >= 2_000, "only {sent} frames were under way meanwhile");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_daemon_that_stops_keeps_or_detaches_as_configured() {
+    let edge = Edge::new();
+    let traffic = Traffic::open(&edge);
+    edge.start().stop();
+    assert!(edge.program("eth0").is_some(), "on_stop = keep");
+    traffic.proves(FREE, BLOCKED, 50);
+
+    edge.configure(&Configuration {
+        on_stop: "detach",
+        ..Configuration::default()
+    });
+    edge.start().stop();
+    assert_eq!(edge.program("eth0"), None, "on_stop = detach");
+    assert!(traffic.passes(BLOCKED));
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn detach_takes_the_filter_off_and_reload_puts_it_back() {
+    let edge = Edge::new();
+    let _daemon = edge.start();
+    let traffic = Traffic::open(&edge);
+    let answer = edge.weir(&["detach", "--json"]).done().json();
+    assert_eq!(answer["interfaces"][0], "eth0");
+    assert_eq!(edge.program("eth0"), None);
+    assert!(traffic.passes(BLOCKED));
+    let wrong = edge.weir(&["status", "--check"]);
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.out.contains("the filter is off on eth0"), "{wrong:?}");
+    let _said = edge
+        .weir(&["detach", "--interface", "eth0"])
+        .failed(1)
+        .says("isn't on eth0");
+
+    let _said = edge.weir(&["reload"]).done();
+    traffic.proves(FREE, BLOCKED, 20);
+    let _said = edge.weir(&["status", "--check"]).done();
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn detach_works_without_a_daemon() {
+    let edge = Edge::new();
+    edge.start().kill();
+    assert!(edge.program("eth0").is_some());
+    let config = edge.config();
+    let config = config.to_str().expect("UTF-8");
+    let said = edge.weir(&["detach", "--config", config]).done();
+    assert!(said.err.contains("no daemon answers"), "{said:?}");
+    assert!(said.out.contains("eth0"), "{said:?}");
+    until("it is off", || edge.program("eth0").is_none());
+    assert!(Traffic::open(&edge).passes(BLOCKED));
+    let said = edge.weir(&["detach", "--config", config]).done();
+    assert!(said.out.contains("attached nowhere"), "{said:?}");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_filter_that_is_taken_off_behind_its_back_is_told() {
+    let edge = Edge::new();
+    let _daemon = edge.start();
+    let link = edge.pins().join(format!("v{LAYOUT}/links/eth0"));
+    fs::remove_file(link).expect("it is pinned there");
+    until("it is off", || edge.program("eth0").is_none());
+    let wrong = edge.weir(&["status", "--check"]);
+    assert_eq!(wrong.code, Some(1));
+    assert!(
+        wrong.out.contains("taken off eth0 behind weir's back"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_second_daemon_is_refused_and_the_first_goes_on() {
+    let edge = Edge::new();
+    let daemon = edge.start();
+    let program = edge.program("eth0");
+    let pid = edge.status()["pid"].clone();
+    assert_eq!(pid, daemon.pid());
+    let refused = edge.refuses_to_start().says("another weir daemon holds");
+    assert!(refused.err.contains(edge.pins().to_str().expect("UTF-8")));
+
+    // One with pins of its own, and the first one's socket.
+    let text = fs::read_to_string(edge.config()).expect("written before");
+    let name = edge.host.name();
+    let other = edge.path("other.toml");
+    fs::write(&other, text.replace(name, &format!("{name}-b"))).expect("written");
+    let mut command = edge.host.command(&binary());
+    let second = Daemon::spawn(command.args(["run", "--config"]).arg(other));
+    let refused = second.await_end().failed(1);
+    let _said = refused.says("another weir daemon answers on");
+    let _gone = fs::remove_dir_all(edge.pins().with_file_name(format!("{name}-b")));
+
+    assert_eq!(edge.program("eth0"), program);
+    assert_eq!(edge.status()["pid"], pid);
+    Traffic::open(&edge).proves(FREE, BLOCKED, 50);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn of_daemons_that_start_at_once_one_runs() {
+    let edge = Edge::new();
+    let start = || {
+        let mut command = edge.host.command(&binary());
+        Daemon::spawn(command.args(["run", "--config"]).arg(edge.config()))
+    };
+    for _ in 0..5 {
+        let daemons = [start(), start(), start()];
+        until("one of them answers", || {
+            edge.weir(&["status"]).code == Some(0)
+        });
+        let pid = edge.status()["pid"].clone();
+        for daemon in daemons {
+            if pid == daemon.pid() {
+                daemon.await_log("weir runs");
+                let _said = edge.weir(&["status", "--check"]).done();
+                daemon.stop();
+            } else {
+                let refused = daemon.await_end().failed(1);
+                assert!(refused.err.contains("another"), "{refused:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn an_interface_may_have_a_dot_in_its_name() {
+    let edge = Edge::new();
+    veth((&edge.host, "edge.0"), (&edge.net, "eth1"));
+    edge.configure(&Configuration {
+        interfaces: &["edge.0"],
+        ..Configuration::default()
+    });
+    edge.start().kill();
+    let program = edge.program("edge.0");
+    assert!(program.is_some());
+    edge.start().kill();
+    assert_ne!(edge.program("edge.0"), program);
+    let config = edge.config();
+    let detach = ["detach", "--config", config.to_str().expect("UTF-8")];
+    let said = edge.weir(&detach).done();
+    assert!(said.out.contains("off edge.0"), "{said:?}");
+    until("it is off", || edge.program("edge.0").is_none());
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn another_way_to_attach_takes_a_detach_and_that_is_told() {
+    let edge = Edge::new();
+    let daemon = edge.start();
+    edge.configure(&Configuration {
+        attach: "generic",
+        ..Configuration::default()
+    });
+    let answer = edge.weir(&["reload", "--json"]).done().json();
+    assert!(
+        answer["notes"].to_string().contains("weir detach"),
+        "{answer}"
+    );
+    daemon.kill();
+    let daemon = edge.start();
+    assert_eq!(
+        edge.status()["interfaces"][0]["attach"],
+        "native",
+        "without a gap"
+    );
+    assert!(daemon.log().contains("weir detach"), "{}", daemon.log());
+    let _said = edge.weir(&["detach"]).done();
+    let _said = edge.weir(&["reload"]).done();
+    assert_eq!(edge.status()["interfaces"][0]["attach"], "generic");
+    Traffic::open(&edge).proves(FREE, BLOCKED, 50);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn the_filter_of_another_layout_is_taken_over() {
+    let edge = Edge::new();
+    edge.start().kill();
+    let other = edge.pins().join("v0/links");
+    fs::create_dir_all(&other).expect("a folder of pins");
+    let own = edge.pins().join(format!("v{LAYOUT}/links/eth0"));
+    fs::rename(&own, other.join("eth0")).expect("moved");
+    fs::remove_dir_all(edge.pins().join(format!("v{LAYOUT}"))).expect("removed");
+    let traffic = Traffic::open(&edge);
+    traffic.proves(FREE, BLOCKED, 50);
+    let program = edge.program("eth0");
+
+    let daemon = edge.start();
+    assert!(own.exists(), "it is pinned by this layout");
+    assert!(!other.join("eth0").exists(), "and not by the other");
+    assert_ne!(edge.program("eth0"), program);
+    assert!(
+        daemon.log().contains("another version of weir"),
+        "{}",
+        daemon.log()
+    );
+    traffic.proves(FREE, BLOCKED, 50);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_dead_link_makes_way_for_an_interface_of_the_same_name() {
+    let edge = Edge::new();
+    edge.start().kill();
+    edge.host.ip(&["link", "delete", "eth0"]);
+    veth((&edge.host, "eth0"), (&edge.net, "eth0"));
+    assert_eq!(edge.program("eth0"), None);
+    let _daemon = edge.start();
+    Traffic::open(&edge).proves(FREE, BLOCKED, 50);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn somebody_elses_program_is_named_and_never_replaced() {
+    let edge = Edge::new();
+    veth((&edge.host, "eth1"), (&edge.net, "eth1"));
+    let _theirs = somebody_else(&edge, "eth0");
+    let program = edge.program("eth0").expect("theirs");
+
+    let refused = edge.refuses_to_start().says("isn't weir's");
+    let refused = refused.says(&format!("program {program} `filter`"));
+    let _said = refused.says("loaded by user 0");
+    assert_eq!(edge.program("eth0"), Some(program), "theirs is still there");
+
+    // What can't be attached everywhere isn't attached anywhere.
+    edge.configure(&Configuration {
+        interfaces: &["eth1", "eth0"],
+        ..Configuration::default()
+    });
+    let _said = edge.refuses_to_start().says("isn't weir's");
+    assert_eq!(edge.program("eth0"), Some(program));
+    assert_eq!(edge.program("eth1"), None, "nothing is left behind");
+}
+
+/// A program that isn't weir's for all that weir can know: it isn't pinned.
+fn somebody_else(edge: &Edge, interface: &str) -> Kernel {
+    let index = edge.host.index(interface);
+    let sizes = Sizes {
+        ipv4: 16,
+        ipv6: 16,
+        buckets: 16,
+    };
+    let mut kernel = Kernel::load(&sizes, None).expect("it loads");
+    edge.host.enter(|| {
+        let filter = kernel.filter().expect("it has one");
+        let mode = aya::programs::XdpMode::Driver;
+        filter.attach_to_if_index(index, mode).expect("it attaches");
+    });
+    kernel
+}
