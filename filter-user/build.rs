@@ -31,6 +31,8 @@ fn main() -> Result<()> {
         "filter-common/src",
         "filter-common/Cargo.toml",
         "Cargo.lock",
+        "Cargo.toml",
+        "rust-toolchain.toml",
     ] {
         println!("cargo:rerun-if-changed={}", root.join(watched).display());
     }
@@ -73,7 +75,8 @@ fn main() -> Result<()> {
 
 /// The linker that `cargo xtask setup` installed, or one on the path.
 fn linker(root: &Path) -> Result<PathBuf> {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), |target| root.join(target));
     println!("cargo:rerun-if-env-changed=CARGO_TARGET_DIR");
     println!("cargo:rerun-if-env-changed=PATH");
     let installed = target.join("tools/bin/bpf-linker");

@@ -53,7 +53,7 @@ pub const TIERS: u32 = (MAX_SERVICES * MAX_TIERS) as u32;
 
 /// Key of the table of ports that are protected or guarded for some addresses
 /// only: matched from its first bit, the longest prefix wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(C)]
 pub struct ScopeKey {
     /// [`SOURCES`](Self::SOURCES) or [`DESTINATIONS`](Self::DESTINATIONS).

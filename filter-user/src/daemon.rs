@@ -33,6 +33,7 @@ use crate::{
     ledger::{Ledger, Now},
     patch::Patch,
     plan::{Plan, Scope},
+    prefix::Prefix,
 };
 
 mod answer;
@@ -62,8 +63,10 @@ pub fn run(options: &cli::Run) -> Result<()> {
         .build()
         .context("making the runtime")?
         .block_on(async {
+            // From here on no signal ends the process by itself.
+            let signals = Signals::new()?;
             let daemon = start::start(options).await?;
-            daemon.run().await
+            daemon.run(signals).await
         })
 }
 
@@ -123,10 +126,7 @@ struct Troubles {
 }
 
 impl Daemon {
-    async fn run(mut self) -> Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
+    async fn run(mut self, mut signals: Signals) -> Result<()> {
         let mut look_around = interval(LOOK_AROUND);
         look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // After a wake-up the ring is read again and again until it is empty:
@@ -151,13 +151,13 @@ impl Daemon {
                 }
                 () = until(expiry) => self.expire(),
                 _ = look_around.tick() => self.look_around(),
-                () = received(&mut hang_up) => {
+                () = received(&mut signals.hang_up) => {
                     if let Err(refused) = self.reload().await {
                         tracing::error!(why = refused.error, "the configuration wasn't taken");
                     }
                 }
-                () = received(&mut terminate) => break,
-                () = received(&mut interrupt) => break,
+                () = received(&mut signals.terminate) => break,
+                () = received(&mut signals.interrupt) => break,
             }
         }
         self.finish().await
@@ -242,10 +242,11 @@ impl Daemon {
         plan
     }
 
-    /// Carries out a patch, and counts it.
-    fn carry_out(&mut self, patch: &Patch) {
+    /// Carries out a patch, and counts it. The prefixes that the tables refused,
+    /// with the reason: they are written again with the next look around.
+    fn carry_out(&mut self, patch: &Patch) -> Vec<(Prefix, String)> {
         if patch.is_empty() {
-            return;
+            return Vec::new();
         }
         let refused = self.kernel.apply(patch);
         self.note_tables(refused.first().map(|(prefix, why)| {
@@ -256,12 +257,15 @@ impl Daemon {
         }));
         self.settings.generation += 1;
         self.put_settings();
+        refused
     }
 
-    fn put_settings(&mut self) {
-        if let Err(error) = self.kernel.set(&self.settings) {
-            self.note_tables(Some(format!("{error:#}")));
-        }
+    /// Puts the settings in force; `false` if the kernel refuses.
+    fn put_settings(&mut self) -> bool {
+        let put = self.kernel.set(&self.settings);
+        let done = put.is_ok();
+        self.note_tables(put.err().map(|error| format!("{error:#}")));
+        done
     }
 
     /// Writes everything once more after the tables have refused something.
@@ -314,6 +318,24 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+}
+
+/// What the daemon is told by signals.
+struct Signals {
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("listening for signals");
+        Ok(Self {
+            hang_up: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 }
 

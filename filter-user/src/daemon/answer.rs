@@ -119,7 +119,13 @@ impl Daemon {
             } else {
                 changes.push(change);
             }
-            self.carry_out(&applied.patch);
+            let refused = self.carry_out(&applied.patch);
+            if let Some((_, why)) = refused.iter().find(|(prefix, _)| *prefix == written.prefix) {
+                answer.done = false;
+                answer.error = Some(format!(
+                    "it is kept, but the kernel's table refused it: {why}"
+                ));
+            }
             answers.push(answer);
         }
         let until = expires.map(|expires| {
@@ -161,7 +167,12 @@ impl Daemon {
             notes.push(few);
         }
         self.settings.mode = request.mode as u8;
-        self.put_settings();
+        if !self.put_settings() {
+            self.settings.mode = was as u8;
+            return Err(Refused::new(
+                "the kernel refused the settings: weir status says why",
+            ));
+        }
         self.mode_from = ModeFrom::WeirMode;
         let kept = state::write(
             &self.config.daemon.state_dir,

@@ -2,7 +2,7 @@
 //! or broken when the daemon starts must not cost the claims that it had.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs::{self, DirBuilder, File},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -28,9 +28,18 @@ pub(super) struct LastGood {
 }
 
 impl LastGood {
-    /// The copy of the file at `path`, under the feed's name in the state folder.
+    /// The copy of the file at `path`, in the state folder. Its name says what it
+    /// means: with another path or another verdict it is another copy.
     pub(super) fn new(folder: &Path, name: &str, path: &Path, rules: &Rules) -> Self {
-        let copy = folder.join("feeds").join(format!("{name}.last"));
+        let meaning = format!(
+            "{}\0{:?}\0{}",
+            path.display(),
+            rules.verdict,
+            rules.widen_ipv6
+        );
+        let copy = folder
+            .join("feeds")
+            .join(format!("{name}-{:016x}.last", fnv1a(meaning.as_bytes())));
         let changed = Arc::new(Notify::new());
         let task = tokio::spawn(keep(
             path.to_owned(),
@@ -89,5 +98,14 @@ fn copy_good(path: &Path, copy: &Path, rules: &Rules) -> Result<()> {
     fs::copy(path, &fresh).with_context(|| format!("copying {}", path.display()))?;
     // The file may have become bad since it was read.
     read_once(&fresh, rules)?;
+    let synced = File::open(&fresh).and_then(|fresh| fresh.sync_all());
+    synced.with_context(|| format!("writing {}", fresh.display()))?;
     fs::rename(&fresh, copy).with_context(|| format!("renaming {}", fresh.display()))
+}
+
+/// A hash that stays the same over versions of weir (Fowler, Noll and Vo).
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

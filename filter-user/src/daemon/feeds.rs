@@ -24,6 +24,9 @@ use crate::{
 /// Every feed at its number; the operator is the first.
 pub(super) struct Feeds {
     slots: Vec<Option<Slot>>,
+    /// The number of every feed there ever was: a name keeps it, and no other
+    /// gets it, so that nothing of a feed that is gone is taken for another's.
+    numbers: BTreeMap<String, usize>,
     news: feed::Sender,
 }
 
@@ -47,6 +50,7 @@ impl Feeds {
     pub(super) const fn new(news: feed::Sender) -> Self {
         Self {
             slots: Vec::new(),
+            numbers: BTreeMap::new(),
             news,
         }
     }
@@ -99,15 +103,10 @@ impl Feeds {
             }
         }
         for wanted in &config.feeds {
-            let place = self.number(&wanted.name).map_or_else(
-                || {
-                    let free = self.slots.iter().skip(1).position(Option::is_none);
-                    free.map_or(self.slots.len(), |free| free + 1)
-                },
-                usize::from,
-            );
-            if place == self.slots.len() {
-                self.slots.push(None);
+            let next = self.numbers.len() + 1;
+            let place = *self.numbers.entry(wanted.name.clone()).or_insert(next);
+            if place >= self.slots.len() {
+                self.slots.resize_with(place + 1, || None);
             }
             let rules = rules(config, wanted, tiers, &names);
             let slot = &mut self.slots[place];

@@ -1,6 +1,10 @@
 //! Taking another configuration while the filter runs. What is wrong with it is
 //! found before anything changes.
 
+use std::path::Path;
+
+use filter_common::settings::Mode;
+
 use super::{Daemon, ModeFrom, start};
 use crate::{
     config::Config,
@@ -10,6 +14,7 @@ use crate::{
         attach::{attach, check},
     },
     feed::operator::state,
+    host::ssh_peers,
 };
 
 impl Daemon {
@@ -41,12 +46,24 @@ impl Daemon {
             ..config
         };
         self.plan = plan;
-        self.kernel.configure(&self.whole_plan()).map_err(refused)?;
+        // Ports may be protected for some sources only from now on: among them,
+        // without a moment in between, whoever is logged in.
+        if let Ok(peers) = ssh_peers(Path::new("/"), &self.config.ssh_ports()) {
+            self.peers = self.config.ssh_peers(&peers);
+        }
+        // What the tables refuse is noted, and mended with the next look around.
+        let configured = self.kernel.configure(&self.whole_plan());
+        self.note_tables(configured.err().map(|error| format!("{error:#}")));
 
         let generation = self.settings.generation;
         let was = self.mode();
         self.settings = self.plan.settings;
         self.settings.generation = generation;
+        let mode = self.mode();
+        if was == Mode::Observe {
+            // Not before everything that is to be protected is.
+            self.settings.mode = Mode::Observe as u8;
+        }
         self.mode_from = if self.options.mode.is_some() {
             ModeFrom::CommandLine
         } else {
@@ -57,10 +74,10 @@ impl Daemon {
                 .notes
                 .push(format!("the kept mode can't be forgotten: {error}"));
         }
-        if self.mode() != was {
+        if mode != was {
             answer
                 .changes
-                .push(format!("mode: {}, was {}", self.mode().name(), was.name()));
+                .push(format!("mode: {}, was {}", mode.name(), was.name()));
         }
         self.put_settings();
 
@@ -72,6 +89,8 @@ impl Daemon {
             answer.notes.push(refusal.to_string());
         }
         self.carry_out(&applied.patch);
+        self.settings.mode = mode as u8;
+        self.put_settings();
         self.feeds.refresh();
         self.protect_peers();
         if interfaces_differ {
@@ -90,14 +109,14 @@ impl Daemon {
     /// the other interfaces go.
     async fn attach_again(&mut self, changes: &mut Vec<String>) -> anyhow::Result<()> {
         let wanted = self.config.datapath.interfaces.clone();
-        for attached in std::mem::take(&mut self.attached) {
-            if wanted.contains(&attached.interface) {
-                self.attached.push(attached);
-            } else {
-                self.pins.detach(&attached.interface)?;
-                tracing::info!(interface = attached.interface, "the filter is off");
-                changes.push(format!("the filter is off {}", attached.interface));
-            }
+        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.attached)
+            .into_iter()
+            .partition(|attached| wanted.contains(&attached.interface));
+        self.attached = stay;
+        for attached in go {
+            self.pins.detach(&attached.interface)?;
+            tracing::info!(interface = attached.interface, "the filter is off");
+            changes.push(format!("the filter is off {}", attached.interface));
         }
         for interface in &wanted {
             if !self.attached.iter().any(|one| one.interface == *interface) {

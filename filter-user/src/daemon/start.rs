@@ -2,7 +2,9 @@
 //! harm: nothing is attached before everything else is in place.
 
 use std::{
+    fs::DirBuilder,
     io::{self, IsTerminal as _},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
 };
 
@@ -58,7 +60,10 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     let config = read(options)?;
     fit(&config)?;
     let folder = &config.daemon.state_dir;
-    std::fs::create_dir_all(folder)
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
         .with_context(|| format!("making daemon.state_dir, {}", folder.display()))?;
     // First of all what keeps two daemons apart.
     let pins = Pins::open(&config.daemon.pins)?;

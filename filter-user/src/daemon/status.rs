@@ -1,6 +1,9 @@
 //! How the daemon is doing.
 
+use std::time::Duration;
+
 use filter_common::{cause::Cause, event::Counter, source::Family};
+use tokio::time::timeout;
 
 use super::{Daemon, feeds::OPERATOR_NAME};
 use crate::{
@@ -96,7 +99,8 @@ impl Daemon {
                 ));
                 continue;
             };
-            match see(interface).await {
+            let seen = timeout(PATIENCE, see(interface)).await;
+            match seen.unwrap_or_else(|late| Err(late.into())) {
                 Ok(seen)
                     if seen
                         .program
@@ -158,6 +162,9 @@ impl Daemon {
             .collect()
     }
 }
+
+/// The kernel answers at once, or something is wrong.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 const fn inherits(observe: bool) -> &'static str {
     if observe { "observe" } else { "inherit" }

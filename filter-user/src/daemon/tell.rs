@@ -16,7 +16,9 @@ impl Daemon {
     /// Tells every event that waits. Whether there was one.
     pub(super) fn tell(&mut self) -> bool {
         let mut events = Vec::new();
-        while let Some(item) = self.ring.get_mut().next() {
+        while events.len() < AT_ONCE
+            && let Some(item) = self.ring.get_mut().next()
+        {
             events.extend(read(&item));
         }
         for event in &events {
@@ -73,6 +75,9 @@ impl Daemon {
         }
     }
 }
+
+/// Events that are told before the loop looks at something else.
+const AT_ONCE: usize = 4096;
 
 /// The event in a record of the ring, whose layout is the law's.
 fn read(record: &[u8]) -> Option<Event> {

@@ -8,12 +8,13 @@ use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::programs::{
-    XdpMode,
+    ProgramError, XdpMode,
     links::{FdLink, PinnedLink},
     loaded_programs,
     xdp::XdpLink,
 };
 use rtnetlink::packet_route::link::{LinkAttribute, LinkLayerType, LinkXdp, XdpAttached};
+use rustix::io::Errno;
 use tokio::time::{Instant, sleep};
 
 use super::{kernel::Kernel, pins::Pins};
@@ -145,11 +146,18 @@ fn update(kernel: &mut Kernel, pins: &Pins, interface: &str) -> Result<bool> {
     let filter = kernel.filter()?;
     let link = match filter.attach_to_link(link) {
         Ok(id) => FdLink::try_from(filter.take_link(id)?)?,
-        Err(error) => {
+        Err(ProgramError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(Errno::NOLINK.raw_os_error()) =>
+        {
             // The interface that it was on is gone; one of the same name isn't it.
-            tracing::info!(interface, %error, "a pinned link is dead, and makes way");
+            tracing::info!(interface, "a pinned link is dead, and makes way");
             fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
             return Ok(false);
+        }
+        Err(error) => {
+            return Err(error).with_context(|| {
+                format!("replacing the filter on {interface}; the old one stays in force")
+            });
         }
     };
     let own = pins.link(interface);

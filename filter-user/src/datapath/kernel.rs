@@ -1,6 +1,6 @@
 //! The kernel's datapath: the object loaded, its maps taken once and typed.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
@@ -20,7 +20,11 @@ use filter_common::{
 };
 
 use super::{Counts, Datapath, sources, sum};
-use crate::{patch::Patch, plan::Plan, prefix::Prefix};
+use crate::{
+    patch::Patch,
+    plan::{Plan, Scope},
+    prefix::Prefix,
+};
 
 /// How many entries the tables hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +42,8 @@ pub struct Kernel {
     ebpf: Ebpf,
     tables: Tables,
     /// The plan in force, so that what left it can be removed.
-    ports: Vec<u32>,
-    scopes: Vec<(ScopeKey, u32)>,
+    ports: BTreeSet<u32>,
+    scopes: BTreeSet<(ScopeKey, u32)>,
 }
 
 struct Tables {
@@ -108,8 +112,8 @@ impl Kernel {
         Ok(Self {
             ebpf,
             tables,
-            ports: Vec::new(),
-            scopes: Vec::new(),
+            ports: BTreeSet::new(),
+            scopes: BTreeSet::new(),
         })
     }
 
@@ -277,11 +281,11 @@ impl Datapath for Kernel {
             let service = service.map_or_else(Service::default, |(_, service)| *service);
             self.tables.services.set(u32::from(number), service, 0)?;
         }
-        let scopes: Vec<_> = plan
-            .scopes
-            .iter()
-            .map(|scope| (scope.key, scope.bits))
-            .collect();
+        // What may be there is remembered before it is written, so that a write
+        // that fails leaves nothing behind that nobody knows of.
+        let scope = |scope: &Scope| (scope.key, scope.bits);
+        let scopes: BTreeSet<_> = plan.scopes.iter().map(scope).collect();
+        self.scopes.extend(&scopes);
         for scope in &plan.scopes {
             let key = Key::new(scope.bits, scope.key);
             self.tables
@@ -289,23 +293,17 @@ impl Datapath for Kernel {
                 .insert(&key, u32::from(scope.value), 0)
                 .context("the table of ports by address is full")?;
         }
-        let mut ports = Vec::with_capacity(plan.ports.len());
-        for (protocol, number, port) in &plan.ports {
-            let index = abi::port_index(*protocol, *number);
-            self.tables.ports.set(index, port, 0)?;
-            ports.push(index);
+        let index = |(protocol, port, _): &(u8, u16, Port)| abi::port_index(*protocol, *port);
+        let ports: BTreeSet<_> = plan.ports.iter().map(index).collect();
+        self.ports.extend(&ports);
+        for port in &plan.ports {
+            self.tables.ports.set(index(port), port.2, 0)?;
         }
-        ports.sort_unstable();
-
-        for index in &self.ports {
-            if ports.binary_search(index).is_err() {
-                self.tables.ports.set(*index, Port::default(), 0)?;
-            }
+        for index in self.ports.difference(&ports) {
+            self.tables.ports.set(*index, Port::default(), 0)?;
         }
-        for (key, bits) in &self.scopes {
-            if !scopes.contains(&(*key, *bits)) {
-                absent_is_fine(self.tables.scopes.remove(&Key::new(*bits, *key)))?;
-            }
+        for (key, bits) in self.scopes.difference(&scopes) {
+            absent_is_fine(self.tables.scopes.remove(&Key::new(*bits, *key)))?;
         }
         self.ports = ports;
         self.scopes = scopes;
@@ -320,8 +318,14 @@ impl Datapath for Kernel {
     }
 
     fn apply(&mut self, patch: &Patch) -> Vec<(Prefix, String)> {
+        // A table that is nearly full may have room only once what leaves has
+        // left; but to let that go first would open the filter for a moment.
+        let again: Vec<_> = patch
+            .iter()
+            .filter(|(prefix, entry)| self.write(*prefix, *entry).is_err())
+            .collect();
         let mut refused = Vec::new();
-        for (prefix, entry) in patch.iter() {
+        for (prefix, entry) in again {
             if let Err(error) = self.write(prefix, entry) {
                 refused.push((prefix, anyhow::Error::new(error).to_string()));
             }

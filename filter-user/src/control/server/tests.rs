@@ -100,7 +100,7 @@ async fn what_is_wrong_with_a_request_is_said() {
     assert!(said.contains("feet"), "{said}");
     let long = " ".repeat(MAX_BODY + 1);
     let said = sentence(client.post::<VerdictAnswer>("/v1/verdicts", &long).await);
-    assert_eq!(said, "the request is longer than 64 MiB: send it in parts");
+    assert_eq!(said, "the request is longer than 8 MiB: send it in parts");
 }
 
 #[tokio::test]
