@@ -85,32 +85,46 @@ impl Event {
     }
 }
 
-/// What one cause has come to.
+/// What one cause has come to. What passed and what didn't are counted apart, so
+/// that each number only grows, whenever it is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Counter {
-    /// Packets.
-    pub packets: u64,
-    /// Bytes of whole frames.
-    pub bytes: u64,
+    /// Packets that passed.
+    pub passed_packets: u64,
+    /// Bytes of their frames.
+    pub passed_bytes: u64,
     /// Packets that were dropped (in the shadow: would have been).
     pub dropped_packets: u64,
-    /// Bytes that were dropped (in the shadow: would have been).
+    /// Bytes of their frames.
     pub dropped_bytes: u64,
     /// Packets that a drop would hit, or hit, and that open a connection.
     pub connections: u64,
 }
 
 impl Counter {
+    /// All packets.
+    #[must_use]
+    pub const fn packets(&self) -> u64 {
+        self.passed_packets + self.dropped_packets
+    }
+
+    /// All bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.passed_bytes + self.dropped_bytes
+    }
+
     /// Adds one packet.
     #[inline(always)]
     pub const fn add(&mut self, packet: &Packet, would_drop: bool, drops: bool) {
         let length = packet.length as u64;
-        self.packets += 1;
-        self.bytes += length;
         if drops {
             self.dropped_packets += 1;
             self.dropped_bytes += length;
+        } else {
+            self.passed_packets += 1;
+            self.passed_bytes += length;
         }
         if would_drop && packet.is(Packet::OPENS) {
             self.connections += 1;

@@ -96,8 +96,8 @@ pub(crate) fn sum<'a>(counters: impl IntoIterator<Item = &'a Counter>) -> Counte
     counters
         .into_iter()
         .fold(Counter::default(), |sum, counter| Counter {
-            packets: sum.packets + counter.packets,
-            bytes: sum.bytes + counter.bytes,
+            passed_packets: sum.passed_packets + counter.passed_packets,
+            passed_bytes: sum.passed_bytes + counter.passed_bytes,
             dropped_packets: sum.dropped_packets + counter.dropped_packets,
             dropped_bytes: sum.dropped_bytes + counter.dropped_bytes,
             connections: sum.connections + counter.connections,

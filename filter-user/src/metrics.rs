@@ -176,7 +176,7 @@ impl Text {
                     "packets" => (count.packets, count.dropped_packets),
                     _ => (count.bytes, count.dropped_bytes),
                 };
-                for (action, number) in [("pass", all.saturating_sub(dropped)), ("drop", dropped)] {
+                for (action, number) in [("pass", all - dropped), ("drop", dropped)] {
                     self.sample(
                         &name,
                         &[("cause", cause.name()), ("action", action)],

@@ -63,8 +63,8 @@ fn while_time_goes_on_two_cpus_admit_no_more_than_the_rate() {
     });
     let window = start.elapsed().as_secs_f64();
     let counts = kernel.counts().expect("the tables can be read");
-    let admitted = counts.causes[Cause::Conforming as usize].packets;
-    let refused = counts.causes[Cause::OverConnections as usize].packets;
+    let admitted = counts.causes[Cause::Conforming as usize].packets();
+    let refused = counts.causes[Cause::OverConnections as usize].packets();
     let most = BURST as f64 + RATE * window + 1.0;
     assert!(admitted >= BURST, "{admitted} of a burst of {BURST}");
     assert!((admitted as f64) <= most, "{admitted} in {window} s");

@@ -282,8 +282,8 @@ fn a_counter_adds_up_what_passed_and_what_did_not() {
     counter.add(&opens, true, true);
     counter.add(&data, true, true);
     let expected = Counter {
-        packets: 4,
-        bytes: 4 * 54,
+        passed_packets: 2,
+        passed_bytes: 2 * 54,
         dropped_packets: 2,
         dropped_bytes: 2 * 54,
         connections: 2,

@@ -205,7 +205,7 @@ impl Daemon {
         ];
         let packets: u64 = rated
             .iter()
-            .map(|cause| counts.causes[*cause as usize].packets)
+            .map(|cause| counts.causes[*cause as usize].packets())
             .sum();
         let sources = counts.buckets_made;
         (packets >= MANY_PACKETS && sources <= FEW_SOURCES).then(|| {

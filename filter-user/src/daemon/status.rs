@@ -175,8 +175,8 @@ fn causes(counted: &[Counter; Cause::COUNT], sources: &[u64; Cause::COUNT]) -> C
     for cause in Cause::ALL {
         let counter = counted[cause as usize];
         causes[cause] = CauseCount {
-            packets: counter.packets,
-            bytes: counter.bytes,
+            packets: counter.packets(),
+            bytes: counter.bytes(),
             dropped_packets: counter.dropped_packets,
             dropped_bytes: counter.dropped_bytes,
             sources: sources[cause as usize],

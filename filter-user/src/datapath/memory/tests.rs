@@ -114,8 +114,8 @@ fn every_packet_is_counted_and_the_first_drop_is_told() {
     causes(&mut memory, &[1, 1, 1, 1]);
     let counts = memory.counts().expect("memory can be read");
     let over = counts.causes[Cause::OverPackets as usize];
-    assert_eq!(counts.causes[Cause::Conforming as usize].packets, 2);
-    assert_eq!((over.packets, over.dropped_bytes), (2, 2 * 54));
+    assert_eq!(counts.causes[Cause::Conforming as usize].packets(), 2);
+    assert_eq!((over.packets(), over.dropped_bytes), (2, 2 * 54));
     let sources = counts.sources[Cause::OverPackets as usize];
     assert_eq!((sources, counts.sent, counts.buckets_made), (1, 1, 1));
     let events = memory.take_events();
