@@ -154,9 +154,9 @@ fn who_opens_too_many_connections_is_held_and_a_client_beside_is_not() {
             number(&over["dropped_packets"]) >= (GREED - established) as u64,
             "{causes}"
         );
-        let events = edge.weir(&["events", "--json"]).done().json_lines();
-        assert!(!events.is_empty());
-        for event in events {
+        let events = || edge.weir(&["events", "--json"]).done().json_lines();
+        until("the drops are told", || !events().is_empty());
+        for event in events() {
             assert_eq!(event["source"], greedy, "{event}");
             assert_eq!(event["cause"], "over_connections", "{event}");
         }
