@@ -86,6 +86,8 @@ struct Daemon {
     feeds: Feeds,
     keeper: Keeper,
     events: EventLog,
+    /// Seconds that the wall clock is ahead of the time since boot.
+    wall_ahead: i64,
     /// Sentences about what went wrong and still matters.
     troubles: Troubles,
     news: mpsc::Receiver<(FeedId, News)>,
@@ -210,6 +212,13 @@ impl Daemon {
     fn look_around(&mut self) {
         if self.troubles.tables.is_some() {
             self.mend_tables();
+        }
+        let now = now();
+        let ahead = i64::from(now.unix) - i64::from(now.boot);
+        if std::mem::replace(&mut self.wall_ahead, ahead) - ahead > STEP_BACK {
+            // What has ended by the wrong time hasn't by the right one.
+            tracing::info!("the clock was set back: every feed is read again");
+            self.feeds.refresh();
         }
         // Also what moves every end if the wall clock was set.
         self.expire();
@@ -359,6 +368,9 @@ async fn received(signal: &mut Signal) {
         std::future::pending::<()>().await;
     }
 }
+
+/// Seconds by which the wall clock may be corrected without being set back.
+const STEP_BACK: i64 = 5;
 
 /// How often the daemon looks at what doesn't tell.
 const LOOK_AROUND: Duration = Duration::from_secs(10);

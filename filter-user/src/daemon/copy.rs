@@ -31,15 +31,7 @@ impl LastGood {
     /// The copy of the file at `path`, in the state folder. Its name says what it
     /// means: with another path or another verdict it is another copy.
     pub(super) fn new(folder: &Path, name: &str, path: &Path, rules: &Rules) -> Self {
-        let meaning = format!(
-            "{}\0{:?}\0{}",
-            path.display(),
-            rules.verdict,
-            rules.widen_ipv6
-        );
-        let copy = folder
-            .join("feeds")
-            .join(format!("{name}-{:016x}.last", fnv1a(meaning.as_bytes())));
+        let copy = place(folder, name, path, rules);
         let changed = Arc::new(Notify::new());
         let task = tokio::spawn(keep(
             path.to_owned(),
@@ -103,9 +95,45 @@ fn copy_good(path: &Path, copy: &Path, rules: &Rules) -> Result<()> {
     fs::rename(&fresh, copy).with_context(|| format!("renaming {}", fresh.display()))
 }
 
+fn place(folder: &Path, name: &str, path: &Path, rules: &Rules) -> PathBuf {
+    let path = path.display();
+    let meaning = format!("{path}\0{:?}\0{}", rules.verdict, rules.widen_ipv6);
+    let hash = fnv1a(meaning.as_bytes());
+    folder
+        .join("feeds")
+        .join(format!("{name}-{hash:016x}.last"))
+}
+
 /// A hash that stays the same over versions of weir (Fowler, Noll and Vo).
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{claim::Verdict, feed::tests::rules};
+
+    #[test]
+    fn a_copy_is_good_whole_and_only_for_what_it_meant() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let list = folder.path().join("list.txt");
+        let block = rules();
+        let copy = place(folder.path(), "local", &list, &block);
+        fs::write(&list, "192.0.2.7\n").expect("written");
+        copy_good(&list, &copy, &block).expect("a good list is copied");
+        fs::write(&list, "<html>").expect("written");
+        copy_good(&list, &copy, &block).expect_err("no list");
+        assert!(read_once(&copy, &block).is_ok());
+
+        let allow = Rules {
+            verdict: Verdict::Allow,
+            ..block
+        };
+        assert!(!place(folder.path(), "local", &list, &allow).exists());
+        let other = folder.path().join("other.txt");
+        assert_ne!(place(folder.path(), "local", &other, &rules()), copy);
+    }
 }

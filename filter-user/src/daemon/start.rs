@@ -121,6 +121,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         feeds,
         keeper: Keeper::new(journal),
         events: EventLog::default(),
+        wall_ahead: i64::from(now().unix) - i64::from(now().boot),
         troubles,
         news,
         requests,
