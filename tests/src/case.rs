@@ -156,6 +156,15 @@ mod tests {
     }
 
     #[test]
+    fn every_cause_stands_in_the_page_on_verdicts() {
+        let page = include_str!("../../docs/verdicts.md");
+        for cause in Cause::ALL {
+            let spelled = format!("`{}`", cause.name());
+            assert!(page.contains(&spelled), "{spelled} isn't explained");
+        }
+    }
+
+    #[test]
     fn what_is_blocked_has_a_twin_that_passes() {
         for case in CASES.iter() {
             assert_eq!(case.twin.is_some(), case.cause == Cause::Blocked);

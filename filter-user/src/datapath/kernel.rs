@@ -5,26 +5,28 @@ use std::{collections::BTreeSet, path::Path};
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, RingBuf, lpm_trie::Key},
+    maps::{MapData, MapError, RingBuf, lpm_trie::Key},
     programs::{ProgramError, TestRun as _, TestRunOptions, Xdp},
 };
 use filter_common::{
     abi::{self, Preamble, ScopeKey},
     cause::Cause,
     decide::Decision,
-    event::{Counter, Sampler, Sketch},
-    rate::{Bucket, BucketKey, Tier},
+    rate::{Bucket, BucketKey},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::Family,
     verdict::Entry,
 };
 
+use self::tables::{Tables, take};
 use super::{Counts, Datapath, sources, sum};
 use crate::{
     patch::Patch,
     plan::{Plan, Scope},
     prefix::Prefix,
 };
+
+mod tables;
 
 /// How many entries the tables hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,24 +46,6 @@ pub struct Kernel {
     /// The plan in force, so that what left it can be removed.
     ports: BTreeSet<u32>,
     scopes: BTreeSet<(ScopeKey, u32)>,
-}
-
-struct Tables {
-    settings: Array<MapData, Settings>,
-    ports: Array<MapData, Port>,
-    scopes: LpmTrie<MapData, ScopeKey, u32>,
-    services: Array<MapData, Service>,
-    tiers: Array<MapData, Tier>,
-    merging: HashMap<MapData, u32, u32>,
-    v4_exact: HashMap<MapData, u32, Entry>,
-    v4_wide: LpmTrie<MapData, [u8; 4], Entry>,
-    v6_exact: HashMap<MapData, [u64; 2], Entry>,
-    v6_wide: LpmTrie<MapData, [u8; 16], Entry>,
-    buckets: HashMap<MapData, BucketKey, Bucket<u64>>,
-    counters: PerCpuArray<MapData, Counter>,
-    samplers: PerCpuArray<MapData, Sampler>,
-    sketches: PerCpuArray<MapData, Sketch>,
-    buckets_made: PerCpuArray<MapData, [u64; 2]>,
 }
 
 impl Kernel {
@@ -363,28 +347,6 @@ impl Datapath for Kernel {
     }
 }
 
-impl Tables {
-    fn take(ebpf: &mut Ebpf) -> Result<Self> {
-        Ok(Self {
-            settings: take(ebpf, "SETTINGS")?,
-            ports: take(ebpf, "PORTS")?,
-            scopes: take(ebpf, "SCOPES")?,
-            services: take(ebpf, "SERVICES")?,
-            tiers: take(ebpf, "TIERS")?,
-            merging: take(ebpf, "MERGING")?,
-            v4_exact: take(ebpf, "V4_EXACT")?,
-            v4_wide: take(ebpf, "V4_WIDE")?,
-            v6_exact: take(ebpf, "V6_EXACT")?,
-            v6_wide: take(ebpf, "V6_WIDE")?,
-            buckets: take(ebpf, "BUCKETS")?,
-            counters: take(ebpf, "COUNTERS")?,
-            samplers: take(ebpf, "SAMPLERS")?,
-            sketches: take(ebpf, "SKETCHES")?,
-            buckets_made: take(ebpf, "BUCKETS_MADE")?,
-        })
-    }
-}
-
 /// The maps that are pinned, by name. (Events, log and scratch aren't: they
 /// mean nothing to another process.)
 pub const PINNED: [&str; 16] = [
@@ -432,16 +394,6 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
         .with_context(|| format!("the object has no program {name}"))?
         .try_into()
         .with_context(|| format!("the program {name} isn't an XDP program"))
-}
-
-fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M>
-where
-    M: TryFrom<Map, Error = MapError>,
-{
-    let map = ebpf
-        .take_map(name)
-        .with_context(|| format!("the object has no map {name}"))?;
-    M::try_from(map).with_context(|| format!("the map {name} is of another kind"))
 }
 
 fn absent_is_fine(removed: Result<(), MapError>) -> Result<(), MapError> {
