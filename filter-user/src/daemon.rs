@@ -36,6 +36,7 @@ use crate::{
     prefix::Prefix,
 };
 
+mod allocator;
 mod answer;
 mod copy;
 mod explain;
@@ -58,6 +59,7 @@ use keeper::Keeper;
 /// in force goes on.
 pub fn run(options: &cli::Run) -> Result<()> {
     start::log();
+    allocator::give_back();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

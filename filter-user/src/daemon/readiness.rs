@@ -1,4 +1,4 @@
-//! Waiting for what the kernel writes. The one room of the daemon with `unsafe`.
+//! Waiting for what the kernel writes. A room with `unsafe`, for one call.
 
 use std::{io, os::fd::AsFd, os::fd::AsRawFd};
 

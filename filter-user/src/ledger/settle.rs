@@ -67,11 +67,19 @@ pub(super) fn settle(store: &mut Store, dirty: Dirty, rules: &Rules, offset: i64
         }
     }
     let patch = walk.patch;
+    let many = gone.len() > MANY && gone.len() > store.nodes.len() / 4;
     for prefix in gone {
         store.nodes.remove(&prefix);
     }
+    if many {
+        // A tree that has lost many keys keeps its leaves half empty.
+        store.nodes = std::mem::take(&mut store.nodes).into_iter().collect();
+    }
     patch
 }
+
+/// Fewer keys that leave aren't worth a new tree.
+const MANY: usize = 10_000;
 
 /// Every entry, as a patch to empty tables.
 pub(super) fn table(store: &Store, rules: &Rules, offset: i64) -> Patch {
