@@ -60,6 +60,14 @@ pub enum Update {
     /// Its whole word: what isn't in it is withdrawn. Of two claims on one
     /// prefix the later counts.
     Snapshot(Vec<Claim>),
+    /// Its whole word, from a service that may have lost its memory. Where it
+    /// leaves out more than half of what stands, it is believed in what it says
+    /// and not in what it leaves out: those claims are held until they end, are
+    /// withdrawn by name, or a [`Snapshot`](Self::Snapshot) is accepted.
+    Resync(Vec<Claim>),
+    /// Prefixes that it left out of a whole word without being believed, as a
+    /// copy of what it said tells.
+    Hold(Vec<Prefix>),
     /// Changes, in order.
     Delta(Vec<Change>),
 }

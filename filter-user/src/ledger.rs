@@ -57,6 +57,7 @@ use crate::{claim::Update, patch::Patch, prefix::Prefix};
 use expiry::Expiries;
 use settle::Dirty;
 use store::Store;
+use update::Trust;
 
 /// The number of a feed: its place in [`Rules::feeds`].
 pub type FeedId = u16;
@@ -96,6 +97,8 @@ pub struct Applied {
     pub changed: u32,
     /// Claims that are gone.
     pub withdrawn: u32,
+    /// Claims that a whole word left out and that stand all the same.
+    pub held: u32,
 }
 
 impl Ledger {
@@ -150,7 +153,17 @@ impl Ledger {
         let mut dirty = self.begin(now);
         match update {
             Update::Snapshot(claims) => {
-                self.take_snapshot(feed, claims, now, &mut dirty, &mut applied);
+                let trust = Trust::Whole;
+                self.take_snapshot(feed, claims, trust, now, &mut dirty, &mut applied);
+            }
+            Update::Resync(claims) => {
+                let trust = Trust::UnlessShrunk;
+                self.take_snapshot(feed, claims, trust, now, &mut dirty, &mut applied);
+            }
+            Update::Hold(prefixes) => {
+                for prefix in prefixes {
+                    self.hold(feed, prefix, &mut applied);
+                }
             }
             Update::Delta(changes) => {
                 self.take_delta(feed, changes, now, &mut dirty, &mut applied);

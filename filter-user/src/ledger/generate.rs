@@ -92,6 +92,8 @@ pub(super) fn update() -> impl Strategy<Value = Update> {
     prop_oneof![
         2 => vec(change, 0..12).prop_map(Update::Delta),
         1 => vec(claim(), 0..12).prop_map(Update::Snapshot),
+        1 => vec(claim(), 0..12).prop_map(Update::Resync),
+        1 => vec(prefix(), 0..4).prop_map(Update::Hold),
     ]
 }
 

@@ -22,6 +22,7 @@ pub(super) type Name = (FeedId, Prefix);
 pub(super) struct Model {
     pub(super) rules: Rules,
     claims: Vec<(FeedId, Claim)>,
+    held: BTreeSet<Name>,
 }
 
 impl Model {
@@ -34,12 +35,15 @@ impl Model {
                 .is_some_and(Option::is_some)
                 && !rules.protected.iter().any(|one| one.covers(&claim.prefix))
         });
+        let names = self.names();
+        self.held.retain(|name| names.contains(name));
     }
 
     pub(super) fn apply(&mut self, feed: FeedId, update: &Update, unix: u32) {
         match update {
             Update::Snapshot(claims) => {
                 self.claims.retain(|(whose, _claim)| *whose != feed);
+                self.held.retain(|(whose, _prefix)| *whose != feed);
                 for claim in claims {
                     self.say(feed, claim);
                 }
@@ -52,13 +56,62 @@ impl Model {
                     }
                 }
             }
+            Update::Hold(prefixes) => {
+                self.expire(unix);
+                prefixes
+                    .iter()
+                    .for_each(|prefix| self.hold((feed, *prefix)));
+            }
+            Update::Resync(claims) => {
+                self.expire(unix);
+                self.resync(feed, claims, unix);
+            }
         }
         self.expire(unix);
+    }
+
+    /// A whole word that is believed in what it leaves out only if that is no
+    /// more than half of what stands.
+    fn resync(&mut self, feed: FeedId, claims: &[Claim], unix: u32) {
+        let mut word: BTreeMap<_, _> = claims.iter().map(|claim| (claim.prefix, claim)).collect();
+        word.retain(|_prefix, claim| claim.expires.is_none_or(|end| end > unix));
+        let mine: Vec<_> = self
+            .names()
+            .into_iter()
+            .filter(|one| one.0 == feed)
+            .collect();
+        // What was held stays so, unless the word has it again.
+        let standing: Vec<_> = mine
+            .into_iter()
+            .filter(|name| !self.held.contains(name))
+            .collect();
+        let missing: Vec<_> = standing
+            .iter()
+            .filter(|name| !word.contains_key(&name.1))
+            .collect();
+        for name in &missing {
+            if missing.len() * 2 > standing.len() {
+                self.hold(**name);
+            } else {
+                self.forget(feed, &name.1);
+            }
+        }
+        for claim in word.values() {
+            self.say(feed, claim);
+        }
+    }
+
+    fn hold(&mut self, name: Name) {
+        if self.names().contains(&name) {
+            self.held.insert(name);
+        }
     }
 
     pub(super) fn expire(&mut self, unix: u32) {
         self.claims
             .retain(|(_feed, claim)| claim.expires.is_none_or(|end| end > unix));
+        let names = self.names();
+        self.held.retain(|name| names.contains(name));
     }
 
     fn say(&mut self, feed: FeedId, claim: &Claim) {
@@ -71,8 +124,14 @@ impl Model {
     }
 
     fn forget(&mut self, feed: FeedId, prefix: &Prefix) {
+        self.held.remove(&(feed, *prefix));
         self.claims
             .retain(|(whose, claim)| (*whose, claim.prefix) != (feed, *prefix));
+    }
+
+    /// The claims that a whole word left out and that stand all the same.
+    pub(super) const fn held(&self) -> &BTreeSet<Name> {
+        &self.held
     }
 
     pub(super) fn names(&self) -> BTreeSet<Name> {

@@ -1,6 +1,8 @@
 //! The ledger against the [`model`](super::model): whatever is said, in
 //! whatever order, and whatever time passes.
 
+use std::collections::BTreeSet;
+
 use filter_common::{decide::Clock, source::Address, verdict::Verdict as Settled};
 use proptest::{collection::vec, prelude::*};
 
@@ -183,6 +185,10 @@ proptest! {
         prop_assert_eq!(&world.table, &whole);
         let named = world.ledger.claims(None, None, None).map(|view| (view.feed, view.prefix));
         prop_assert_eq!(world.model.names(), named.collect());
+        let held = world.ledger.claims(None, None, None).filter(|view| view.held);
+        let held: BTreeSet<_> = held.map(|view| (view.feed, view.prefix)).collect();
+        prop_assert_eq!(world.ledger.counts().held as usize, held.len());
+        prop_assert_eq!(world.model.held(), &held);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The claims by their prefixes, and how many there are.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fmt,
     ops::AddAssign,
 };
@@ -40,6 +40,8 @@ pub struct Counts {
     pub limited: u32,
     /// That allow.
     pub allowed: u32,
+    /// That the feed's whole word left out, without being believed.
+    pub held: u32,
 }
 
 impl Counts {
@@ -72,6 +74,7 @@ impl AddAssign for Counts {
         self.blocked += other.blocked;
         self.limited += other.limited;
         self.allowed += other.allowed;
+        self.held += other.held;
     }
 }
 
@@ -103,6 +106,8 @@ pub(super) struct Store {
     lengths: [[u32; LENGTHS]; 2],
     /// Per feed.
     counts: Vec<Counts>,
+    /// Numbers of the claims that are held, which hardly ever is one.
+    held: BTreeSet<u32>,
     /// Sorted, and none inside another.
     protected: Vec<Prefix>,
 }
@@ -116,6 +121,7 @@ impl Store {
             keys: [0; 2],
             lengths: [[0; LENGTHS]; 2],
             counts: Vec::new(),
+            held: BTreeSet::new(),
             protected: Vec::new(),
         }
     }
@@ -165,8 +171,32 @@ impl Store {
         self.records.revise(number, claim);
     }
 
+    /// Marks a claim as one that its feed's whole word left out, or no more.
+    pub(super) fn hold(&mut self, number: u32, held: bool) {
+        let changed = if held {
+            self.held.insert(number)
+        } else {
+            self.held.remove(&number)
+        };
+        if changed {
+            let feed = self.records.at(number).feed;
+            let counts = self.counts_mut(feed);
+            counts.held = if held {
+                counts.held + 1
+            } else {
+                counts.held - 1
+            };
+        }
+    }
+
+    /// Whether a claim is marked so.
+    pub(super) fn is_held(&self, number: u32) -> bool {
+        self.held.contains(&number)
+    }
+
     /// Removes a claim, and says which prefix it was on.
     pub(super) fn remove(&mut self, number: u32) -> Prefix {
+        self.hold(number, false);
         let record = self.records.remove(number);
         let prefix = record.prefix;
         let node = self

@@ -18,10 +18,13 @@ impl Ledger {
         &mut self,
         feed: FeedId,
         mut claims: Vec<Claim>,
+        trust: Trust,
         now: Now,
         dirty: &mut Dirty,
         applied: &mut Applied,
     ) {
+        let counts = self.store.counts_of(feed);
+        let standing = counts.claims() - counts.held;
         // Stable: of two claims on one prefix the later counts.
         claims.sort_by_key(|claim| claim.prefix);
         let mut claims = claims.into_iter().peekable();
@@ -41,8 +44,18 @@ impl Ledger {
                 fresh.push(claim);
             }
         }
-        for number in self.store.numbers_of(feed) {
-            if !kept[number as usize] {
+        let numbers = self.store.numbers_of(feed);
+        let left_out = |number: &u32| !kept[*number as usize];
+        let hold = trust == Trust::UnlessShrunk && {
+            let missing = numbers.iter().filter(|number| left_out(number));
+            let missing = missing.filter(|number| !self.store.is_held(**number));
+            missing.count() * 2 > standing as usize
+        };
+        for number in numbers.into_iter().filter(left_out) {
+            if hold || (self.store.is_held(number) && trust == Trust::UnlessShrunk) {
+                self.store.hold(number, true);
+                applied.held += 1;
+            } else {
                 dirty.push(self.store.remove(number));
                 applied.withdrawn += 1;
             }
@@ -80,6 +93,14 @@ impl Ledger {
         }
     }
 
+    /// A feed has left the prefix out, and isn't believed.
+    pub(super) fn hold(&mut self, feed: FeedId, prefix: Prefix, applied: &mut Applied) {
+        if let Some(number) = self.store.find(feed, &prefix) {
+            self.store.hold(number, true);
+            applied.held += 1;
+        }
+    }
+
     /// A feed's claim, whatever it said of the prefix before.
     fn take(&mut self, feed: FeedId, claim: Claim, dirty: &mut Dirty, applied: &mut Applied) {
         if let Some(number) = self.store.find(feed, &claim.prefix) {
@@ -100,6 +121,7 @@ impl Ledger {
     /// Other words of a claim that is there. Only its verdict and its end matter
     /// to the tables.
     fn revise(&mut self, number: u32, claim: Claim, dirty: &mut Dirty, applied: &mut Applied) {
+        self.store.hold(number, false);
         let before = self.store.records.at(number);
         if before.says(&claim) {
             return;
@@ -136,6 +158,15 @@ impl Ledger {
             Err(fault) => applied.refused.push(prefix, fault),
         }
     }
+}
+
+/// Whether what a whole word leaves out is withdrawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Always.
+    Whole,
+    /// Unless that is more than half of what stands.
+    UnlessShrunk,
 }
 
 /// Whom a change is about.

@@ -32,6 +32,8 @@ pub struct View<'a> {
     pub id: Option<&'a str>,
     /// The feed is in observe: it isn't enforced.
     pub shadow: bool,
+    /// The feed's whole word left it out, and wasn't believed.
+    pub held: bool,
 }
 
 impl Ledger {
@@ -119,6 +121,7 @@ impl Ledger {
             expires: (record.expires != NEVER).then_some(record.expires),
             id: record.id.as_deref(),
             shadow: self.rules.of(record).shadow,
+            held: self.store.is_held(number),
         }
     }
 }

@@ -60,7 +60,7 @@ impl Room {
     async fn says(&mut self, claims: &[&str]) -> Update {
         let update = match self.news().await {
             News::Update { update, .. } => update,
-            News::Failed { error } => panic!("{error}"),
+            other => panic!("{other:?}"),
         };
         match &update {
             Update::Snapshot(claims) => {
@@ -77,6 +77,7 @@ impl Room {
                     };
                 }
             }
+            other => panic!("no file says {other:?}"),
         }
         assert!(
             self.claims.iter().eq(claims),
@@ -90,9 +91,9 @@ impl Room {
     async fn fails(&mut self, part: &str) {
         loop {
             match self.news().await {
-                News::Failed { error } if error.contains(part) => return,
+                News::Failed { error, .. } if error.contains(part) => return,
                 News::Failed { .. } => {}
-                News::Update { update, .. } => panic!("{update:?}"),
+                other => panic!("{other:?}"),
             }
         }
     }

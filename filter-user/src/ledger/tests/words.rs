@@ -64,6 +64,7 @@ fn claims_are_counted_listed_and_explained() {
         blocked: 1,
         limited: 1,
         allowed: 2,
+        held: 0,
     };
     assert_eq!(ledger.counts(), counts);
     let one = Counts {
@@ -88,4 +89,31 @@ fn claims_are_counted_listed_and_explained() {
     let views = ledger.covering(prefix("192.0.2.7").address());
     let feeds: Vec<_> = views.iter().map(|view| (view.feed, view.shadow)).collect();
     assert_eq!(feeds, [(OPERATOR, false), (SHADOW, true), (FEED, false)]);
+}
+
+#[test]
+fn a_whole_word_that_leaves_out_more_than_half_isn_t_believed_in_that() {
+    let mut ledger = ledger();
+    let word = |texts: &[&str]| {
+        let claims = texts.iter().map(|text| claim(prefix(text), Verdict::Block));
+        Update::Resync(claims.collect())
+    };
+    let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
+    ledger.apply(FEED, word(&all), NOW);
+    let half = ledger.apply(FEED, word(&all[..2]), NOW);
+    assert_eq!((half.withdrawn, half.held), (2, 0));
+
+    let empty = ledger.apply(FEED, word(&[]), NOW);
+    assert_eq!((empty.withdrawn, empty.held, empty.patch.len()), (0, 2, 0));
+    // What it learns anew is taken, and what is held stays even beside many.
+    let anew = word(&["192.0.2.2", "192.0.2.5", "192.0.2.6", "192.0.2.7"]);
+    let anew = ledger.apply(FEED, anew, NOW);
+    assert_eq!((anew.added, anew.held), (3, 1));
+    assert_eq!(settled(&ledger, "192.0.2.1"), Settled::BLOCK);
+    assert_eq!(ledger.counts_of(FEED).held, 1);
+
+    let accepted = Update::Snapshot(vec![claim(prefix("192.0.2.9"), Verdict::Block)]);
+    let accepted = ledger.apply(FEED, accepted, NOW);
+    assert_eq!((accepted.added, accepted.withdrawn), (1, 5));
+    assert_eq!(ledger.counts().held, 0);
 }
