@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod ndjson;
+pub mod stream;
 pub mod text;
 
 /// Reads a whole list.
@@ -151,6 +152,9 @@ pub enum Fault {
     /// A reason beyond what is kept.
     #[error("its reason has more than {} characters", ndjson::REASON)]
     Reason,
+    /// A withdrawal where nothing is left to withdraw.
+    #[error("a whole word withdraws what it leaves out: a withdrawal has no place in it")]
+    Withdrawn,
     /// An id beyond what is kept.
     #[error("its id has more than {} characters", ndjson::ID)]
     Id,

@@ -224,15 +224,19 @@ fn id(Text(id): Text<'_>) -> Result<Box<str>, Fault> {
 
 /// serde's own "line 1" would be taken for the list's.
 fn fault(error: &serde_json::Error) -> Fault {
-    let text = error.to_string();
-    let what = text
-        .rsplit_once(" at line ")
-        .map_or(&*text, |(what, _)| what);
+    let what = words(error);
     if error.is_data() {
-        Fault::Shape(shortened(what))
+        Fault::Shape(what)
     } else {
         Fault::Syntax(format!("{what} at column {}", error.column()))
     }
+}
+
+/// What serde says, without its place.
+pub(super) fn words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ");
+    shortened(what.map_or(&*text, |(what, _)| what))
 }
 
 fn shortened(text: &str) -> String {
