@@ -6,6 +6,7 @@
 
 mod check;
 mod error;
+pub(crate) mod feed;
 mod file;
 pub mod port;
 pub mod tier;
@@ -24,6 +25,7 @@ use filter_common::{
     settings::Mode,
 };
 use serde::Deserialize;
+use url::Url;
 
 pub use self::error::{Error, Place};
 use self::{error::Source, file::File, port::Ports};
@@ -207,6 +209,20 @@ pub enum Kind {
         /// What a bare prefix means.
         verdict: Verdict,
     },
+    /// The stream of a verification service.
+    Verdicts(Stream),
+}
+
+/// A verification service's stream, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Where it is: https, or http.
+    pub url: Url,
+    /// The file that has the bearer token; only for https or loopback.
+    pub token_file: Option<PathBuf>,
+    /// A file with the certificates of the authorities that are trusted in
+    /// place of the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Kind {
@@ -215,6 +231,7 @@ impl Kind {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::File { .. } => "file",
+            Self::Verdicts(_) => "verdicts",
         }
     }
 }

@@ -7,7 +7,7 @@ use filter_common::{rate::Tier, settings::MAX_SERVICES};
 use toml::Spanned;
 
 use super::{
-    Config, Feed, Kind, Protect, ProtectedPorts, Service, Verdict,
+    Config, Protect, ProtectedPorts, Service,
     error::{Error, Source},
     file::{self, File},
     port::Ports,
@@ -42,10 +42,10 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     })
 }
 
-struct Check<'a> {
-    source: &'a Source<'a>,
+pub(super) struct Check<'a> {
+    pub(super) source: &'a Source<'a>,
     tiers: &'a BTreeMap<String, Tier>,
-    warnings: &'a mut Vec<String>,
+    pub(super) warnings: &'a mut Vec<String>,
     /// Ports times prefixes so far.
     scopes: usize,
 }
@@ -200,57 +200,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn feeds(&self, written: Vec<file::Feed>) -> Result<Vec<Feed>, Error> {
-        let mut feeds: Vec<Feed> = Vec::new();
-        for written in written {
-            let name = self.name(written.name, "feed", OPERATOR, |name| {
-                feeds.iter().any(|feed| feed.name == name)
-            })?;
-            let verdict = match written.verdict {
-                file::Verdict::Block => Verdict::Block,
-                file::Verdict::Allow => Verdict::Allow,
-                file::Verdict::Limit(tier) => Verdict::Limit(self.tier(tier)?),
-            };
-            let rank = match written.rank {
-                None => DEFAULT_RANK,
-                Some(rank) => u8::try_from(*rank.get_ref())
-                    .ok()
-                    .filter(|rank| *rank != 0)
-                    .ok_or_else(|| {
-                        self.source.refuse(
-                            &rank.span(),
-                            format!("rank {} can't be: write 1 (the strongest) to 255; 0 is the operator's own", rank.get_ref()),
-                        )
-                    })?,
-            };
-            let widen_ipv6 = match written.widen_ipv6 {
-                None => 128,
-                Some(length) => match length.get_ref() {
-                    64 => 64,
-                    128 => 128,
-                    other => {
-                        return Err(self.source.refuse(
-                            &length.span(),
-                            format!("{other} can't be: write 64 (a claim on an address means its /64) or 128 (it means the address)"),
-                        ));
-                    }
-                },
-            };
-            feeds.push(Feed {
-                name,
-                kind: Kind::File {
-                    path: written.path,
-                    verdict,
-                },
-                rank,
-                observe: written.mode,
-                widen_ipv6,
-            });
-        }
-        Ok(feeds)
-    }
-
-    fn name(
+    pub(super) fn name(
         &self,
         name: Spanned<Text<Name>>,
         what: &str,
@@ -274,7 +224,7 @@ impl Check<'_> {
         Ok(name)
     }
 
-    fn tier(&self, name: Spanned<String>) -> Result<String, Error> {
+    pub(super) fn tier(&self, name: Spanned<String>) -> Result<String, Error> {
         if self.tiers.contains_key(name.get_ref()) {
             return Ok(name.into_inner());
         }
@@ -323,7 +273,3 @@ fn overlap(one: &[Prefix], other: &[Prefix]) -> bool {
 
 /// Of the 65,536 in the kernel's table; the rest is for peers of SSH sessions.
 const MAX_SCOPES: usize = 60_000;
-
-const OPERATOR: &str = "operator";
-
-const DEFAULT_RANK: u8 = 50;

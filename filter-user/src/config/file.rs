@@ -1,6 +1,6 @@
 //! The file as it is written.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -12,7 +12,7 @@ use super::{
     Daemon, Datapath, Events, Metrics, Tables,
     port::Ports,
     unit::{Amount, PerTime},
-    value::{self, Name, Text},
+    value::{self, Absolute, Name, Text},
 };
 use crate::prefix::Written;
 
@@ -110,24 +110,48 @@ pub(super) struct Pair {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Feed {
     pub(super) name: Spanned<Text<Name>>,
-    #[serde(rename = "kind", deserialize_with = "value::kind")]
-    pub(super) _kind: (),
-    #[serde(deserialize_with = "value::path")]
-    pub(super) path: PathBuf,
-    #[serde(default)]
-    pub(super) verdict: Verdict,
+    pub(super) kind: Spanned<Kind>,
+    pub(super) path: Option<Spanned<Text<Absolute>>>,
+    pub(super) verdict: Option<Spanned<Verdict>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) token_file: Option<Spanned<Text<Absolute>>>,
+    pub(super) ca_file: Option<Spanned<Text<Absolute>>>,
     pub(super) rank: Option<Spanned<i64>>,
     #[serde(default, deserialize_with = "value::observe")]
     pub(super) mode: bool,
     pub(super) widen_ipv6: Option<Spanned<i64>>,
 }
 
-#[derive(Default)]
+pub(super) enum Kind {
+    File,
+    Verdicts,
+}
+
+impl Kind {
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Verdicts => "verdicts",
+        }
+    }
+}
+
 pub(super) enum Verdict {
-    #[default]
     Block,
     Allow,
     Limit(Spanned<String>),
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "file" => Ok(Self::File),
+            "verdicts" => Ok(Self::Verdicts),
+            other => Err(de::Error::custom(format!(
+                "this version doesn't know feeds of the kind {other:?}: write \"file\" or \"verdicts\""
+            ))),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for ProtectedPorts {

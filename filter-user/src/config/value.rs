@@ -95,15 +95,26 @@ pub(super) fn interfaces<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>,
     each_once(names.into_iter().map(|name| name.0.0).collect()).map_err(D::Error::custom)
 }
 
-pub(super) fn path<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
-    let text = String::deserialize(d)?;
-    if Path::new(&text).is_absolute() {
-        Ok(text.into())
-    } else {
-        Err(D::Error::custom(format!(
-            "{text:?} is a relative path, and the daemon has no folder it could mean: write it from `/` on"
-        )))
+/// A path from `/` on.
+#[derive(Clone, Debug)]
+pub(super) struct Absolute(pub(super) PathBuf);
+
+impl FromStr for Absolute {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if Path::new(text).is_absolute() {
+            Ok(Self(text.into()))
+        } else {
+            Err(format!(
+                "{text:?} is a relative path, and the daemon has no folder it could mean: write it from `/` on"
+            ))
+        }
     }
+}
+
+pub(super) fn path<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
+    Text::<Absolute>::deserialize(d).map(|path| path.0.0)
 }
 
 /// A Unix socket's path has room for 107 bytes: unix(7).
@@ -189,15 +200,6 @@ pub(super) fn on_stop<'de, D: Deserializer<'de>>(d: D) -> Result<OnStop, D::Erro
 
 pub(super) fn observe<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     choose(d, [("inherit", false), ("observe", true)])
-}
-
-pub(super) fn kind<'de, D: Deserializer<'de>>(d: D) -> Result<(), D::Error> {
-    match String::deserialize(d)?.as_str() {
-        "file" => Ok(()),
-        other => Err(D::Error::custom(format!(
-            "this version doesn't know feeds of the kind {other:?}: write \"file\", the only kind it knows"
-        ))),
-    }
 }
 
 fn choose<'de, D: Deserializer<'de>, T: Copy, const N: usize>(

@@ -47,12 +47,20 @@ fn what_is_wrong_is_said_in_a_sentence() {
             "line 6, `name` in [[feed]]: another feed is called \"a\": give each a name of its own",
         ),
         (
-            "[[feed]]\nname = \"verifier\"\nkind = \"verdicts\"\nurl = \"https://verify.example.net/v1/verdicts\"",
-            "line 3, `kind` in [[feed]]: this version doesn't know feeds of the kind \"verdicts\": write \"file\", the only kind it knows",
+            "[[feed]]\nname = \"a\"\nkind = \"nats\"\nurl = \"https://verify.example.net/\"",
+            "line 3, `kind` in [[feed]]: this version doesn't know feeds of the kind \"nats\": write \"file\" or \"verdicts\"",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"verdicts\"\nurl = \"http://verify.example.net/\"\ntoken_file = \"/t\"",
+            "line 4, `url` in [[feed]]: a token travels only over https, or to this host itself: write https://, or leave out `token_file`",
+        ),
+        (
+            "[[feed]]\nname = \"a\"\nkind = \"verdicts\"\nurl = \"https://verify.example.net/\"\nverdict = \"allow\"",
+            "line 5, `verdict` in [[feed]]: a feed of the kind \"verdicts\" has no `verdict`: leave it out",
         ),
         (
             "[[feed]]\nname = \"a\"\nkind = \"file\"",
-            "line 1, [[feed]]: `path` is missing; write it",
+            "line 3, `kind` in [[feed]]: a feed of the kind \"file\" needs `path`: write it",
         ),
         (
             "[datapath]\nstrict = 1",

@@ -1,0 +1,194 @@
+//! `[[feed]]`: which keys a kind has, and what a service's address may be.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use toml::Spanned;
+use url::{Host, Url};
+
+use super::{
+    Feed, Kind, Stream, Verdict,
+    check::Check,
+    error::Error,
+    file,
+    value::{Absolute, Text},
+};
+
+impl Check<'_> {
+    pub(super) fn feeds(&mut self, written: Vec<file::Feed>) -> Result<Vec<Feed>, Error> {
+        let mut feeds: Vec<Feed> = Vec::new();
+        for written in written {
+            let name = self.name(written.name, "feed", OPERATOR, |name| {
+                feeds.iter().any(|feed| feed.name == name)
+            })?;
+            let kind = match written.kind.get_ref() {
+                file::Kind::File => {
+                    self.foreign("file", "url", &written.url)?;
+                    self.foreign("file", "token_file", &written.token_file)?;
+                    self.foreign("file", "ca_file", &written.ca_file)?;
+                    let path = self.needed(&written.kind, "path", written.path)?;
+                    Kind::File {
+                        path: absolute(path),
+                        verdict: match written.verdict.map(Spanned::into_inner) {
+                            None | Some(file::Verdict::Block) => Verdict::Block,
+                            Some(file::Verdict::Allow) => Verdict::Allow,
+                            Some(file::Verdict::Limit(tier)) => Verdict::Limit(self.tier(tier)?),
+                        },
+                    }
+                }
+                file::Kind::Verdicts => {
+                    self.foreign("verdicts", "path", &written.path)?;
+                    self.foreign("verdicts", "verdict", &written.verdict)?;
+                    let url = self.needed(&written.kind, "url", written.url)?;
+                    let url = self.url(&name, &url, written.token_file.is_some())?;
+                    if let Some(file) = &written.ca_file
+                        && url.scheme() == "http"
+                    {
+                        return Err(self.source.refuse(
+                            &file.span(),
+                            "no certificate is ever looked at over http: write an https `url`, or leave out `ca_file`",
+                        ));
+                    }
+                    Kind::Verdicts(Stream {
+                        url,
+                        token_file: written.token_file.map(absolute),
+                        ca_file: written.ca_file.map(absolute),
+                    })
+                }
+            };
+            feeds.push(Feed {
+                name,
+                kind,
+                rank: self.rank(written.rank)?,
+                observe: written.mode,
+                widen_ipv6: self.widen(written.widen_ipv6)?,
+            });
+        }
+        Ok(feeds)
+    }
+
+    fn rank(&self, written: Option<Spanned<i64>>) -> Result<u8, Error> {
+        let Some(rank) = written else {
+            return Ok(DEFAULT_RANK);
+        };
+        let fits = u8::try_from(*rank.get_ref()).ok().filter(|rank| *rank != 0);
+        fits.ok_or_else(|| {
+            self.source.refuse(
+                &rank.span(),
+                format!(
+                    "rank {} can't be: write 1 (the strongest) to 255; 0 is the operator's own",
+                    rank.get_ref()
+                ),
+            )
+        })
+    }
+
+    fn widen(&self, written: Option<Spanned<i64>>) -> Result<u8, Error> {
+        let Some(length) = written else {
+            return Ok(128);
+        };
+        match length.get_ref() {
+            64 => Ok(64),
+            128 => Ok(128),
+            other => Err(self.source.refuse(
+                &length.span(),
+                format!("{other} can't be: write 64 (a claim on an address means its /64) or 128 (it means the address)"),
+            )),
+        }
+    }
+
+    /// A key that the kind of feed can't do without.
+    fn needed<T>(
+        &self,
+        kind: &Spanned<file::Kind>,
+        key: &str,
+        value: Option<Spanned<T>>,
+    ) -> Result<Spanned<T>, Error> {
+        value.ok_or_else(|| {
+            let name = kind.get_ref().name();
+            self.source.refuse(
+                &kind.span(),
+                format!("a feed of the kind \"{name}\" needs `{key}`: write it"),
+            )
+        })
+    }
+
+    /// A key that means nothing to the kind of feed.
+    fn foreign<T>(&self, kind: &str, key: &str, value: &Option<Spanned<T>>) -> Result<(), Error> {
+        match value {
+            None => Ok(()),
+            Some(value) => Err(self.source.refuse(
+                &value.span(),
+                format!("a feed of the kind \"{kind}\" has no `{key}`: leave it out"),
+            )),
+        }
+    }
+
+    /// A service's address. What is secret doesn't belong into it, and isn't
+    /// sent where others can read it.
+    fn url(&mut self, feed: &str, written: &Spanned<String>, token: bool) -> Result<Url, Error> {
+        let refuse = |sentence: String| Err(self.source.refuse(&written.span(), sentence));
+        let text = written.get_ref();
+        let url = match Url::parse(text) {
+            Ok(url) if url.has_host() && matches!(url.scheme(), "https" | "http") => url,
+            Ok(_) => {
+                return refuse(format!(
+                    "{text:?} is no address of a service: write https://verify.example.net/v1/verdicts"
+                ));
+            }
+            Err(error) => {
+                return refuse(format!(
+                    "{text:?} is no address of a service ({error}): write https://verify.example.net/v1/verdicts"
+                ));
+            }
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse(
+                "a name and a password don't belong into an address, which is shown and logged: write the secret into a `token_file`".to_owned(),
+            );
+        }
+        if url.fragment().is_some() {
+            return refuse("no service ever sees what stands behind `#`: leave it out".to_owned());
+        }
+        if let Some((key, _)) = url
+            .query_pairs()
+            .find(|(key, _)| matches!(&**key, "after" | "wait"))
+        {
+            return refuse(format!(
+                "`{key}` is what weir itself asks with: leave it out"
+            ));
+        }
+        if url.scheme() == "http" && !is_loopback(&url) {
+            if token {
+                return refuse(
+                    "a token travels only over https, or to this host itself: write https://, or leave out `token_file`".to_owned(),
+                );
+            }
+            self.warnings.push(format!(
+                "{}: feed {feed} comes over http: whoever is on its way can block anyone",
+                self.source.place(&written.span())
+            ));
+        }
+        Ok(url)
+    }
+}
+
+/// Whether an address means this host itself, whatever a resolver says.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        Some(Host::Domain(name)) => name == LOCALHOST,
+        None => false,
+    }
+}
+
+fn absolute(path: Spanned<Text<Absolute>>) -> PathBuf {
+    path.into_inner().0.0
+}
+
+const OPERATOR: &str = "operator";
+
+/// The name that always means this host itself (RFC 6761, 6.3).
+pub(crate) const LOCALHOST: &str = "localhost";
+
+const DEFAULT_RANK: u8 = 50;
