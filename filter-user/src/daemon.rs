@@ -45,6 +45,7 @@ mod keeper;
 mod list;
 mod readiness;
 mod reload;
+mod slot;
 mod start;
 mod status;
 mod tell;
@@ -165,42 +166,6 @@ impl Daemon {
             }
         }
         self.finish().await
-    }
-
-    /// Takes what a feed says.
-    fn take(&mut self, feed: FeedId, news: News) {
-        let Some(slot) = self.feeds.get_mut(feed) else {
-            return;
-        };
-        match news {
-            News::Failed { error } => {
-                tracing::warn!(
-                    feed = slot.name(),
-                    error,
-                    "the feed can't be read; its last claims stand"
-                );
-                let fallen_back = slot.failed(error);
-                if let Some((update, refused)) = fallen_back {
-                    let applied = self.ledger.apply(feed, update, now());
-                    slot.left_out(refused, &applied);
-                    tracing::warn!(added = applied.added, "its last good copy is in force");
-                    self.carry_out(&applied.patch);
-                }
-            }
-            News::Update { update, refused } => {
-                let applied = self.ledger.apply(feed, update, now());
-                slot.took(refused, &applied);
-                tracing::info!(
-                    feed = slot.name(),
-                    added = applied.added,
-                    changed = applied.changed,
-                    withdrawn = applied.withdrawn,
-                    refused = slot.refused(),
-                    "took the feed's claims"
-                );
-                self.carry_out(&applied.patch);
-            }
-        }
     }
 
     /// Removes claims that have ended. What the kernel enforces doesn't change

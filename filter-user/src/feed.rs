@@ -4,19 +4,20 @@
 //! keeps what the operator said. Feeds don't know the ledger: they send
 //! [`News`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use filter_common::source::Family;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    claim::{Update, Verdict},
+    claim::{Claim, Update, Verdict},
     prefix::Prefix,
 };
 
 pub mod codec;
 pub mod file;
 pub mod operator;
+pub mod verdicts;
 
 /// The number of a feed; the operator is feed 0.
 pub type FeedId = u16;
@@ -28,7 +29,7 @@ pub type Tiers = Arc<BTreeMap<String, u8>>;
 pub type Sender = mpsc::Sender<(FeedId, News)>;
 
 /// What a feed's task tells the daemon.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum News {
     /// The feed is well, and says this.
     Update {
@@ -36,12 +37,29 @@ pub enum News {
         update: Update,
         /// What of its whole word wasn't taken.
         refused: Refused,
+        /// Takes, once it is in force, how many claims are held that the
+        /// feed's whole word left out.
+        taken: Option<oneshot::Sender<u32>>,
     },
     /// The feed can't be read; what it said last goes on.
     Failed {
+        /// The feed's state, in a word.
+        state: &'static str,
         /// One sentence: what is wrong, where, and what to do.
         error: String,
     },
+    /// What the feed said before a restart, as far as was kept.
+    Restored {
+        /// What it says.
+        claims: Vec<Claim>,
+        /// What of that its whole word left out without being believed.
+        held: Vec<Prefix>,
+    },
+    /// What is doubtful about the feed though it works: a sentence each, in
+    /// place of those before.
+    Notes(Vec<String>),
+    /// Where the feed comes from, to be protected; in place of those before.
+    Peers(Vec<IpAddr>),
 }
 
 /// What wasn't taken as it was written.

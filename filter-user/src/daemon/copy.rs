@@ -16,6 +16,7 @@ use tokio::{
 
 use crate::{
     claim::Update,
+    config::Stream,
     feed::{Refused, Rules, file::read_once},
 };
 
@@ -93,6 +94,14 @@ fn copy_good(path: &Path, copy: &Path, rules: &Rules) -> Result<()> {
     let synced = File::open(&fresh).and_then(|fresh| fresh.sync_all());
     synced.with_context(|| format!("writing {}", fresh.display()))?;
     fs::rename(&fresh, copy).with_context(|| format!("renaming {}", fresh.display()))
+}
+
+/// Where the copy of a stream is. Of another service it is another copy.
+pub(super) fn stream_copy(folder: &Path, name: &str, stream: &Stream) -> PathBuf {
+    let hash = fnv1a(stream.url.as_str().as_bytes());
+    folder
+        .join("feeds")
+        .join(format!("{name}-{hash:016x}.stream"))
 }
 
 fn place(folder: &Path, name: &str, path: &Path, rules: &Rules) -> PathBuf {

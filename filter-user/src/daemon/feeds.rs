@@ -2,23 +2,24 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinHandle,
+    sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 
-use super::{Daemon, copy::LastGood};
+use super::{Daemon, now, slot::Slot};
 use crate::{
-    claim::{Update, Verdict},
+    claim::{Change, Update, Verdict},
     config::{self, Config, Kind, tier::Tiers},
-    feed::{self, FeedId, News, Refused, Rules},
-    ledger::{Applied, FeedRules, OPERATOR},
+    feed::{self, FeedId, News, Refused, Rules, operator::state},
+    ledger::{FeedRules, OPERATOR},
 };
 
 /// Every feed at its number; the operator is the first.
@@ -27,30 +28,18 @@ pub(super) struct Feeds {
     /// The number of every feed there ever was: a name keeps it, and no other
     /// gets it, so that nothing of a feed that is gone is taken for another's.
     numbers: BTreeMap<String, usize>,
+    /// Feeds that the operator has disabled, which is kept across restarts.
+    disabled: BTreeSet<String>,
     news: feed::Sender,
 }
 
-/// A configured feed.
-pub(super) struct Slot {
-    config: config::Feed,
-    /// The tiers that its claims may name.
-    tiers: feed::Tiers,
-    task: JoinHandle<()>,
-    refresh: Arc<Notify>,
-    /// When it last said that it is well.
-    well: Option<Instant>,
-    error: Option<String>,
-    last_good: LastGood,
-    refused: Refused,
-    /// What the ledger didn't take.
-    left_out: (u64, Vec<String>),
-}
-
 impl Feeds {
-    pub(super) const fn new(news: feed::Sender) -> Self {
+    pub(super) fn new(news: feed::Sender, disabled: Option<&str>) -> Self {
+        let disabled = disabled.unwrap_or_default().split_whitespace();
         Self {
             slots: Vec::new(),
             numbers: BTreeMap::new(),
+            disabled: disabled.map(ToOwned::to_owned).collect(),
             news,
         }
     }
@@ -87,8 +76,7 @@ impl Feeds {
 
     /// Brings the tasks in line with a configuration: a feed keeps its number
     /// and, if nothing about it changed and there are the same tiers, its task.
-    /// Gives the rules of each.
-    pub(super) fn configure(&mut self, config: &Config, tiers: &Tiers) -> Vec<Option<FeedRules>> {
+    pub(super) fn configure(&mut self, config: &Config, tiers: &Tiers) {
         if self.slots.is_empty() {
             self.slots.push(None);
         }
@@ -111,26 +99,34 @@ impl Feeds {
             let rules = rules(config, wanted, tiers, &names);
             let slot = &mut self.slots[place];
             match slot {
-                Some(slot) if slot.config == *wanted && slot.tiers == rules.tiers => {}
+                Some(slot) if slot.is_as(wanted, &rules) => {}
                 _ => {
-                    *slot = Some(Slot::start(
+                    let mut fresh = Slot::new(
                         place as FeedId,
                         wanted,
                         rules,
                         &self.news,
                         &config.daemon.state_dir,
-                    ))
+                    );
+                    if !self.disabled.contains(&wanted.name) {
+                        fresh.start();
+                    }
+                    *slot = Some(fresh);
                 }
             }
         }
+    }
+
+    /// The rules of each, at its number.
+    pub(super) fn rules(&self) -> Vec<Option<FeedRules>> {
         let operator = FeedRules {
             rank: 0,
             shadow: false,
         };
         let feeds = self.slots.iter().skip(1).map(|slot| {
             slot.as_ref().map(|slot| FeedRules {
-                rank: u32::from(slot.config.rank),
-                shadow: slot.config.observe,
+                rank: u32::from(slot.config().rank),
+                shadow: slot.config().observe,
             })
         });
         std::iter::once(Some(operator)).chain(feeds).collect()
@@ -139,137 +135,152 @@ impl Feeds {
     /// Asks every feed to look again.
     pub(super) fn refresh(&self) {
         for (_, slot) in self.iter() {
-            slot.refresh.notify_one();
-        }
-    }
-}
-
-impl Slot {
-    fn start(
-        number: FeedId,
-        config: &config::Feed,
-        rules: Rules,
-        news: &feed::Sender,
-        folder: &Path,
-    ) -> Self {
-        let refresh = Arc::new(Notify::new());
-        let Kind::File { path, .. } = &config.kind;
-        let last_good = LastGood::new(folder, &config.name, path, &rules);
-        let tiers = Arc::clone(&rules.tiers);
-        let task = tokio::spawn(feed::file::watch(
-            path.clone(),
-            rules,
-            number,
-            news.clone(),
-            Arc::clone(&refresh),
-        ));
-        Self {
-            config: config.clone(),
-            tiers,
-            task,
-            refresh,
-            well: None,
-            error: None,
-            last_good,
-            refused: Refused::default(),
-            left_out: (0, Vec::new()),
+            slot.refresh();
         }
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.config.name
+    /// Where all feeds come from.
+    pub(super) fn peers(&self) -> impl Iterator<Item = IpAddr> {
+        let peers = self.iter().flat_map(|(_, slot)| slot.peers());
+        peers.copied().filter(|address| !address.is_loopback())
     }
 
-    pub(super) const fn config(&self) -> &config::Feed {
-        &self.config
-    }
-
-    /// The feed can't be read. If it couldn't be even once, its last good copy is
-    /// what holds.
-    pub(super) fn failed(&mut self, error: String) -> Option<(Update, Refused)> {
-        let first_word = self.state() == "starting";
-        self.error = Some(error);
-        first_word.then(|| self.last_good.read()).flatten()
-    }
-
-    pub(super) fn took(&mut self, refused: Refused, applied: &Applied) {
-        self.well = Some(Instant::now());
-        self.error = None;
-        self.last_good.changed();
-        self.left_out(refused, applied);
-    }
-
-    /// What of its claims wasn't taken.
-    pub(super) fn left_out(&mut self, refused: Refused, applied: &Applied) {
-        self.refused = refused;
-        self.left_out = (
-            u64::from(applied.refused.count),
-            applied
-                .refused
-                .first
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        );
-    }
-
-    /// `starting`, `ok` or `failed`.
-    pub(super) const fn state(&self) -> &'static str {
-        match (&self.error, self.well) {
-            (Some(_), _) => "failed",
-            (None, None) => "starting",
-            (None, Some(_)) => "ok",
+    /// Stops a feed's task, or starts it; and keeps that across restarts.
+    pub(super) fn enable(&mut self, feed: FeedId, enabled: bool, folder: &Path) -> io::Result<()> {
+        let Some(slot) = self.get_mut(feed) else {
+            return Ok(());
+        };
+        let name = slot.name().to_owned();
+        if enabled {
+            slot.start();
+            self.disabled.remove(&name);
+        } else {
+            slot.stop();
+            self.disabled.insert(name);
         }
-    }
-
-    pub(super) const fn error(&self) -> Option<&String> {
-        self.error.as_ref()
-    }
-
-    pub(super) fn age(&self) -> Option<Duration> {
-        self.well.map(|well| well.elapsed())
-    }
-
-    /// How many of its claims weren't taken.
-    pub(super) const fn refused(&self) -> u64 {
-        self.refused.count + self.left_out.0
-    }
-
-    /// Why, for the first of them.
-    pub(super) fn refusals(&self) -> Vec<String> {
-        self.refused
-            .first
-            .iter()
-            .chain(&self.left_out.1)
-            .cloned()
-            .collect()
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.task.abort();
+        let names: Vec<_> = self.disabled.iter().map(String::as_str).collect();
+        if names.is_empty() {
+            state::remove(folder, DISABLED)
+        } else {
+            state::write(folder, DISABLED, &names.join(" "))
+        }
     }
 }
 
 impl Daemon {
+    /// Takes what a feed says.
+    pub(super) fn take(&mut self, feed: FeedId, news: News) {
+        let Some(slot) = self.feeds.get_mut(feed) else {
+            return;
+        };
+        if !slot.is_enabled() {
+            // It was on its way when the operator disabled the feed.
+            return;
+        }
+        match news {
+            News::Failed { state, error } => {
+                tracing::warn!(
+                    feed = slot.name(),
+                    error,
+                    "the feed can't be read; its last claims stand"
+                );
+                let fallen_back = slot.failed(state, error);
+                if let Some((update, refused)) = fallen_back {
+                    let applied = self.ledger.apply(feed, update, now());
+                    slot.left_out(refused, &applied);
+                    tracing::warn!(added = applied.added, "its last good copy is in force");
+                    self.carry_out(&applied.patch);
+                }
+            }
+            News::Restored { claims, held } => {
+                let changes = claims.into_iter().map(Change::Claim).collect();
+                let applied = self.ledger.apply(feed, Update::Delta(changes), now());
+                self.ledger.apply(feed, Update::Hold(held), now());
+                slot.restored(&applied);
+                tracing::info!(
+                    feed = slot.name(),
+                    added = applied.added,
+                    "what the feed said before is in force"
+                );
+                self.carry_out(&applied.patch);
+            }
+            News::Update {
+                update,
+                refused,
+                taken,
+            } => self.take_update(feed, update, refused, taken),
+            News::Notes(notes) => {
+                for note in &notes {
+                    tracing::warn!(feed = slot.name(), note, "the feed is well, but");
+                }
+                slot.note(notes);
+            }
+            News::Peers(peers) => {
+                slot.comes_from(peers);
+                self.protect_sources();
+            }
+        }
+    }
+
+    fn take_update(
+        &mut self,
+        feed: FeedId,
+        update: Update,
+        refused: Refused,
+        taken: Option<oneshot::Sender<u32>>,
+    ) {
+        let Some(slot) = self.feeds.get_mut(feed) else {
+            return;
+        };
+        let whole = !matches!(update, Update::Delta(_));
+        let was_well = slot.state() == "ok";
+        let applied = self.ledger.apply(feed, update, now());
+        slot.took(whole, refused, &applied);
+        // A stream brings changes thousands of times a second.
+        if whole || taken.is_none() || !was_well {
+            tracing::info!(
+                feed = slot.name(),
+                added = applied.added,
+                changed = applied.changed,
+                withdrawn = applied.withdrawn,
+                held = applied.held,
+                refused = slot.refused(),
+                "took the feed's claims"
+            );
+        }
+        self.carry_out(&applied.patch);
+        if let Some(taken) = taken {
+            // The feed may have been stopped meanwhile.
+            let _gone = taken.send(applied.held);
+        }
+    }
+
     /// Waits until every feed has spoken once, well or not, so that the filter
     /// begins with what they say.
     pub(super) async fn hear_all(&mut self) {
-        let deadline = Instant::now() + FIRST_WORD;
+        let start = Instant::now();
         loop {
-            let silent = self
-                .feeds
-                .iter()
-                .find(|(_, slot)| slot.state() == "starting");
-            let Some(name) = silent.map(|(_, slot)| slot.name().to_owned()) else {
+            let silent = self.feeds.iter().find(|(_, slot)| slot.is_awaited());
+            let Some((_, slot)) = silent else {
                 return;
             };
-            match timeout_at(deadline, self.news.recv()).await {
+            let patience = match slot.config().kind {
+                Kind::File { .. } => FIRST_WORD,
+                Kind::Verdicts(_) => FIRST_ANSWER,
+            };
+            let name = slot.name().to_owned();
+            match timeout_at(start + patience, self.news.recv()).await {
                 Ok(Some((feed, news))) => self.take(feed, news),
-                Ok(None) | Err(_) => {
+                Ok(None) => return,
+                Err(_late) => {
                     tracing::warn!(feed = name, "the filter starts without this feed");
-                    return;
+                    if let Some(slot) = self
+                        .feeds
+                        .number(&name)
+                        .and_then(|feed| self.feeds.get_mut(feed))
+                    {
+                        slot.go_on_without();
+                    }
                 }
             }
         }
@@ -282,7 +293,11 @@ pub(super) fn channel() -> (feed::Sender, mpsc::Receiver<(FeedId, News)>) {
 }
 
 fn rules(config: &Config, feed: &config::Feed, tiers: &Tiers, names: &feed::Tiers) -> Rules {
-    let Kind::File { verdict, .. } = &feed.kind;
+    let verdict = match &feed.kind {
+        Kind::File { verdict, .. } => verdict,
+        // A stream has no bare prefixes.
+        Kind::Verdicts(_) => &config::Verdict::Block,
+    };
     Rules {
         verdict: match verdict {
             config::Verdict::Allow => Verdict::Allow,
@@ -309,5 +324,11 @@ pub(super) fn tier_numbers(tiers: &Tiers) -> feed::Tiers {
 /// The name of feed 0.
 pub(super) const OPERATOR_NAME: &str = "operator";
 
-/// How long the start waits for the feeds' first word.
+/// The file in the state folder that keeps which feeds are disabled.
+pub(super) const DISABLED: &str = "disabled-feeds";
+
+/// How long the start waits for the first word of a file.
 const FIRST_WORD: Duration = Duration::from_secs(30);
+
+/// How long the start waits for the first word of a service, which may be away.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);

@@ -15,6 +15,8 @@ use crate::{
     },
     feed::operator::state,
     host::ssh_peers,
+    ledger::Rules,
+    prefix::{Prefix, address},
 };
 
 impl Daemon {
@@ -81,9 +83,8 @@ impl Daemon {
         }
         self.put_settings();
 
-        let feeds = self.feeds.configure(&self.config, &self.plan.tier_names);
-        let protected = start::protected(&self.config);
-        let rules = start::rules(feeds, protected, &self.plan);
+        self.feeds.configure(&self.config, &self.plan.tier_names);
+        let rules = self.rules();
         let applied = self.ledger.configure(rules, super::now());
         for refusal in &applied.refused.first {
             answer.notes.push(refusal.to_string());
@@ -103,6 +104,20 @@ impl Daemon {
             "took the configuration"
         );
         Ok(answer)
+    }
+
+    /// What the ledger settles claims by, as it is now.
+    fn rules(&self) -> Rules {
+        let mut protected = start::protected(&self.config);
+        protected.extend(self.feeds.peers().map(|peer| Prefix::of(address(peer))));
+        start::rules(self.feeds.rules(), protected, &self.plan)
+    }
+
+    /// Protects where the feeds come from, as far as that isn't so yet.
+    pub(super) fn protect_sources(&mut self) {
+        let rules = self.rules();
+        let applied = self.ledger.configure(rules, super::now());
+        self.carry_out(&applied.patch);
     }
 
     /// Attaches where the configuration says and the filter isn't yet, and lets

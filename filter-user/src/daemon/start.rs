@@ -91,13 +91,15 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
             .context("opening what the operator said before")?;
     troubles.start.extend(warnings);
     let (news_sender, news) = feeds::channel();
-    let mut feeds = Feeds::new(news_sender);
-    let feed_rules = feeds.configure(&config, &plan.tier_names);
+    let disabled =
+        state::read(folder, feeds::DISABLED).context("reading which feeds are disabled")?;
+    let mut feeds = Feeds::new(news_sender, disabled.as_deref());
+    feeds.configure(&config, &plan.tier_names);
     let mut ledger = Ledger::new(Capacity {
         ipv4: config.tables.ipv4,
         ipv6: config.tables.ipv6,
     });
-    let begun = ledger.configure(self::rules(feed_rules, protected, &plan), now());
+    let begun = ledger.configure(self::rules(feeds.rules(), protected, &plan), now());
     let changes = said.into_iter().map(Change::Claim).collect();
     let kept = ledger.apply(OPERATOR, Update::Delta(changes), now());
     for refusal in &kept.refused.first {

@@ -188,7 +188,13 @@ impl Watch {
             }
         };
         (self.unsettled, self.failed) = (0, None);
-        self.tell(News::Update { update, refused }).await
+        let taken = None;
+        self.tell(News::Update {
+            update,
+            refused,
+            taken,
+        })
+        .await
     }
 
     async fn fail(&mut self, error: &Error) -> bool {
@@ -197,7 +203,8 @@ impl Watch {
             return true;
         }
         self.failed = Some(error.clone());
-        self.tell(News::Failed { error }).await
+        let state = "failed";
+        self.tell(News::Failed { state, error }).await
     }
 
     async fn tell(&self, news: News) -> bool {
