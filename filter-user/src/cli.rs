@@ -106,6 +106,10 @@ pub enum Command {
         follow: bool,
     },
 
+    /// Look at the feeds, or do something about one
+    #[command(subcommand, after_help = FEED_EXAMPLES)]
+    Feed(Feed),
+
     /// Drop what deserves it (enforce), or only count it (observe)
     Mode {
         /// Kept across restarts until the next `weir mode` or `weir reload`
@@ -184,6 +188,66 @@ pub struct Prefixes {
     /// Addresses and prefixes; `-` reads them from standard input, one a line
     #[arg(required = true, value_name = "PREFIX", value_parser = prefix_or_stdin)]
     pub prefixes: Vec<String>,
+}
+
+/// What about feeds.
+#[derive(Debug, Subcommand)]
+pub enum Feed {
+    /// List the configured feeds
+    List,
+    /// Say how a feed is doing, and why
+    Show {
+        /// Its name
+        feed: String,
+    },
+    /// Read all of a feed anew
+    Refresh {
+        /// Its name
+        feed: String,
+    },
+    /// Read all of a feed anew, and believe it also in what it leaves out
+    Accept {
+        /// Its name
+        feed: String,
+    },
+    /// Stop reading a feed and withdraw its claims, also across restarts
+    Disable {
+        /// Its name
+        feed: String,
+    },
+    /// Read a feed again that was disabled
+    Enable {
+        /// Its name
+        feed: String,
+    },
+    /// Fetch and read a list or a service, and say what it would change; touches
+    /// nothing
+    Test(FeedTest),
+}
+
+/// What is to be tried.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct FeedTest {
+    /// A list's path, or a service's address
+    #[arg(value_name = "FILE|URL")]
+    pub source: String,
+
+    /// Read it as this configured feed, and compare with what that says now
+    /// [default: the one with this path or address]
+    #[arg(long = "as", value_name = "FEED")]
+    pub feed: Option<String>,
+
+    /// Where tiers, protected sources and feeds are configured
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+
+    /// A file with the bearer token for the service [default: the feed's]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// A file with the certificates of the service's authority [default: the feed's]
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What about a configuration.
@@ -270,6 +334,12 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   weir explain 203.0.113.7
   weir explain 2001:db8::7 --port 443 --proto udp";
+
+const FEED_EXAMPLES: &str = "\
+Examples:
+  weir feed show verifier
+  weir feed test https://verify.example.net/v1/verdicts --token-file /etc/weir/verifier.token
+  weir feed test ./new-list.txt --as local";
 
 const BLOCK_EXAMPLES: &str = "\
 Examples:

@@ -17,6 +17,7 @@ mod config;
 mod detach;
 mod events;
 mod explain;
+mod feed;
 mod hooks;
 mod human;
 mod list;
@@ -107,6 +108,7 @@ async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::
             };
             verdict::say(Order::Clear, said, stdin(), client, output).await
         }
+        Command::Feed(what) => feed::feed(what, client, output).await,
         Command::Events { follow } => events::events(follow, client, output).await,
         Command::Mode { mode, force } => mode::mode(mode, force, client, output).await,
         Command::Reload => reload::reload(client, output).await,

@@ -27,8 +27,11 @@ use filter_common::{
 use serde::Deserialize;
 use url::Url;
 
-pub use self::error::{Error, Place};
 use self::{error::Source, file::File, port::Ports};
+pub use self::{
+    error::{Error, Place},
+    feed::NoStream,
+};
 use crate::prefix::Prefix;
 
 /// All that the operator may set. It is whole once [`with`](Self::with) was
@@ -223,6 +226,16 @@ pub struct Stream {
     /// A file with the certificates of the authorities that are trusted in
     /// place of the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+impl Stream {
+    /// The address as it may be shown: what a query says may be secret.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.to_string()
+    }
 }
 
 impl Kind {

@@ -18,8 +18,9 @@ pub mod socket;
 
 use eventlog::Subscription;
 use protocol::{
-    DetachAnswer, DetachRequest, ExplainQuery, Explanation, ListQuery, ModeAnswer, ModeRequest,
-    Refused, ReloadAnswer, Status, VerdictAnswer, VerdictRequest,
+    DetachAnswer, DetachRequest, ExplainQuery, Explanation, FeedAnswer, FeedDetails, FeedRequest,
+    FeedsQuery, ListQuery, ModeAnswer, ModeRequest, Refused, ReloadAnswer, Status, VerdictAnswer,
+    VerdictRequest,
 };
 
 /// Where the answer to a [`Request`] goes: the answer, or a sentence that says
@@ -62,6 +63,20 @@ pub enum Request {
         request: ModeRequest,
         /// Takes the answer.
         reply: Reply<ModeAnswer>,
+    },
+    /// What is known of the configured feeds.
+    Feeds {
+        /// Of which.
+        query: FeedsQuery,
+        /// Takes the answer.
+        reply: Reply<Vec<FeedDetails>>,
+    },
+    /// Do something about a feed.
+    Feed {
+        /// What, about which.
+        request: FeedRequest,
+        /// Takes the answer.
+        reply: Reply<FeedAnswer>,
     },
     /// Read the configuration again.
     Reload {

@@ -48,9 +48,11 @@ mod reload;
 mod slot;
 mod start;
 mod status;
+mod steer;
 mod tell;
 
 use feeds::Feeds;
+pub(crate) use feeds::rules_of;
 use keeper::Keeper;
 
 /// Runs the daemon in the foreground until it is told to stop.

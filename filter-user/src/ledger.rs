@@ -48,7 +48,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use refusal::{Fault, Refusal, Refused, WIDEST_IPV4, WIDEST_IPV6};
+pub use refusal::{Fault, Refusal, Refused, WIDEST_IPV4, WIDEST_IPV6, never_taken};
 pub use resolve::{FeedRules, Rules};
 pub use store::{Capacity, Counts};
 pub use view::View;

@@ -123,53 +123,79 @@ impl Check<'_> {
         }
     }
 
-    /// A service's address. What is secret doesn't belong into it, and isn't
-    /// sent where others can read it.
     fn url(&mut self, feed: &str, written: &Spanned<String>, token: bool) -> Result<Url, Error> {
-        let refuse = |sentence: String| Err(self.source.refuse(&written.span(), sentence));
-        let text = written.get_ref();
-        let url = match Url::parse(text) {
-            Ok(url) if url.has_host() && matches!(url.scheme(), "https" | "http") => url,
-            Ok(_) => {
-                return refuse(format!(
-                    "{text:?} is no address of a service: write https://verify.example.net/v1/verdicts"
-                ));
+        match read_url(written.get_ref(), token) {
+            Ok((url, doubt)) => {
+                if let Some(doubt) = doubt {
+                    let place = self.source.place(&written.span());
+                    self.warnings.push(format!("{place}: feed {feed} {doubt}"));
+                }
+                Ok(url)
             }
-            Err(error) => {
-                return refuse(format!(
-                    "{text:?} is no address of a service ({error}): write https://verify.example.net/v1/verdicts"
-                ));
-            }
-        };
-        if !url.username().is_empty() || url.password().is_some() {
-            return refuse(
-                "a name and a password don't belong into an address, which is shown and logged: write the secret into a `token_file`".to_owned(),
-            );
+            Err(sentence) => Err(self.source.refuse(&written.span(), sentence)),
         }
-        if url.fragment().is_some() {
-            return refuse("no service ever sees what stands behind `#`: leave it out".to_owned());
-        }
-        if let Some((key, _)) = url
-            .query_pairs()
-            .find(|(key, _)| matches!(&**key, "after" | "wait"))
-        {
-            return refuse(format!(
-                "`{key}` is what weir itself asks with: leave it out"
-            ));
-        }
-        if url.scheme() == "http" && !is_loopback(&url) {
-            if token {
-                return refuse(
-                    "a token travels only over https, or to this host itself: write https://, or leave out `token_file`".to_owned(),
-                );
-            }
-            self.warnings.push(format!(
-                "{}: feed {feed} comes over http: whoever is on its way can block anyone",
-                self.source.place(&written.span())
-            ));
-        }
-        Ok(url)
     }
+}
+
+impl Stream {
+    /// A stream that isn't configured.
+    ///
+    /// # Errors
+    /// If the address can't be a service's, in a sentence.
+    pub fn checked(
+        url: &str,
+        token_file: Option<PathBuf>,
+        ca_file: Option<PathBuf>,
+    ) -> Result<Self, NoStream> {
+        let (url, _doubt) = read_url(url, token_file.is_some()).map_err(NoStream)?;
+        Ok(Self {
+            url,
+            token_file,
+            ca_file,
+        })
+    }
+}
+
+/// What can't be a service's address, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoStream(String);
+
+/// A service's address, and what is doubtful about it. What is secret doesn't
+/// belong into it, and isn't sent where others can read it.
+fn read_url(text: &str, token: bool) -> Result<(Url, Option<&'static str>), String> {
+    let like = "write https://verify.example.net/v1/verdicts";
+    let url = Url::parse(text)
+        .map_err(|error| format!("{text:?} is no address of a service ({error}): {like}"))?;
+    if !url.has_host() || !matches!(url.scheme(), "https" | "http") {
+        return Err(format!("{text:?} is no address of a service: {like}"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(
+            "a name and a password don't belong into an address, which is shown and logged: write the secret into a `token_file`".to_owned(),
+        );
+    }
+    if url.fragment().is_some() {
+        return Err("no service ever sees what stands behind `#`: leave it out".to_owned());
+    }
+    let mut keys = url.query_pairs();
+    if let Some((key, _)) = keys.find(|(key, _)| matches!(&**key, "after" | "wait")) {
+        return Err(format!(
+            "`{key}` is what weir itself asks with: leave it out"
+        ));
+    }
+    if url.scheme() == "https" || is_loopback(&url) {
+        return Ok((url, None));
+    }
+    if token {
+        return Err(
+            "a token travels only over https, or to this host itself: write https://, or leave out `token_file`".to_owned(),
+        );
+    }
+    Ok((
+        url,
+        Some("comes over http: whoever is on its way can block anyone"),
+    ))
 }
 
 /// Whether an address means this host itself, whatever a resolver says.

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 
 mod claims;
 mod event;
+mod feeds;
 mod spelled;
 mod status;
 
 pub use claims::{ClaimLine, Explanation, LosingClaim, RateRoom, ShadowOutcome};
 pub use event::{EventLine, Missed};
+pub use feeds::{FeedAnswer, FeedDetails, FeedOrder, FeedRequest, FeedsQuery};
 pub use status::{
     BucketsStatus, CauseCount, Causes, EventsStatus, FeedStatus, InterfaceStatus, ServiceStatus,
     Status, VerdictsStatus,

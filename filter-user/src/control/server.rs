@@ -33,7 +33,8 @@ use super::{
     Reply, Request,
     peer::{Peer, Rules},
     protocol::{
-        DetachRequest, EventsQuery, ExplainQuery, ListQuery, ModeRequest, Refused, VerdictRequest,
+        DetachRequest, EventsQuery, ExplainQuery, FeedRequest, FeedsQuery, ListQuery, ModeRequest,
+        Refused, VerdictRequest,
     },
     socket::ControlSocket,
 };
@@ -88,6 +89,7 @@ fn routes(requests: mpsc::Sender<Request>) -> Router {
         .route("/v1/verdicts", post(verdicts))
         .route("/v1/explain", get(explain))
         .route("/v1/events", get(events))
+        .route("/v1/feeds", get(feeds).post(feed))
         .route("/v1/mode", put(mode))
         .route("/v1/reload", post(reload))
         .route("/v1/detach", post(detach))
@@ -150,6 +152,24 @@ async fn mode(
 ) -> Result<Response, Failure> {
     let request: ModeRequest = read(&body?)?;
     let answer = ask(&daemon, |reply| Request::Mode { request, reply }).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn feeds(
+    State(daemon): Daemon,
+    query: Result<Query<FeedsQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(query) = query?;
+    let answer = ask(&daemon, |reply| Request::Feeds { query, reply }).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn feed(
+    State(daemon): Daemon,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let request: FeedRequest = read(&body?)?;
+    let answer = ask(&daemon, |reply| Request::Feed { request, reply }).await?;
     Ok(Json(answer).into_response())
 }
 

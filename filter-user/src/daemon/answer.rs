@@ -38,6 +38,8 @@ impl Daemon {
                 let answer = self.change_mode(request);
                 send(reply, answer);
             }
+            Request::Feeds { query, reply } => send(reply, self.feeds(&query)),
+            Request::Feed { request, reply } => self.steer(&request, reply),
             Request::Reload { reply } => {
                 let answer = self.reload().await;
                 send(reply, answer);

@@ -44,6 +44,10 @@ impl Feeds {
         }
     }
 
+    pub(super) fn get(&self, feed: FeedId) -> Option<&Slot> {
+        self.slots.get(usize::from(feed))?.as_ref()
+    }
+
     pub(super) fn get_mut(&mut self, feed: FeedId) -> Option<&mut Slot> {
         self.slots.get_mut(usize::from(feed))?.as_mut()
     }
@@ -96,7 +100,7 @@ impl Feeds {
             if place >= self.slots.len() {
                 self.slots.resize_with(place + 1, || None);
             }
-            let rules = rules(config, wanted, tiers, &names);
+            let rules = rules(config, Some(wanted), tiers, &names);
             let slot = &mut self.slots[place];
             match slot {
                 Some(slot) if slot.is_as(wanted, &rules) => {}
@@ -177,6 +181,7 @@ impl Daemon {
             // It was on its way when the operator disabled the feed.
             return;
         }
+        let speaks = matches!(news, News::Failed { .. } | News::Update { .. });
         match news {
             News::Failed { state, error } => {
                 tracing::warn!(
@@ -219,6 +224,9 @@ impl Daemon {
                 slot.comes_from(peers);
                 self.protect_sources();
             }
+        }
+        if speaks {
+            self.heard(feed);
         }
     }
 
@@ -292,11 +300,21 @@ pub(super) fn channel() -> (feed::Sender, mpsc::Receiver<(FeedId, News)>) {
     mpsc::channel(16)
 }
 
-fn rules(config: &Config, feed: &config::Feed, tiers: &Tiers, names: &feed::Tiers) -> Rules {
-    let verdict = match &feed.kind {
-        Kind::File { verdict, .. } => verdict,
+/// How claims are read: as those of a feed, or of one that isn't configured.
+pub(crate) fn rules_of(config: &Config, feed: Option<&config::Feed>, tiers: &Tiers) -> Rules {
+    rules(config, feed, tiers, &tier_numbers(tiers))
+}
+
+fn rules(
+    config: &Config,
+    feed: Option<&config::Feed>,
+    tiers: &Tiers,
+    names: &feed::Tiers,
+) -> Rules {
+    let verdict = match feed.map(|feed| &feed.kind) {
+        Some(Kind::File { verdict, .. }) => verdict,
         // A stream has no bare prefixes.
-        Kind::Verdicts(_) => &config::Verdict::Block,
+        Some(Kind::Verdicts(_)) | None => &config::Verdict::Block,
     };
     Rules {
         verdict: match verdict {
@@ -307,7 +325,7 @@ fn rules(config: &Config, feed: &config::Feed, tiers: &Tiers, names: &feed::Tier
             }
         },
         tiers: Arc::clone(names),
-        widen_ipv6: feed.widen_ipv6,
+        widen_ipv6: feed.map_or(128, |feed| feed.widen_ipv6),
         max_claims: config.tables.ipv4 as usize + config.tables.ipv6 as usize,
     }
 }

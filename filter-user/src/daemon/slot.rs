@@ -7,12 +7,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+    time::Instant,
+};
 
 use super::copy::{LastGood, stream_copy};
 use crate::{
     claim::Update,
     config::{self, Kind},
+    control::protocol::FeedDetails,
     feed::{self, FeedId, Refused, Rules, verdicts::Wishes},
     ledger::Applied,
 };
@@ -39,6 +44,8 @@ pub(super) struct Slot {
     /// What the ledger didn't take.
     left_out: (u64, Vec<String>),
     updates: Updates,
+    /// Who waits for its next word.
+    waiting: Vec<oneshot::Sender<FeedDetails>>,
 }
 
 /// How often the feed said something.
@@ -82,6 +89,7 @@ impl Slot {
             refused: Refused::default(),
             left_out: (0, Vec::new()),
             updates: Updates::default(),
+            waiting: Vec::new(),
         }
     }
 
@@ -160,6 +168,16 @@ impl Slot {
             task.wishes.accept.store(true, Ordering::Relaxed);
         }
         self.refresh();
+    }
+
+    /// Tells this one when the feed has spoken next.
+    pub(super) fn await_word(&mut self, waiting: oneshot::Sender<FeedDetails>) {
+        self.waiting.push(waiting);
+    }
+
+    /// Who waits, for whom the word has come.
+    pub(super) fn waiting(&mut self) -> Vec<oneshot::Sender<FeedDetails>> {
+        std::mem::take(&mut self.waiting)
     }
 
     /// Whether the feed hasn't spoken yet.

@@ -111,9 +111,11 @@ impl Daemon {
                 Err(error) => problems.push(format!("{interface} can't be seen: {error:#}")),
             }
         }
-        for (_, slot) in self.feeds.iter() {
-            if let Some(error) = slot.error() {
-                problems.push(format!("feed {}: {error}", slot.name()));
+        for (feed, slot) in self.feeds.iter() {
+            let error = slot.error().cloned();
+            let held = self.held(feed, slot);
+            for what in error.into_iter().chain(held).chain(slot.notes().to_vec()) {
+                problems.push(format!("feed {}: {what}", slot.name()));
             }
             if slot.refused() > 0 {
                 let first = slot.refusals().into_iter().next().unwrap_or_default();
@@ -136,17 +138,8 @@ impl Daemon {
             claims: u64::from(self.ledger.counts_of(OPERATOR).claims()),
             ..FeedStatus::default()
         };
-        let configured = self.feeds.iter().map(|(feed, slot)| FeedStatus {
-            name: slot.name().to_owned(),
-            kind: slot.config().kind.name().to_owned(),
-            mode: inherits(slot.config().observe).to_owned(),
-            state: slot.state().to_owned(),
-            claims: u64::from(self.ledger.counts_of(feed).claims()),
-            refused: slot.refused(),
-            refusals: slot.refusals(),
-            age_s: slot.age().map(|age| age.as_secs()),
-            last_error: slot.error().cloned(),
-        });
+        let configured = self.feeds.iter();
+        let configured = configured.map(|(feed, slot)| self.feed_status(feed, slot));
         std::iter::once(operator).chain(configured).collect()
     }
 

@@ -86,6 +86,7 @@ pub async fn watch(path: PathBuf, rules: Rules, feed: FeedId, news: Sender, refr
                 if let Some(reader) = &mut watch.reader {
                     reader.forget();
                 }
+                watch.failed = None;
                 goes_on = watch.read().await;
             }
             () = sleep(tick.unwrap_or_default()), if tick.is_some() => {

@@ -243,6 +243,7 @@ impl Task {
     /// What was kept counts again, and the whole word is asked for.
     async fn begin_anew(&mut self) -> Option<()> {
         self.follower.begin_anew();
+        self.failed = None;
         let (path, rules) = (self.path.clone(), self.rules.clone());
         let reading = spawn_blocking(move || Replayed::read(&path, &rules));
         let kept = reading.await.ok()?;

@@ -62,6 +62,15 @@ impl Refused {
     }
 }
 
+/// Why no claim on a prefix is ever taken, where these prefixes are protected.
+#[must_use]
+pub fn never_taken(prefix: &Prefix, protected: &[Prefix]) -> Option<Fault> {
+    let covering = protected.iter().find(|one| one.covers(prefix));
+    covering
+        .map(|one| Fault::Protected(*one))
+        .or_else(|| too_wide(prefix))
+}
+
 /// The fault of a prefix that is wider than any claim may be.
 pub(super) const fn too_wide(prefix: &Prefix) -> Option<Fault> {
     let least = match prefix.family() {

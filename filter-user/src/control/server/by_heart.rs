@@ -19,8 +19,9 @@ use crate::{
         eventlog::EventLog,
         lines,
         protocol::{
-            CauseCount, Causes, ClaimLine, DetachAnswer, EventLine, Explanation, ModeAnswer,
-            PrefixAnswer, Protocol, Refused, ReloadAnswer, Status, Verdict, VerdictAnswer,
+            CauseCount, Causes, ClaimLine, DetachAnswer, EventLine, Explanation, FeedAnswer,
+            FeedDetails, FeedOrder, FeedStatus, ModeAnswer, PrefixAnswer, Protocol, Refused,
+            ReloadAnswer, Status, Verdict, VerdictAnswer,
         },
         socket,
     },
@@ -91,6 +92,15 @@ pub(crate) fn by_heart(request: Request) {
         } else {
             Err(Refused::new("few sources carry most of the traffic"))
         })),
+        Request::Feeds { query, reply } => drop(reply.send(match query.feed.as_deref() {
+            None | Some("verifier") => Ok(vec![feed()]),
+            Some(name) => Err(Refused::new(format!("there is no feed {name:?}"))),
+        })),
+        Request::Feed { request, reply } => drop(reply.send(Ok(FeedAnswer {
+            feed: feed(),
+            heard: request.order != FeedOrder::Refresh,
+            note: None,
+        }))),
         Request::Reload { reply } => drop(reply.send(Ok(ReloadAnswer::default()))),
         Request::Detach { request, reply } => drop(reply.send(Ok(DetachAnswer {
             interfaces: request.interface.into_iter().collect(),
@@ -192,5 +202,28 @@ pub(super) fn event(number: u64) -> EventLine {
         tier: None,
         generation: number,
         suppressed_before: 0,
+    }
+}
+
+pub(crate) fn feed() -> FeedDetails {
+    FeedDetails {
+        status: FeedStatus {
+            name: "verifier".into(),
+            kind: "verdicts".into(),
+            mode: "inherit".into(),
+            state: "untrusted".into(),
+            claims: 12_000,
+            age_s: Some(200),
+            last_error: Some("whoever answers isn't believed".into()),
+            ..FeedStatus::default()
+        },
+        sentence: "whoever answers isn't believed".into(),
+        source: "https://verify.example.net/v1/verdicts".into(),
+        rank: 10,
+        widen_ipv6: 128,
+        blocked: 11_000,
+        limited: 1_000,
+        notes: vec!["everyone on this host can read the token".into()],
+        ..FeedDetails::default()
     }
 }

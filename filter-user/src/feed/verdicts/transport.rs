@@ -263,7 +263,8 @@ fn untrusted(error: &TlsError) -> Trouble {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "its certificate is for another name: see whether `url` is right".to_owned()
         }
-        CertificateError::UnknownIssuer => {
+        // The latter: another authority of the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate is from an authority that isn't trusted: name the right one in `ca_file`".to_owned()
         }
         other => format!("its certificate is refused ({other})"),
