@@ -6,5 +6,6 @@ pub mod daemon;
 pub mod frame;
 pub mod mutant;
 pub mod netns;
+pub mod service;
 pub mod wire;
 pub mod world;

@@ -174,3 +174,13 @@ fn run(command: &mut Command) -> String {
     );
     String::from_utf8(output.stdout).expect("ip writes UTF-8")
 }
+
+/// Moves this thread into the namespace of a name, for good.
+///
+/// # Panics
+/// If there is none.
+pub fn enter_by_name(name: &str) {
+    let file = File::open(PathBuf::from("/run/netns").join(name)).expect("there is one");
+    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+        .expect("root may enter a namespace");
+}

@@ -1,0 +1,92 @@
+//! Certificates, good ones and bad ones.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
+    date_time_ymd,
+};
+
+/// Somebody who signs certificates.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, as PEM.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The certificate.
+    pub chain: String,
+    /// Its key.
+    pub key: String,
+}
+
+impl Authority {
+    /// A new one, which nobody trusts yet.
+    ///
+    /// # Panics
+    /// If there is no entropy.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "weir's tests");
+        let key = KeyPair::generate().expect("there is entropy");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("it can be signed");
+        Self { issuer }
+    }
+
+    /// Its own certificate, as PEM: what is to be trusted.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A good one for this host's own address.
+    #[must_use]
+    pub fn good(&self) -> Certificate {
+        let address = SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        self.sign(address, 2099)
+    }
+
+    /// One that has expired.
+    #[must_use]
+    pub fn expired(&self) -> Certificate {
+        let address = SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        self.sign(address, 2001)
+    }
+
+    /// One for somebody else.
+    ///
+    /// # Panics
+    /// Never: the name is a name.
+    #[must_use]
+    pub fn for_another(&self) -> Certificate {
+        let name = "another.example.net".try_into().expect("it is a name");
+        self.sign(SanType::DnsName(name), 2099)
+    }
+
+    fn sign(&self, name: SanType, until: i32) -> Certificate {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![name];
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().expect("there is entropy");
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .expect("it can be signed");
+        Certificate {
+            chain: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
