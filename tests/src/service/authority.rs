@@ -1,6 +1,9 @@
 //! Certificates, good ones and bad ones.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType,
@@ -31,9 +34,9 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "weir's tests");
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("weir's tests {}", MADE.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("there is entropy");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("it can be signed");
         Self { issuer }

@@ -95,6 +95,8 @@ pub struct Reader<'r> {
     head: Option<Head>,
     /// Of the line that hasn't ended yet.
     partial: Vec<u8>,
+    /// It has nothing but blanks so far.
+    blank: bool,
     number: u64,
     bytes: u64,
     /// Lines that count.
@@ -146,6 +148,7 @@ impl<'r> Reader<'r> {
             asked,
             head: None,
             partial: Vec::new(),
+            blank: false,
             number: 0,
             bytes: 0,
             lines: 0,
@@ -170,12 +173,15 @@ impl<'r> Reader<'r> {
                 return Err(Error::LongLine(self.number + 1));
             }
             if !line.ends_with(b"\n") {
+                let blank = self.blank || self.partial.is_empty();
                 self.partial.extend_from_slice(line);
-                return self.begun();
+                self.blank = blank && line.trim_ascii().is_empty();
+                return if blank { self.begun(line) } else { Ok(()) };
             }
             if self.partial.is_empty() {
                 self.line(line)?;
             } else {
+                self.blank = false;
                 let mut whole = std::mem::take(&mut self.partial);
                 whole.extend_from_slice(line);
                 self.line(&whole)?;
@@ -218,8 +224,8 @@ impl<'r> Reader<'r> {
     }
 
     /// A line has begun that may be one too many, or the first of a web page.
-    fn begun(&self) -> Result<(), Error> {
-        let start = self.partial.trim_ascii_start();
+    fn begun(&self, piece: &[u8]) -> Result<(), Error> {
+        let start = piece.trim_ascii_start();
         match &self.head {
             None if start.starts_with(b"<") => Err(Error::Page),
             Some(head) if self.lines == head.claims && !start.is_empty() => {
