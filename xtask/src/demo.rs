@@ -1,15 +1,18 @@
 //! `cargo xtask demo`: weir keeps abusers out of an API that they overwhelm.
 //!
 //! An edge host and the net in front of it, each a network namespace. On the
-//! host an API of a fixed capacity, and the real `weir`. From the net come
-//! genuine clients, and abusers who ask for several times what the API can give.
-//! The same flood meets weir twice: in `observe`, where it only counts, and,
-//! once the abusers stand in a feed, in `enforce`. Genuine clients are named in
-//! no configuration. The demo succeeds only if everything it says came true.
+//! host an API of a fixed capacity, the reference verification service, and the
+//! real `weir`, which follows it. From the net come genuine clients, and abusers
+//! who ask for several times what the API can give. The same flood meets weir
+//! twice: in `observe`, before anybody looks at what the callers show to prove
+//! themselves, and in `enforce`, where the API asks the verification service,
+//! which learns whose proofs fail, and says so by its stream. Nobody is named in
+//! any configuration. The demo succeeds only if everything it says came true.
 //!
 //! [`cast`] says who is there, [`stage`] builds the namespaces, [`server`] and
-//! [`clients`] are the roles, [`daemon`] is weir, [`account`] keeps the figures
-//! and [`verdict`] judges them.
+//! [`clients`] are the roles, [`daemon`] is weir, [`way`] follows each claim from
+//! the service to the first packet, [`account`] keeps the figures and
+//! [`verdict`] judges them.
 
 use std::{
     io::{Write as _, stdout},
@@ -32,6 +35,7 @@ use self::{
     process::Role,
     stage::Stage,
     verdict::Figures,
+    way::Ways,
 };
 use crate::{setup, workspace};
 
@@ -43,6 +47,7 @@ mod process;
 mod server;
 mod stage;
 mod verdict;
+mod way;
 
 pub(crate) use self::cast::Population;
 
@@ -55,6 +60,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     stage::sweep();
     eprintln!("demo: building weir (a few minutes the first time)");
     workspace::build_daemon()?;
+    workspace::build_tool(daemon::SERVICE)?;
     runtime()?.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -75,8 +81,13 @@ pub(crate) fn serve() -> Result<()> {
 }
 
 /// The role of all clients of one kind: asks until its standard input ends.
-pub(crate) fn ask(population: Population) -> Result<()> {
-    runtime()?.block_on(clients::run(population))
+pub(crate) fn ask(population: Population, token: Option<String>) -> Result<()> {
+    runtime()?.block_on(clients::run(population, token))
+}
+
+/// Prints a token of the verification service.
+pub(crate) fn token() -> Result<()> {
+    runtime()?.block_on(async { say(&server::token().await?) })
 }
 
 fn runtime() -> Result<Runtime> {
@@ -93,29 +104,31 @@ async fn show() -> Result<ExitCode> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let mut server = Role::start(stage.edge("demo-server")?, "the API")?;
     server.ready().await?;
+    let mut service = Role::start(daemon::service(&stage), "the verification service")?;
+    let token = daemon::token(&stage).await?;
     let mut genuine = Role::start(
-        stage.net("demo-clients", Some("genuine"))?,
+        stage.net("demo-clients", &["genuine", &token])?,
         "the genuine clients",
     )?;
     genuine.ready().await?;
     genuine.report_to(sender.clone());
     let daemon = Daemon::start(&stage).await?;
-    let mut show = Show::new(receiver, daemon);
+    let mut events = Role::start(daemon.events(&stage), "weir events")?;
+    let ways = Ways::follow(service.lines(), events.lines(), daemon.log());
+    let mut show = Show::new(receiver, daemon, ways);
 
     say(verdict::HEAD)?;
     let calm = show.play("calm", CALM).await?;
-    let mut abusers = Role::start(stage.net("demo-clients", Some("abusers"))?, "the abusers")?;
+    let mut abusers = Role::start(stage.net("demo-clients", &["abusers"])?, "the abusers")?;
     abusers.report_to(sender);
     let observe = show.play("observe", OBSERVE).await?;
     let dropped_in_observe = show.daemon.status().await?.dropped;
 
-    say(&format!(
-        "the feed gets {} prefixes, and: weir mode enforce",
-        cast::abuser_prefixes().len()
-    ))?;
-    show.daemon.block(&cast::abuser_prefixes()).await?;
+    say("weir mode enforce, and from now on the API asks the verification service of each caller")?;
     show.daemon.enforce().await?;
-    let settling = show.play("settling", SETTLE).await?;
+    server.tell().await?;
+    let learning = show.play("learning", LEARN).await?;
+    show.daemon.holds(cast::ABUSERS.into()).await?;
     let before = show.daemon.status().await?;
     let enforce = show.play("enforce", ENFORCE).await?;
     let after = show.daemon.status().await?;
@@ -125,12 +138,13 @@ async fn show() -> Result<ExitCode> {
     abusers.finish();
     show.rest().await?;
     let figures = Figures {
-        spans: [calm, observe, settling, enforce]
+        spans: [calm, observe, learning, enforce]
             .map(|(name, span)| (name, show.account.phase(span))),
         dropped_in_observe,
         dropped_in_enforce: after.dropped - before.dropped,
         status: after,
         explained: show.daemon.explain_cast().await?,
+        ways: show.ways.complete(),
     };
     say(&figures.table())?;
     let claims = figures.claims();
@@ -152,16 +166,18 @@ struct Show {
     outcomes: mpsc::UnboundedReceiver<Outcome>,
     account: Account,
     daemon: Daemon,
+    ways: Ways,
     seconds: Interval,
     began: u64,
 }
 
 impl Show {
-    fn new(outcomes: mpsc::UnboundedReceiver<Outcome>, daemon: Daemon) -> Self {
+    fn new(outcomes: mpsc::UnboundedReceiver<Outcome>, daemon: Daemon, ways: Ways) -> Self {
         Self {
             outcomes,
             account: Account::default(),
             daemon,
+            ways,
             seconds: interval(Duration::from_secs(1)),
             began: account::now(),
         }
@@ -180,6 +196,9 @@ impl Show {
                     let second = self.account.ended(Span { from: now.saturating_sub(1_000_000), to: now });
                     let dropped = self.daemon.status().await?.dropped;
                     say(&verdict::line((now - self.began) / 1_000_000, name, &second, dropped))?;
+                    for way in self.ways.news() {
+                        say(&way.to_string())?;
+                    }
                     if Instant::now() + Duration::from_millis(500) > end {
                         return Ok((name, Span { from, to: now }));
                     }
@@ -209,7 +228,8 @@ fn say(what: &str) -> Result<()> {
 const CALM: Duration = Duration::from_secs(3);
 /// How long the flood meets a weir that only counts.
 const OBSERVE: Duration = Duration::from_secs(8);
-/// How long a change may take to settle: what the API had already accepted ends.
-const SETTLE: Duration = Duration::from_secs(2);
+/// How long the service may take to learn, and what the API had already accepted
+/// to end.
+const LEARN: Duration = Duration::from_secs(5);
 /// How long the flood meets a weir that drops.
 const ENFORCE: Duration = Duration::from_secs(10);

@@ -38,11 +38,16 @@ enum Command {
     /// The API of the demo.
     #[command(hide = true)]
     DemoServer,
+    /// Asks the demo's verification service for a token.
+    #[command(hide = true)]
+    DemoToken,
     /// The clients of the demo.
     #[command(hide = true)]
     DemoClients {
         /// Whose requests are sent.
         population: demo::Population,
+        /// What they show to prove that they are genuine.
+        token: Option<String>,
     },
 }
 
@@ -62,6 +67,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Bench(options) => bench::run(&options),
         Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
         Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),
-        Command::DemoClients { population } => demo::ask(population).map(|()| ExitCode::SUCCESS),
+        Command::DemoToken => demo::token().map(|()| ExitCode::SUCCESS),
+        Command::DemoClients { population, token } => {
+            demo::ask(population, token).map(|()| ExitCode::SUCCESS)
+        }
     }
 }

@@ -242,6 +242,10 @@ impl Daemon {
         };
         let whole = !matches!(update, Update::Delta(_));
         let was_well = slot.state() == "ok";
+        let few = few_changes(&update);
+        if let Some(prefixes) = &few {
+            tracing::debug!(feed = slot.name(), prefixes, "changes arrive");
+        }
         let applied = self.ledger.apply(feed, update, now());
         slot.took(whole, refused, &applied);
         // A stream brings changes thousands of times a second.
@@ -257,6 +261,13 @@ impl Daemon {
             );
         }
         self.carry_out(&applied.patch);
+        if let Some(prefixes) = few {
+            tracing::debug!(
+                feed = self.feeds.name(feed),
+                prefixes,
+                "changes are in force"
+            );
+        }
         if let Some(taken) = taken {
             // The feed may have been stopped meanwhile.
             let _gone = taken.send(applied.held);
@@ -293,6 +304,22 @@ impl Daemon {
             }
         }
     }
+}
+
+/// The prefixes of changes that are few enough to be logged one by one, where
+/// somebody wants that.
+fn few_changes(update: &Update) -> Option<String> {
+    let Update::Delta(changes) = update else {
+        return None;
+    };
+    if changes.is_empty() || changes.len() > FEW || !tracing::enabled!(tracing::Level::DEBUG) {
+        return None;
+    }
+    let prefixes = changes.iter().map(|change| match change {
+        Change::Claim(claim) => claim.prefix.to_string(),
+        Change::Withdraw(prefix) => prefix.to_string(),
+    });
+    Some(prefixes.collect::<Vec<_>>().join(" "))
 }
 
 /// The channel that news travel by.
@@ -341,6 +368,9 @@ pub(super) fn tier_numbers(tiers: &Tiers) -> feed::Tiers {
 
 /// The name of feed 0.
 pub(super) const OPERATOR_NAME: &str = "operator";
+
+/// Changes that are logged one by one.
+const FEW: usize = 64;
 
 /// The file in the state folder that keeps which feeds are disabled.
 pub(super) const DISABLED: &str = "disabled-feeds";

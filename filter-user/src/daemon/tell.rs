@@ -41,7 +41,7 @@ impl Daemon {
         let cause = Cause::from_code(event.cause).unwrap_or(Cause::Unlimited);
         let rated = cause.is_over();
         EventLine {
-            time: humantime::format_rfc3339_millis(time).to_string(),
+            time: humantime::format_rfc3339_micros(time).to_string(),
             interface: named.map_or_else(
                 || event.interface.to_string(),
                 |attached| attached.interface.clone(),

@@ -102,7 +102,7 @@ impl Shared {
         if self.tell {
             for line in lines {
                 let mut told = line.clone();
-                told["time"] = humantime::format_rfc3339_millis(SystemTime::now())
+                told["time"] = humantime::format_rfc3339_micros(SystemTime::now())
                     .to_string()
                     .into();
                 say_line(&told);

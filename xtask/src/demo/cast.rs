@@ -61,16 +61,15 @@ pub(crate) fn introduction() -> String {
     )
 }
 
-/// What the verification service would say of the abusers: whom to block.
-pub(crate) fn abuser_prefixes() -> Vec<String> {
-    (1..=ABUSERS / 2)
-        .flat_map(|n| {
-            [
-                format!("{}/32", ipv4(2, n)),
-                format!("2001:db8:2:{n:x}::/64"),
-            ]
-        })
-        .collect()
+/// Whom the verification service is told of: an IPv6 caller owns its /64.
+pub(crate) fn source(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("{address}/32"),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
 }
 
 /// The API's own addresses; its interface reaches all others without a route.
@@ -82,6 +81,8 @@ pub(crate) const EDGE: [(IpAddr, u8); 2] = [
     ),
 ];
 
+/// Where the verification service listens, on the edge host itself.
+pub(crate) const SERVICE: &str = "127.0.0.1:8440";
 /// The API's port.
 pub(crate) const PORT: u16 = 8080;
 /// How many requests the API works on at once.
@@ -123,20 +124,18 @@ const fn ipv6(group: u16, n: u8, host: u8) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn every_abuser_is_in_the_feed_and_no_genuine_client_is() {
-        let prefixes = abuser_prefixes();
-        assert_eq!(prefixes.len(), usize::from(ABUSERS));
-        let listed = |source: &IpAddr| match source {
-            IpAddr::V4(_) => prefixes.contains(&format!("{source}/32")),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                prefixes.contains(&format!("{a:x}:{b:x}:{c:x}:{d:x}::/64"))
-            }
+    fn an_abuser_is_one_source_however_often_it_hops_and_no_genuine_client_is_among_them() {
+        let sources = |population: Population| -> BTreeSet<String> {
+            population.sources().into_iter().map(source).collect()
         };
-        assert!(Population::Abusers.sources().iter().all(listed));
-        assert!(!Population::Genuine.sources().iter().any(listed));
+        let abusers = sources(Population::Abusers);
+        assert_eq!(abusers.len(), usize::from(ABUSERS));
+        assert!(abusers.contains("2001:db8:2:1::/64") && abusers.contains("198.18.2.1/32"));
+        assert!(abusers.is_disjoint(&sources(Population::Genuine)));
     }
 }

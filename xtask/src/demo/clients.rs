@@ -25,24 +25,27 @@ use super::{
 };
 
 /// Asks until standard input ends, then waits for what was begun.
-pub(super) async fn run(population: Population) -> Result<()> {
+pub(super) async fn run(population: Population, token: Option<String>) -> Result<()> {
+    let token: Option<&str> = token.map(|token| &*token.leak());
     raise_open_files()?;
     let sources = population.sources();
     if population == Population::Genuine {
         for &source in &sources {
-            reach(source).await?;
+            reach(source, token).await?;
         }
         writeln!(stdout(), "{}", process::READY).context("telling that the API is reached")?;
     }
     let mut requests = JoinSet::new();
     let mut pace = interval(Duration::from_secs(1) / population.requests());
     let mut input = stdin();
-    for &source in sources.iter().cycle() {
+    for (number, &source) in sources.iter().enumerate().cycle() {
         tokio::select! {
             _ = pace.tick() => {}
             _ = input.read_u8() => break,
         }
-        requests.spawn(request(population, source));
+        // Of the abusers every other shows a forged proof, the rest none.
+        let forged = (population == Population::Abusers && number % 2 == 0).then_some("forged");
+        requests.spawn(request(population, source, token.or(forged)));
         while requests.try_join_next().is_some() {}
     }
     while requests.join_next().await.is_some() {}
@@ -51,10 +54,10 @@ pub(super) async fn run(population: Population) -> Result<()> {
 
 /// Waits until the API answers this source for the first time: addresses and
 /// neighbours of a new interface take a moment.
-async fn reach(source: IpAddr) -> Result<()> {
+async fn reach(source: IpAddr, token: Option<&str>) -> Result<()> {
     let end = Instant::now() + cast::PATIENCE * 2;
     loop {
-        match timeout(cast::PATIENCE, get(source)).await {
+        match timeout(cast::PATIENCE, get(source, token)).await {
             Ok(Ok(())) => return Ok(()),
             last if Instant::now() > end => {
                 last??;
@@ -65,9 +68,12 @@ async fn reach(source: IpAddr) -> Result<()> {
 }
 
 /// Asks once and says how it went.
-async fn request(population: Population, source: IpAddr) {
+async fn request(population: Population, source: IpAddr, token: Option<&str>) {
     let began = account::now();
-    let served = matches!(timeout(cast::PATIENCE, get(source)).await, Ok(Ok(())));
+    let served = matches!(
+        timeout(cast::PATIENCE, get(source, token)).await,
+        Ok(Ok(()))
+    );
     let outcome = Outcome {
         population,
         began,
@@ -79,7 +85,7 @@ async fn request(population: Population, source: IpAddr) {
 }
 
 /// One request of HTTP/1.1; anything but a whole 200 is an error.
-async fn get(source: IpAddr) -> Result<()> {
+async fn get(source: IpAddr, token: Option<&str>) -> Result<()> {
     let [(edge4, _), (edge6, _)] = cast::EDGE;
     let (socket, edge) = match source {
         IpAddr::V4(_) => (TcpSocket::new_v4()?, edge4),
@@ -87,7 +93,9 @@ async fn get(source: IpAddr) -> Result<()> {
     };
     socket.bind(SocketAddr::new(source, 0))?;
     let mut stream = socket.connect(SocketAddr::new(edge, cast::PORT)).await?;
-    stream.write_all(REQUEST.as_bytes()).await?;
+    let shown = token.map(|token| format!("Approov-Token: {token}\r\n"));
+    let request = format!("{REQUEST}{}\r\n", shown.unwrap_or_default());
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     ensure!(
@@ -110,4 +118,4 @@ fn raise_open_files() -> Result<()> {
     .context("raising the number of open files")
 }
 
-const REQUEST: &str = "GET /v1/balance HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n\r\n";
+const REQUEST: &str = "GET /v1/balance HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n";

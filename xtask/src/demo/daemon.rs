@@ -26,7 +26,6 @@ use crate::workspace;
 pub(super) struct Daemon {
     role: Role,
     socket: PathBuf,
-    feed: PathBuf,
     log: PathBuf,
 }
 
@@ -54,20 +53,16 @@ pub(super) struct Explained {
 impl Daemon {
     /// Starts it in `observe` with an empty feed, and waits until it answers.
     pub(super) async fn start(stage: &Stage) -> Result<Self> {
-        let (socket, feed, log) = (
-            stage.file("control.sock"),
-            stage.file("abusers.txt"),
-            stage.file("weir.log"),
-        );
+        let (socket, log) = (stage.file("control.sock"), stage.file("weir.log"));
         let configuration = stage.file("weir.toml");
-        fs::write(&feed, "").context("writing the feed")?;
         fs::write(
             &configuration,
             format!(
                 "[daemon]\nstate_dir = {state:?}\ncontrol = {socket:?}\npins = {pins:?}\n\n\
                  [datapath]\ninterfaces = [{INTERFACE:?}]\nmode = \"observe\"\non_stop = \"detach\"\n\n\
                  [[service]]\nname = \"api\"\nports = [\"tcp/{port}\"]\n\n\
-                 [[feed]]\nname = \"verifier\"\nkind = \"file\"\npath = {feed:?}\nverdict = \"block\"\n",
+                 [[feed]]\nname = \"verifier\"\nkind = \"verdicts\"\nurl = \"http://{service}/v1/verdicts\"\n",
+                service = cast::SERVICE,
                 state = stage.file("state"),
                 pins = stage.pins(),
                 port = cast::PORT,
@@ -78,13 +73,14 @@ impl Daemon {
         command
             .args(["run", "--config"])
             .arg(&configuration)
+            // Says when changes arrive, and when they are in force.
+            .env("WEIR_LOG", "info,weir=debug")
             .stderr(Stdio::from(
                 File::create(&log).context("making weir's log")?,
             ));
         let mut daemon = Self {
             role: Role::start(command, "weir")?,
             socket,
-            feed,
             log,
         };
         daemon.until("it answers", |_| true).await?;
@@ -118,16 +114,26 @@ impl Daemon {
         })
     }
 
-    /// Writes these prefixes into the feed, whole, and waits until they hold.
-    pub(super) async fn block(&mut self, prefixes: &[String]) -> Result<()> {
-        let whole = self.feed.with_extension("new");
-        fs::write(&whole, prefixes.join("\n") + "\n").context("writing the feed")?;
-        fs::rename(&whole, &self.feed).context("putting the feed in its place")?;
-        let wanted = prefixes.len() as u64;
-        self.until("the feed's prefixes hold", |status| {
-            status.blocked_prefixes == wanted
+    /// Waits until so many prefixes are blocked.
+    pub(super) async fn holds(&mut self, prefixes: u64) -> Result<()> {
+        self.until("the service's claims hold", |status| {
+            status.blocked_prefixes == prefixes
         })
         .await
+    }
+
+    /// `weir events --follow`.
+    pub(super) fn events(&self, stage: &Stage) -> Command {
+        let mut command = stage.on_edge(&workspace::daemon());
+        command
+            .args(["events", "--follow", "--json"])
+            .env("WEIR_SOCKET", &self.socket);
+        command
+    }
+
+    /// Where it logs.
+    pub(super) fn log(&self) -> PathBuf {
+        self.log.clone()
     }
 
     /// `weir mode enforce`.
@@ -215,6 +221,41 @@ impl Daemon {
         format!("weir's last words:\n{}", lines[end..].join("\n"))
     }
 }
+
+/// The verification service: three failures of a source within ten seconds are
+/// enough for it.
+pub(super) fn service(stage: &Stage) -> Command {
+    let mut command = stage.on_edge(&workspace::tool(SERVICE));
+    command.args(["--listen", cast::SERVICE, "--failures", "3"]);
+    command
+}
+
+/// A token of the verification service, once it answers.
+pub(super) async fn token(stage: &Stage) -> Result<String> {
+    let end = Instant::now() + ANSWER;
+    loop {
+        let mut asking = stage.edge("demo-token")?;
+        let output = asking
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .context("asking for a token")?;
+        let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if output.status.success() && !token.is_empty() {
+            return Ok(token);
+        }
+        if Instant::now() > end {
+            bail!(
+                "the verification service gave no token: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The program of the verification service.
+pub(super) const SERVICE: &str = "verification-service";
 
 /// How long weir may take to do as it is told.
 const ANSWER: Duration = Duration::from_secs(15);

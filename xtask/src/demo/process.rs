@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
     sync::mpsc::UnboundedSender,
     time::timeout,
@@ -63,6 +63,20 @@ impl Role {
             ),
             Err(_) => bail!("{} wasn't ready within {READINESS:?}", self.name),
         }
+    }
+
+    /// Says that it may begin with what it waits for.
+    pub(super) async fn tell(&mut self) -> Result<()> {
+        let input = self.input.as_mut().context("its input is open")?;
+        input
+            .write_all(b"\n")
+            .await
+            .with_context(|| format!("telling {}", self.name))
+    }
+
+    /// The lines that it writes, for somebody else to read.
+    pub(super) fn lines(&mut self) -> Option<Lines<BufReader<ChildStdout>>> {
+        self.lines.take()
     }
 
     /// From now on, each line it writes is an outcome for the account.

@@ -65,12 +65,12 @@ impl Stage {
     }
 
     /// A role of this very program, out in the net.
-    pub(super) fn net(&self, role: &str, argument: Option<&str>) -> Result<Command> {
+    pub(super) fn net(&self, role: &str, arguments: &[&str]) -> Result<Command> {
         let mut command = inside(
             &net(self.pid),
             &env::current_exe().context("finding this program")?,
         );
-        command.arg(role).args(argument);
+        command.arg(role).args(arguments);
         Ok(command)
     }
 
