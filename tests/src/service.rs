@@ -66,6 +66,15 @@ impl Service {
     /// If it can't listen.
     #[must_use]
     pub fn start_in(namespace: Option<&Namespace>, options: Options) -> Self {
+        Self::start_named(namespace.map(Namespace::name), options)
+    }
+
+    /// The same in the namespace of a name.
+    ///
+    /// # Panics
+    /// If it can't listen.
+    #[must_use]
+    pub fn start_named(namespace: Option<&str>, options: Options) -> Self {
         let mut service = Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(State::new(1)),
@@ -78,7 +87,7 @@ impl Service {
                 tell: false,
             }),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            namespace: namespace.map(|namespace| namespace.name().to_owned()),
+            namespace: namespace.map(ToOwned::to_owned),
             stop: None,
         };
         service.revive();
@@ -129,6 +138,32 @@ impl Service {
     /// Misbehaves like this from now on, or no more.
     pub fn misbehave(&self, mischief: Option<Mischief>) {
         self.shared.misbehave(mischief);
+    }
+
+    /// The number of its last change.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        lock(&self.shared.state).number()
+    }
+
+    /// The number of the last change in an answer.
+    #[must_use]
+    pub fn last_answered(&self) -> u64 {
+        let stats = lock(&self.shared.stats);
+        stats.answered.back().map_or(0, |(number, _)| *number)
+    }
+
+    /// Says these claims in place of all that it knew, and that nobody can ask
+    /// for changes any more.
+    ///
+    /// # Panics
+    /// If they have no prefix.
+    pub fn begin_anew(&self, lines: &[Value]) {
+        let mut state = lock(&self.shared.state);
+        state.forget_all();
+        state.say(lines).expect("claims that can be said");
+        drop(state);
+        self.shared.news.send_modify(|_number| {});
     }
 
     /// What was asked of it, by kind; see [`server::Stats`].

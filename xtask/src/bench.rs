@@ -48,6 +48,8 @@ pub(crate) struct Options {
 enum Measurement {
     /// From a word against a source to its first dropped packet.
     Latency,
+    /// The verification service's stream: latency, a whole word, endless changes.
+    Feed,
     /// From a list in place to its last prefix in force.
     Load,
     /// The daemon's CPU when nothing happens.

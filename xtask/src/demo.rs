@@ -146,6 +146,8 @@ async fn show() -> Result<ExitCode> {
         explained: show.daemon.explain_cast().await?,
         ways: show.ways.complete(),
     };
+    // It would miss the daemon.
+    drop(events);
     say(&figures.table())?;
     let claims = figures.claims();
     for (claim, held) in &claims {

@@ -143,7 +143,7 @@ impl Task {
             let dice = self.roll();
             pause = match heard {
                 None => {
-                    self.copy.forget().await;
+                    self.copy.forget();
                     self.begin_anew().await?;
                     Duration::ZERO
                 }
@@ -152,7 +152,7 @@ impl Task {
                     self.take(answer, accept, start.elapsed(), dice).await?
                 }
                 Some(Err(trouble)) => {
-                    self.copy.forget().await;
+                    self.copy.forget();
                     if accept {
                         wishes.accept.store(true, Ordering::Relaxed);
                     }
@@ -228,9 +228,9 @@ impl Task {
                 (true, _) => Taken::Held,
                 (false, _) => Taken::Changes,
             };
-            self.copy.keep(cursor.clone(), taken).await;
+            self.copy.keep(cursor.clone(), taken);
         } else {
-            self.copy.forget().await;
+            self.copy.forget();
         }
         let said = Said {
             cursor,

@@ -48,7 +48,7 @@ impl State {
 
     /// The same, but soon forgetting what has changed.
     #[must_use]
-    pub fn forgetful(mut self, remember: usize) -> Self {
+    pub const fn forgetful(mut self, remember: usize) -> Self {
         self.remember = remember;
         self
     }
@@ -125,7 +125,9 @@ impl State {
         if epoch.parse() != Ok(self.epoch) || number > self.number || number < oldest {
             return None;
         }
-        let new = self.history.iter().filter(|(at, _)| *at > number);
+        // They are numbered without gaps.
+        let known = self.history.len() - (self.number - number) as usize;
+        let new = self.history.range(known..);
         Some(Answer {
             whole: false,
             after: Some(after.to_owned()),

@@ -113,10 +113,13 @@ impl Seen {
             return;
         };
         if is_event {
-            if self.dropped.insert(prefix.clone(), time).is_none() {
-                self.order.push(prefix);
-            } else if let Some(first) = self.dropped.get_mut(&prefix) {
-                *first = time.min(*first);
+            // CPUs tell by themselves: the first that is told needn't be the first.
+            match self.dropped.get_mut(&prefix) {
+                Some(first) => *first = time.min(*first),
+                None => {
+                    self.dropped.insert(prefix.clone(), time);
+                    self.order.push(prefix);
+                }
             }
         } else {
             let reason = word("reason").unwrap_or_default();

@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::replay::{Mark, Replayed};
 use crate::{
@@ -32,8 +32,12 @@ use crate::{
 /// Writes a copy while the stream comes.
 #[derive(Debug)]
 pub(super) struct Copy {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::UnboundedSender<Job>,
+    /// KiB that may still wait for the disk.
+    room: Arc<Semaphore>,
     trouble: Arc<Mutex<Option<String>>>,
+    #[cfg(test)]
+    thread: thread::JoinHandle<()>,
 }
 
 /// How an answer was taken.
@@ -59,34 +63,47 @@ impl Copy {
     /// take a while.
     pub(super) fn open(path: &Path, rules: Rules) -> (Self, Replayed) {
         let replayed = Replayed::read(path, &rules);
-        let (jobs, waiting) = mpsc::channel(WAITING);
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(WAITING));
         let trouble = Arc::new(Mutex::new(None));
         let keeper = Keeper {
             path: path.to_owned(),
             draft: Draft::new(path.with_extension("draft")),
             good: replayed.end,
             first: replayed.end,
+            room: Arc::clone(&room),
             rules,
         };
         let told = Arc::clone(&trouble);
         // It ends when nobody has jobs for it any more.
-        thread::spawn(move || keeper.run(waiting, &told));
-        (Self { jobs, trouble }, replayed)
+        let _thread = thread::spawn(move || keeper.run(waiting, &told));
+        let copy = Self {
+            jobs,
+            room,
+            trouble,
+            #[cfg(test)]
+            thread: _thread,
+        };
+        (copy, replayed)
     }
 
-    /// The next piece of the answer that comes.
+    /// The next piece of the answer that comes. Waits for the disk only where
+    /// very much is behind.
     pub(super) async fn piece(&self, piece: Bytes) {
-        self.send(Job::Piece(piece)).await;
+        if let Ok(room) = self.room.acquire_many(kib(&piece)).await {
+            room.forget();
+        }
+        self.send(Job::Piece(piece));
     }
 
     /// The answer was taken.
-    pub(super) async fn keep(&self, cursor: Cursor, taken: Taken) {
-        self.send(Job::Keep(cursor, taken)).await;
+    pub(super) fn keep(&self, cursor: Cursor, taken: Taken) {
+        self.send(Job::Keep(cursor, taken));
     }
 
     /// The answer wasn't taken.
-    pub(super) async fn forget(&self) {
-        self.send(Job::Forget).await;
+    pub(super) fn forget(&self) {
+        self.send(Job::Forget);
     }
 
     /// Why no copy is kept.
@@ -97,9 +114,16 @@ impl Copy {
             .clone()
     }
 
-    async fn send(&self, job: Job) {
+    /// Waits until all of it is written.
+    #[cfg(test)]
+    fn finish(self) {
+        drop(self.jobs);
+        self.thread.join().expect("the thread didn't panic");
+    }
+
+    fn send(&self, job: Job) {
         // If the thread is gone, its trouble was told.
-        let _gone = self.jobs.send(job).await;
+        let _gone = self.jobs.send(job);
     }
 }
 
@@ -107,6 +131,7 @@ impl Copy {
 struct Keeper {
     path: PathBuf,
     rules: Rules,
+    room: Arc<Semaphore>,
     draft: Draft,
     /// Bytes of the copy that are good.
     good: u64,
@@ -115,7 +140,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn run(mut self, mut waiting: mpsc::Receiver<Job>, told: &Mutex<Option<String>>) {
+    fn run(mut self, mut waiting: mpsc::UnboundedReceiver<Job>, told: &Mutex<Option<String>>) {
         while let Some(job) = waiting.blocking_recv() {
             let mut done = self.carry_out(job);
             // Whatever waits is brought to the disk at once.
@@ -145,7 +170,10 @@ impl Keeper {
 
     fn carry_out(&mut self, job: Job) -> io::Result<()> {
         match job {
-            Job::Piece(piece) => self.draft.push(&piece),
+            Job::Piece(piece) => {
+                self.room.add_permits(kib(&piece) as usize);
+                self.draft.push(&piece)
+            }
             Job::Forget => self.draft.clear(),
             Job::Keep(cursor, taken) => {
                 let kept = self.keep(&cursor, taken);
@@ -226,7 +254,7 @@ impl Keeper {
     fn put(&self, file: &File) -> io::Result<()> {
         file.sync_all()?;
         fs::rename(self.path.with_extension("new"), &self.path)?;
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("/"));
         File::open(folder)?.sync_all()
     }
 }
@@ -310,8 +338,13 @@ fn open(path: &Path) -> io::Result<File> {
     options.mode(0o600).open(path)
 }
 
-/// Pieces that may wait for the disk.
-const WAITING: usize = 256;
+/// What a piece takes of the room.
+fn kib(piece: &Bytes) -> u32 {
+    (piece.len() / 1024 + 1).min(WAITING) as u32
+}
+
+/// KiB that may wait for the disk.
+const WAITING: usize = 32 << 10;
 /// Bytes of an answer that are kept in memory.
 const IN_MEMORY: usize = 1 << 20;
 /// Seconds for which a claim is kept that has ended: the clock may be wrong.

@@ -26,6 +26,11 @@ impl<'a> Daemon<'a> {
     /// Starts it afresh, enforcing, with the files [`LIST`] and [`SHORT_LIST`]
     /// as they are, and waits until it answers.
     pub(crate) fn start(edge: &'a Edge, room: u32) -> Result<Self> {
+        Self::start_with(edge, room, "")
+    }
+
+    /// The same with more tables in its configuration.
+    pub(crate) fn start_with(edge: &'a Edge, room: u32, more: &str) -> Result<Self> {
         let state = edge.file("state");
         if state.exists() {
             fs::remove_dir_all(&state).context("forgetting an earlier daemon's state")?;
@@ -46,6 +51,7 @@ impl<'a> Daemon<'a> {
             }
             text += &format!("[[feed]]\nname = {list:?}\nkind = \"file\"\npath = {path:?}\n\n");
         }
+        text += more;
         fs::write(&configuration, text).context("writing the configuration")?;
         let log = edge.file("weir.log");
         let child = edge

@@ -124,7 +124,7 @@ impl End {
         })
     }
 
-    fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         own(match self {
             Self::Host => "-edge",
             Self::Net => "-net",

@@ -83,7 +83,11 @@ pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
     .tell()
 }
 
-fn series(what: &str, times: u32, mut once: impl FnMut(u32) -> Result<Dropped>) -> Result<()> {
+pub(crate) fn series(
+    what: &str,
+    times: u32,
+    mut once: impl FnMut(u32) -> Result<Dropped>,
+) -> Result<()> {
     let mut all = Vec::new();
     let mut lost = 0;
     for number in 0..times {

@@ -21,6 +21,7 @@ use self::edge::Edge;
 mod claims;
 mod daemon;
 mod edge;
+mod feed;
 mod idle;
 mod latency;
 mod load;
@@ -37,6 +38,7 @@ fn main() -> Result<()> {
         match argument.as_str() {
             "--quick" => {}
             "latency" => latency::measure(&edge, quick)?,
+            "feed" => feed::measure(&edge, quick)?,
             "load" => load::measure(&edge, quick)?,
             "idle" => idle::measure(&edge, quick)?,
             "memory" => memory::measure(&edge, quick)?,
