@@ -243,7 +243,7 @@ impl World {
             .collect()
     }
 
-    fn now(&self) -> Now {
+    const fn now(&self) -> Now {
         Now {
             unix: self.unix as u32,
             boot: (self.unix - 1_799_000_000) as u32,

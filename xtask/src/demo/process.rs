@@ -75,7 +75,7 @@ impl Role {
     }
 
     /// The lines that it writes, for somebody else to read.
-    pub(super) fn lines(&mut self) -> Option<Lines<BufReader<ChildStdout>>> {
+    pub(super) const fn lines(&mut self) -> Option<Lines<BufReader<ChildStdout>>> {
         self.lines.take()
     }
 
