@@ -389,3 +389,46 @@ fn a_feed_can_be_tried_without_touching_what_is_in_force() {
     assert!(broken.err.contains("web page"), "{}", broken.err);
     assert_eq!(room.edge.status()["generation"], generation);
 }
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_feed_in_the_shadow_is_shown_beside_what_is_enforced_and_changes_nothing_of_it() {
+    let room = Room::new(Options::default());
+    room.edge.list(&[BLOCKED]);
+    room.configure("mode = \"observe\"\n");
+    room.service.block(&["100.64.0.0/10", BLOCKED]);
+    let _daemon = room.edge.start();
+    let traffic = Traffic::open(&room.edge);
+    traffic.proves(FREE, BLOCKED, 20);
+    let status = room.edge.status();
+    assert_eq!(status["verdicts"]["blocked"], 1, "{status}");
+    assert_eq!(status["shadow_verdicts"]["blocked"], 2, "{status}");
+    let shadow = &status["shadow"]["blocked"];
+    assert!(
+        shadow["packets"].as_u64().expect("a count") >= 20,
+        "{shadow}"
+    );
+    assert_eq!(status["causes"]["conforming"]["dropped_packets"], 0);
+
+    let listed = room
+        .edge
+        .weir(&["list", "--feed", "verifier", "--json"])
+        .done();
+    let lines: Vec<Value> = listed
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let wide = lines.iter().find(|line| line["prefix"] == "100.64.0.0/10");
+    let wide = wide.expect("it is listed");
+    assert_eq!(
+        (&wide["mode"], &wide["enforced"], &wide["shadow"]),
+        (&json!("observe"), &Value::Null, &json!("block"))
+    );
+
+    room.configure("");
+    let _said = room.edge.weir(&["reload"]).done();
+    until("what was in the shadow is enforced", || {
+        !traffic.passes(FREE)
+    });
+}

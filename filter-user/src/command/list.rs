@@ -8,7 +8,7 @@ use super::{
 use crate::{
     control::{
         client::{self, Client},
-        protocol::ClaimLine,
+        protocol::{ListLine, Verdict},
     },
     prefix::Written,
 };
@@ -38,11 +38,11 @@ pub(super) async fn list(
     }
     let mut number = 0;
     while let Some(line) = lines.next().await? {
-        let claim: ClaimLine = serde_json::from_slice(&line)?;
+        let line: ListLine = serde_json::from_slice(&line)?;
         if number == 0 {
             output.line(output.toned(Tone::Head, &head()))?;
         }
-        output.line(row(&claim))?;
+        output.line(row(&line))?;
         number += 1;
     }
     if number == 0 {
@@ -52,15 +52,24 @@ pub(super) async fn list(
 }
 
 fn head() -> String {
-    columns(["PREFIX", "VERDICT", "FEED", "EVIDENCE", "ENDS IN", "REASON"])
+    columns([
+        "PREFIX", "VERDICT", "FEED", "ENFORCED", "SHADOW", "EVIDENCE", "ENDS IN", "REASON",
+    ])
 }
 
-fn row(claim: &ClaimLine) -> String {
+fn row(line: &ListLine) -> String {
+    let claim = &line.claim;
+    let verdict = |verdict: &Option<Verdict>| {
+        let verdict = verdict.as_ref().map(ToString::to_string);
+        verdict.map_or_else(|| "-".into(), |verdict| plain(&verdict))
+    };
     let ends = claim.expires_in_s.map_or_else(|| "-".into(), seconds);
     columns([
         &claim.prefix,
         &plain(&claim.verdict.to_string()),
         &plain(&claim.feed),
+        &verdict(&line.enforced),
+        &verdict(&line.shadow),
         &count(claim.evidence.into()),
         &ends,
         &claim.reason.as_deref().map(plain).unwrap_or_default(),
@@ -68,9 +77,21 @@ fn row(claim: &ClaimLine) -> String {
 }
 
 /// Of fixed widths, since the widest isn't known before the last has come.
-fn columns([prefix, verdict, feed, evidence, ends, reason]: [&str; 6]) -> String {
-    let line =
-        format!("{prefix:<18}  {verdict:<13}  {feed:<10}  {evidence:>8}  {ends:>7}  {reason}");
+fn columns(
+    [
+        prefix,
+        verdict,
+        feed,
+        enforced,
+        shadow,
+        evidence,
+        ends,
+        reason,
+    ]: [&str; 8],
+) -> String {
+    let line = format!(
+        "{prefix:<18}  {verdict:<13}  {feed:<10}  {enforced:<13}  {shadow:<13}  {evidence:>8}  {ends:>7}  {reason}"
+    );
     line.trim_end().to_owned()
 }
 
@@ -80,7 +101,7 @@ mod tests {
     use crate::{
         command::output::tests::kept,
         control::{
-            protocol::Verdict,
+            protocol::ClaimLine,
             server::by_heart::{by_heart, running},
         },
     };
@@ -116,30 +137,35 @@ mod tests {
     }
 
     #[test]
-    fn a_list_reads_on_80_columns() {
-        let mut claim = ClaimLine {
-            prefix: "203.0.113.0/24".into(),
-            verdict: Verdict::Block,
-            feed: "local".into(),
-            reason: Some("feed_listed".into()),
-            evidence: 1200,
-            expires_in_s: Some(200),
-            id: None,
+    fn a_list_shows_what_is_enforced_and_the_shadow_side_by_side() {
+        let mut line = ListLine {
+            claim: ClaimLine {
+                prefix: "203.0.113.0/24".into(),
+                verdict: Verdict::Block,
+                feed: "local".into(),
+                reason: Some("feed_listed".into()),
+                evidence: 1200,
+                expires_in_s: Some(200),
+                id: None,
+            },
+            mode: "observe".into(),
+            enforced: None,
+            shadow: Some(Verdict::Block),
         };
         assert_eq!(
             head(),
-            "PREFIX              VERDICT        FEED        EVIDENCE  ENDS IN  REASON"
+            "PREFIX              VERDICT        FEED        ENFORCED       SHADOW         EVIDENCE  ENDS IN  REASON"
         );
         assert_eq!(
-            row(&claim),
-            "203.0.113.0/24      block          local          1,200   3m 20s  feed_listed"
+            row(&line),
+            "203.0.113.0/24      block          local       -              block             1,200   3m 20s  feed_listed"
         );
-        claim.verdict = Verdict::Limit("suspect".into());
-        claim.expires_in_s = None;
-        claim.reason = None;
+        line.claim.expires_in_s = None;
+        line.claim.reason = None;
+        line.enforced = Some(Verdict::Limit("suspect".into()));
         assert_eq!(
-            row(&claim),
-            "203.0.113.0/24      limit suspect  local          1,200        -"
+            row(&line),
+            "203.0.113.0/24      block          local       limit suspect  block             1,200        -"
         );
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::control::{
     client::Client,
-    protocol::{Causes, Status},
+    protocol::{Causes, ShadowVerdicts, Status},
 };
 
 /// Says how everything is doing.
@@ -64,6 +64,9 @@ fn show(status: &Status, output: &mut Output) -> anyhow::Result<()> {
     ))?;
     output.line(format_args!("interfaces  {}", interfaces(status)))?;
     output.line(format_args!("verdicts    {}", verdicts(status)))?;
+    if let Some(line) = shadow_verdicts(status) {
+        output.line(line)?;
+    }
     output.line(format_args!(
         "events      {} sent, {} suppressed, {} lost",
         count(status.events.sent),
@@ -138,6 +141,19 @@ fn verdicts(status: &Status) -> String {
         count(verdicts.limited),
         count(verdicts.allowed)
     )
+}
+
+/// Below what is enforced, so that the numbers stand side by side.
+fn shadow_verdicts(status: &Status) -> Option<String> {
+    let shadow = &status.shadow_verdicts;
+    (*shadow != ShadowVerdicts::default()).then(|| {
+        format!(
+            "shadow      {} blocked, {} limited, {} allowed: only counted",
+            count(shadow.blocked),
+            count(shadow.limited),
+            count(shadow.allowed)
+        )
+    })
 }
 
 fn feeds(status: &Status) -> Table<7> {

@@ -13,12 +13,12 @@ mod feeds;
 mod spelled;
 mod status;
 
-pub use claims::{ClaimLine, Explanation, LosingClaim, RateRoom, ShadowOutcome};
+pub use claims::{ClaimLine, Explanation, ListLine, LosingClaim, RateRoom, ShadowOutcome};
 pub use event::{EventLine, Missed};
 pub use feeds::{FeedAnswer, FeedDetails, FeedOrder, FeedRequest, FeedsQuery};
 pub use status::{
     BucketsStatus, CauseCount, Causes, EventsStatus, FeedStatus, InterfaceStatus, ServiceStatus,
-    Status, VerdictsStatus,
+    ShadowVerdicts, Status, VerdictsStatus,
 };
 
 /// Why something wasn't done: one sentence.

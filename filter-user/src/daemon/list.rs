@@ -9,7 +9,7 @@ use crate::{
     claim,
     control::{
         lines,
-        protocol::{ClaimLine, ListQuery, Refused, Verdict},
+        protocol::{ClaimLine, ListLine, ListQuery, Refused, Verdict},
     },
     feed::FeedId,
     ledger::View,
@@ -22,7 +22,7 @@ pub(super) struct Page {
     prefix: Option<Prefix>,
     /// The last prefix of the page before; `None`: this is the first.
     after: Option<Prefix>,
-    reply: oneshot::Sender<(Vec<ClaimLine>, Option<Prefix>)>,
+    reply: oneshot::Sender<(Vec<ListLine>, Option<Prefix>)>,
 }
 
 /// Begins a list, and gives the channel that it comes by.
@@ -95,7 +95,7 @@ impl Daemon {
                 .filter(|claim| page.feed.is_none_or(|feed| feed == claim.feed))
                 .collect();
             around.sort_by_key(|claim| claim.prefix.length());
-            lines.extend(around.iter().map(|claim| self.claim_line(claim)));
+            lines.extend(around.iter().map(|claim| self.list_line(claim)));
         }
         let mut last = None;
         let mut more = None;
@@ -104,11 +104,23 @@ impl Daemon {
                 more = last;
                 break;
             }
-            lines.push(self.claim_line(&claim));
+            lines.push(self.list_line(&claim));
             last = Some(claim.prefix);
         }
         // Whoever asked may be gone.
         let _gone = page.reply.send((lines, more));
+    }
+
+    /// A claim, and what holds beside it.
+    fn list_line(&self, claim: &View<'_>) -> ListLine {
+        let (enforced, shadow) = self.ledger.holders(&claim.prefix);
+        let verdict = |view: Option<View<'_>>| view.map(|view| self.spelled(view.verdict));
+        ListLine {
+            claim: self.claim_line(claim),
+            mode: if claim.shadow { "observe" } else { "inherit" }.to_owned(),
+            enforced: verdict(enforced),
+            shadow: verdict(shadow),
+        }
     }
 
     /// A claim as it is shown.

@@ -9,7 +9,7 @@ use super::{Daemon, feeds::OPERATOR_NAME};
 use crate::{
     control::protocol::{
         BucketsStatus, CauseCount, Causes, EventsStatus, FeedStatus, InterfaceStatus,
-        ServiceStatus, Status, VerdictsStatus,
+        ServiceStatus, ShadowVerdicts, Status, VerdictsStatus,
     },
     datapath::{Counts, Datapath as _, attach::see},
     ledger::{self, FeedId, OPERATOR},
@@ -29,7 +29,8 @@ impl Daemon {
             ));
         }
         let capacity = u64::from(self.config.tables.buckets);
-        let verdicts = self.ledger.counts();
+        let verdicts = self.ledger.counts_in(false);
+        let shadow = self.ledger.counts_in(true);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -51,6 +52,11 @@ impl Daemon {
                 blocked: u64::from(verdicts.blocked),
                 limited: u64::from(verdicts.limited),
                 allowed: u64::from(verdicts.allowed),
+            },
+            shadow_verdicts: ShadowVerdicts {
+                blocked: u64::from(shadow.blocked),
+                limited: u64::from(shadow.limited),
+                allowed: u64::from(shadow.allowed),
             },
             feeds: self.feed_statuses(),
             services: self.service_statuses(),

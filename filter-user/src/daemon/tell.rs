@@ -32,7 +32,7 @@ impl Daemon {
         let ago = clock::monotonic_nanoseconds().saturating_sub(event.nanoseconds);
         let time = SystemTime::now() - Duration::from_nanos(ago);
         let claim = (event.claim != 0)
-            .then(|| self.ledger.claim(event.claim))
+            .then(|| self.ledger.judged(event.claim))
             .flatten();
         let named = self
             .attached

@@ -1,6 +1,9 @@
 //! The claims by their numbers.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use filter_common::verdict::{MAX_CLAIM, NEVER};
 
@@ -11,7 +14,7 @@ use crate::{
 };
 
 /// A claim as it is kept: a million of them should be small.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) prefix: Prefix,
     pub(super) reason: Option<Arc<str>>,
@@ -55,12 +58,19 @@ pub(super) struct Records {
     slots: Vec<Option<Record>>,
     /// Numbers that are free again, the one that is free longest first.
     free: VecDeque<u32>,
+    /// What was last at the numbers that rest: an event may still name it.
+    resting: HashMap<u32, Record>,
     expiring: usize,
 }
 
 impl Records {
     pub(super) fn get(&self, number: u32) -> Option<&Record> {
         self.slots.get(number as usize)?.as_ref()
+    }
+
+    /// The record at a number, or what was last there while the number rests.
+    pub(super) fn last(&self, number: u32) -> Option<&Record> {
+        self.get(number).or_else(|| self.resting.get(&number))
     }
 
     /// A record that a node or another record names.
@@ -112,6 +122,7 @@ impl Records {
         if (self.free.len() > RESTING || !fresh)
             && let Some(number) = self.free.pop_front()
         {
+            self.resting.remove(&number);
             self.slots[number as usize] = Some(record);
             return number;
         }
@@ -126,6 +137,10 @@ impl Records {
             .expect("a number that is in use has a record");
         self.expiring -= usize::from(record.expires != NEVER);
         self.free.push_back(number);
+        self.resting.insert(number, record.clone());
+        if let Some(rested) = self.free.len().checked_sub(RESTING + 1) {
+            self.resting.remove(&self.free[rested]);
+        }
         record
     }
 
@@ -144,13 +159,15 @@ impl Default for Records {
         Self {
             slots: vec![None],
             free: VecDeque::new(),
+            resting: HashMap::new(),
             expiring: 0,
         }
     }
 }
 
-/// So many free numbers rest before the first is used again: an event that is
-/// still on its way names the claim that judged, not its successor.
+/// So many free numbers rest before the first is used again, and so long what was
+/// there is known: an event that is still on its way names the claim that judged,
+/// not its successor, and not nobody.
 pub(super) const RESTING: usize = 1 << 14;
 
 // A number costs a slot, whether it is in use or not.

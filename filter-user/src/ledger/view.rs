@@ -53,6 +53,18 @@ impl Ledger {
             .collect()
     }
 
+    /// The claims that hold on a whole prefix: what is enforced, and what would
+    /// be if the feeds in observe counted. What is narrower may say otherwise.
+    #[must_use]
+    pub fn holders(&self, prefix: &Prefix) -> (Option<View<'_>>, Option<View<'_>>) {
+        let claims = self.covering(prefix.address());
+        let mut claims = claims.into_iter().filter(|one| one.prefix.covers(prefix));
+        match claims.next() {
+            Some(first) if first.shadow => (claims.find(|one| !one.shadow), Some(first)),
+            first => (first, first),
+        }
+    }
+
     /// The protected prefix that covers an address.
     #[must_use]
     pub fn protection(&self, address: Address) -> Option<Prefix> {
@@ -88,12 +100,36 @@ impl Ledger {
         Some(self.view(number, record))
     }
 
+    /// The claim that an event names: it may be gone by now.
+    #[must_use]
+    pub fn judged(&self, number: u32) -> Option<View<'_>> {
+        let record = self.store.records.last(number)?;
+        self.rules.feed(record.feed)?;
+        Some(self.view(number, record))
+    }
+
     /// How many claims there are.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut sum = Counts::default();
         for feed in 0..self.rules.feeds.len() as FeedId {
             sum += self.counts_of(feed);
+        }
+        sum
+    }
+
+    /// How many claims the feeds have that are enforced, or those in observe.
+    #[must_use]
+    pub fn counts_in(&self, shadow: bool) -> Counts {
+        let mut sum = Counts::default();
+        for feed in 0..self.rules.feeds.len() as FeedId {
+            if self
+                .rules
+                .feed(feed)
+                .is_some_and(|rules| rules.shadow == shadow)
+            {
+                sum += self.counts_of(feed);
+            }
         }
         sum
     }

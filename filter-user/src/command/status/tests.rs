@@ -5,7 +5,7 @@ use crate::{
     command::output::tests::kept,
     control::protocol::{
         BucketsStatus, CauseCount, EventsStatus, FeedStatus, InterfaceStatus, ServiceStatus,
-        VerdictsStatus,
+        ShadowVerdicts, VerdictsStatus,
     },
 };
 
@@ -40,6 +40,10 @@ fn observing() -> Status {
             blocked: 1100,
             limited: 130,
             allowed: 7,
+        },
+        shadow_verdicts: ShadowVerdicts {
+            blocked: 1_234,
+            ..ShadowVerdicts::default()
         },
         feeds: vec![
             FeedStatus {
@@ -94,6 +98,7 @@ weir 0.1.0, pid 812, generation 42
 mode        observe: packets are only counted (from: configuration)
 interfaces  eth0 native (program 97)
 verdicts    1,204 IPv4, 33 IPv6: 1,100 blocked, 130 limited, 7 allowed
+shadow      1,234 blocked, 0 limited, 0 allowed: only counted
 events      312 sent, 4,201 suppressed, 0 lost
 buckets     1,204 of 1,048,576 used, 0 evicted, 0 packets without one
 

@@ -29,6 +29,23 @@ pub struct ClaimLine {
     pub id: Option<String>,
 }
 
+/// A claim in a list, and what holds on its prefix now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListLine {
+    /// The claim.
+    #[serde(flatten)]
+    pub claim: ClaimLine,
+    /// The feed's: `inherit`, or `observe`: the claim is in the shadow.
+    #[serde(default)]
+    pub mode: String,
+    /// The verdict that is enforced on all of the prefix, whoever says it.
+    #[serde(default)]
+    pub enforced: Option<Verdict>,
+    /// The verdict if the feeds in observe counted too.
+    #[serde(default)]
+    pub shadow: Option<Verdict>,
+}
+
 /// What would happen to a packet now, and why. The decision is the kernel's,
 /// the claims are the ledger's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

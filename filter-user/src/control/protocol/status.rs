@@ -26,8 +26,11 @@ pub struct Status {
     pub generation: u64,
     /// Where the filter is attached.
     pub interfaces: Vec<InterfaceStatus>,
-    /// What is in the tables.
+    /// What is in the tables, and what the feeds say that are enforced.
     pub verdicts: VerdictsStatus,
+    /// What the feeds in observe say.
+    #[serde(default)]
+    pub shadow_verdicts: ShadowVerdicts,
     /// Where claims come from; the operator is the first.
     pub feeds: Vec<FeedStatus>,
     /// What is guarded.
@@ -67,6 +70,17 @@ pub struct VerdictsStatus {
     /// Those that are held to a tier now.
     pub limited: u64,
     /// Those that are allowed now.
+    pub allowed: u64,
+}
+
+/// Claims of the feeds in observe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowVerdicts {
+    /// Those that would block.
+    pub blocked: u64,
+    /// Those that would limit.
+    pub limited: u64,
+    /// Those that would allow.
     pub allowed: u64,
 }
 

@@ -140,6 +140,7 @@ pub(super) fn status() -> Status {
         generation: 3,
         interfaces: Vec::new(),
         verdicts: Default::default(),
+        shadow_verdicts: Default::default(),
         feeds: Vec::new(),
         services: Vec::new(),
         causes,

@@ -41,10 +41,27 @@ fn claim_numbers_rest_before_they_are_used_again() {
         assert_eq!(ledger.claim(stage.claim()).expect("a claim").feed, FEED);
         ledger.drop_feed(FEED, NOW);
         assert_eq!(ledger.claim(stage.claim()), None);
+        // An event may still name it.
+        let judged = ledger.judged(stage.claim()).expect("it rests");
+        assert_eq!((judged.feed, judged.prefix), (FEED, prefix("192.0.2.7")));
     }
     let expected = (1..=resting + 1).chain([1, 2]);
     assert_eq!(numbers, expected.collect::<Vec<_>>());
-    assert_eq!(ledger.claim(0), None);
+    assert_eq!((ledger.claim(0), ledger.judged(0)), (None, None));
+}
+
+#[test]
+fn only_what_rests_is_known_of_claims_that_are_gone() {
+    let mut ledger = ledger();
+    let many = records::RESTING as u32 + 100;
+    let claims = (0..many).map(|low| {
+        let [_, b, c, d] = low.to_be_bytes();
+        claim(Prefix::of(Address::v4([10, b, c, d])), Verdict::Block)
+    });
+    ledger.apply(FEED, Update::Snapshot(claims.collect()), NOW);
+    ledger.drop_feed(FEED, NOW);
+    let known = (1..=many).filter(|number| ledger.judged(*number).is_some());
+    assert_eq!(known.count(), records::RESTING);
 }
 
 #[test]
@@ -89,6 +106,27 @@ fn claims_are_counted_listed_and_explained() {
     let views = ledger.covering(prefix("192.0.2.7").address());
     let feeds: Vec<_> = views.iter().map(|view| (view.feed, view.shadow)).collect();
     assert_eq!(feeds, [(OPERATOR, false), (SHADOW, true), (FEED, false)]);
+}
+
+#[test]
+fn what_holds_on_a_prefix_is_known_with_the_shadow_and_without() {
+    let mut ledger = ledger();
+    let names = |ledger: &Ledger, text: &str| {
+        let (enforced, shadow) = ledger.holders(&prefix(text));
+        let name = |view: Option<View<'_>>| view.map(|view| (view.feed, view.verdict));
+        (name(enforced), name(shadow))
+    };
+    assert_eq!(names(&ledger, "192.0.2.0/24"), (None, None));
+    ledger.apply(SHADOW, blocks("192.0.2.0/24"), NOW);
+    let shadow = Some((SHADOW, Verdict::Block));
+    assert_eq!(names(&ledger, "192.0.2.0/24"), (None, shadow));
+    let limit = says(claim(prefix("192.0.0.0/16"), Verdict::Limit(1)));
+    ledger.apply(FEED, limit, NOW);
+    let limit = Some((FEED, Verdict::Limit(1)));
+    assert_eq!(names(&ledger, "192.0.2.0/24"), (limit, shadow));
+    assert_eq!(names(&ledger, "192.0.2.7"), (limit, shadow));
+    // What is narrower doesn't hold on all of it.
+    assert_eq!(names(&ledger, "192.0.0.0/16"), (limit, limit));
 }
 
 #[test]
