@@ -4,7 +4,7 @@
 //! An answer is taken whole or not at all: a short one is never taken for
 //! whole. A single claim that can't be accepted is refused by itself. Whatever
 //! comes, memory stays bounded: by the claims that the tables have room for, and
-//! by [`LONGEST`] for a line.
+//! by 65,536 bytes for a line.
 
 use std::{fmt, str::FromStr};
 
