@@ -43,7 +43,7 @@ fn what_the_page_has_behind_a_hash_can_be_written() {
         })
         .collect();
     let config = parse(&all);
-    assert_eq!(config.feeds, [blocklist()]);
+    assert_eq!(config.feeds, [blocklist(), verifier()]);
     let suspect = config.tiers[tier::SUSPECT];
     assert_eq!(
         suspect.neighbourhood.connections,
@@ -62,6 +62,20 @@ fn blocklist() -> Feed {
         rank: 50,
         observe: false,
         widen_ipv6: 128,
+    }
+}
+
+fn verifier() -> Feed {
+    let url = "https://verify.example.net/v1/verdicts";
+    Feed {
+        name: "verifier".to_owned(),
+        kind: Kind::Verdicts(Stream {
+            url: url.parse().expect("an address"),
+            token_file: Some("/etc/weir/verifier.token".into()),
+            ca_file: Some("/etc/weir/verifier-ca.pem".into()),
+        }),
+        rank: 10,
+        ..blocklist()
     }
 }
 
