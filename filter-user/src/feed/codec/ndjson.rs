@@ -223,7 +223,7 @@ fn id(Text(id): Text<'_>) -> Result<Box<str>, Fault> {
 }
 
 /// serde's own "line 1" would be taken for the list's.
-fn fault(error: &serde_json::Error) -> Fault {
+pub(super) fn fault(error: &serde_json::Error) -> Fault {
     let what = words(error);
     if error.is_data() {
         Fault::Shape(what)

@@ -6,7 +6,7 @@
 //! comes, memory stays bounded: by the claims that the tables have room for, and
 //! by 65,536 bytes for a line.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{Bad, Fault, LONGEST, ndjson};
 use crate::{
@@ -52,7 +52,8 @@ pub enum Error {
     /// Its first line isn't a stream's.
     #[error("its first line isn't a stream's: {0}")]
     Head(String),
-    /// It follows another cursor than the one that was sent.
+    /// It follows another cursor than the one that was sent; this is its
+    /// beginning, fit to be shown.
     #[error("it follows {0}, not the cursor that was sent: the whole word is asked for")]
     Elsewhere(String),
     /// Changes, where the whole word was asked for.
@@ -146,7 +147,7 @@ impl<'r> Reader<'r> {
             asked,
             head: None,
             partial: Vec::new(),
-            blank: false,
+            blank: true,
             number: 0,
             bytes: 0,
             lines: 0,
@@ -161,28 +162,31 @@ impl<'r> Reader<'r> {
     /// # Errors
     /// If the answer is to be rejected; nothing of it needs to be read any more.
     pub fn bytes(&mut self, piece: &[u8]) -> Result<(), Error> {
-        self.bytes += piece.len() as u64;
-        let most = self.most_bytes();
-        if self.bytes > most {
-            return Err(Error::TooLong(most));
-        }
         for line in piece.split_inclusive(|byte| *byte == b'\n') {
-            if self.partial.len() + line.len() > LONGEST {
-                return Err(Error::LongLine(self.number + 1));
+            // What is within both bounds is looked at first, so that an error is
+            // the same however the answer was cut.
+            let most = self.most_bytes();
+            let (all, one) = (most - self.bytes, LONGEST - self.partial.len());
+            let within = line.len().min(one).min(usize::try_from(all).unwrap_or(one));
+            self.begun(&line[..within])?;
+            if within < line.len() {
+                return Err(if within < one {
+                    Error::TooLong(most)
+                } else {
+                    Error::LongLine(self.number + 1)
+                });
             }
+            self.bytes += line.len() as u64;
             if !line.ends_with(b"\n") {
-                let blank = self.blank || self.partial.is_empty();
                 self.partial.extend_from_slice(line);
-                self.blank = blank && line.trim_ascii().is_empty();
-                return if blank { self.begun(line) } else { Ok(()) };
-            }
-            if self.partial.is_empty() {
+            } else if self.partial.is_empty() {
                 self.line(line)?;
+                self.blank = true;
             } else {
-                self.blank = false;
                 let mut whole = std::mem::take(&mut self.partial);
                 whole.extend_from_slice(line);
                 self.line(&whole)?;
+                self.blank = true;
                 whole.clear();
                 self.partial = whole;
             }
@@ -199,9 +203,10 @@ impl<'r> Reader<'r> {
             // Its end may be missing, or half of it: the count tells which only
             // if half a line is no line.
             let last = std::mem::take(&mut self.partial);
-            let cut = self.line(&last).is_err();
-            if cut && let Some(head) = &self.head {
-                return Err(Error::Short(self.lines.min(head.claims), head.claims));
+            let come = self.lines;
+            match (self.line(&last), &self.head) {
+                (Err(_cut), Some(head)) => return Err(Error::Short(come, head.claims)),
+                (taken, _) => taken?,
             }
         }
         let Some(head) = self.head else {
@@ -221,14 +226,16 @@ impl<'r> Reader<'r> {
         })
     }
 
-    /// A line has begun that may be one too many, or the first of a web page.
-    fn begun(&self, piece: &[u8]) -> Result<(), Error> {
-        let start = piece.trim_ascii_start();
+    /// More of a line: it may be one too many, or the first of a web page.
+    const fn begun(&mut self, more: &[u8]) -> Result<(), Error> {
+        let first = match more.trim_ascii_start().first() {
+            Some(first) if self.blank => first,
+            _ => return Ok(()),
+        };
+        self.blank = false;
         match &self.head {
-            None if start.starts_with(b"<") => Err(Error::Page),
-            Some(head) if self.lines == head.claims && !start.is_empty() => {
-                Err(Error::Long(head.claims))
-            }
+            None if *first == b'<' => Err(Error::Page),
+            Some(head) if self.lines == head.claims => Err(Error::Long(head.claims)),
             _ => Ok(()),
         }
     }
@@ -245,9 +252,7 @@ impl<'r> Reader<'r> {
         let Some(head) = &self.head else {
             return self.take_head(line);
         };
-        if self.lines == head.claims {
-            return Err(Error::Long(head.claims));
-        }
+        debug_assert!(self.lines < head.claims, "the line had begun");
         self.lines += 1;
         match self.objects.read(line) {
             Ok(Some((change, masked))) => {
@@ -259,8 +264,16 @@ impl<'r> Reader<'r> {
                 self.number,
                 Fault::Syntax("a stream has no comments".to_owned()),
             )),
-            Err(fault @ Fault::Syntax(_)) => Err(Error::Syntax(self.number, fault)),
             Err(fault) => {
+                // A claim of another shape is given up before its end, and may be
+                // no JSON there. Some JSON can't be held: half of a surrogate, a
+                // number beyond all. What strangers can have written into one
+                // claim isn't to cost all the others.
+                if matches!(fault, Fault::Syntax(_) | Fault::Shape(_))
+                    && let Err(error) = serde_json::from_str::<IgnoredAny>(line.trim())
+                {
+                    return Err(Error::Syntax(self.number, ndjson::fault(&error)));
+                }
                 self.bad.push(self.number, fault);
                 Ok(())
             }
@@ -268,9 +281,6 @@ impl<'r> Reader<'r> {
     }
 
     fn take_head(&mut self, line: &str) -> Result<(), Error> {
-        if line.trim_start().starts_with('<') {
-            return Err(Error::Page);
-        }
         let head: Head =
             serde_json::from_str(line).map_err(|error| Error::Head(ndjson::words(&error)))?;
         let room = self.rules.max_claims as u64;
@@ -283,7 +293,7 @@ impl<'r> Reader<'r> {
             (Asked::After(cursor), false) => {
                 if head.after.as_deref() != Some(cursor.as_str()) {
                     let after = head.after.as_deref().unwrap_or("no cursor");
-                    return Err(Error::Elsewhere(after.chars().take(96).collect()));
+                    return Err(Error::Elsewhere(after.escape_debug().take(96).collect()));
                 }
                 self.said = Said::Changes(Vec::new());
             }

@@ -178,3 +178,50 @@ fn a_head_is_read_as_it_was_written() {
         assert_eq!((&answer.cursor, answer.claims), (&cursor, 0));
     }
 }
+
+#[test]
+fn what_can_be_known_of_an_answer_without_a_last_end_is_said() {
+    let head = "{\"snapshot\": false, \"after\": \"e-6\", \"cursor\": \"e-9\", \"claims\": 0}";
+    let error = read(after(), &[head.as_bytes()]);
+    assert_eq!(error, Err(Error::Elsewhere("e-6".to_owned())));
+    assert!(matches!(whole("192.0.2.7"), Err(Error::Head(_))));
+    // The second claim is cut off, so one came.
+    let cut = &CHANGES[..CHANGES.len() - 10];
+    assert_eq!(read(after(), &[cut.as_bytes()]), Err(Error::Short(1, 2)));
+}
+
+#[test]
+fn a_claim_of_another_shape_is_refused_singly_only_where_it_is_json_to_its_end() {
+    let body =
+        |line: &str| format!("{{\"snapshot\": true, \"cursor\": \"1\", \"claims\": 1}}\n{line}");
+    for line in [
+        "{\"prefix\": 7, \"verdict\": \"block\"}\n",
+        "{\"prefix\": \"::1\", \"verdict\": \"block\", \"id\": \"\\ud800\"}\n",
+        "{\"prefix\": \"::1\", \"verdict\": \"block\", \"evidence\": 1e999}\n",
+    ] {
+        let answer = whole(&body(line)).expect(line);
+        assert_eq!((answer.claims, answer.refused.count), (1, 1), "{line}");
+    }
+    let broken = whole(&body("{\"prefix\": 7, \"verdict\": block}\n"));
+    assert!(matches!(broken, Err(Error::Syntax(2, _))), "{broken:?}");
+    let cut = whole(&body("{\"prefix\": 7, \"verdict\": \"blo"));
+    assert_eq!(cut, Err(Error::Short(0, 1)));
+}
+
+#[test]
+fn an_answer_longer_than_one_piece_may_be_can_come_in_one() {
+    let claims = 9_000_u64;
+    let line = "{\"prefix\": \"192.0.2.7\", \"verdict\": \"block\", \"new\": \"";
+    let line = format!("{line}{}\"}}\n", "x".repeat(200));
+    let cursor: Cursor = "1".parse().expect("a cursor");
+    let text = head(&Asked::Snapshot, &cursor, claims) + &line.repeat(claims as usize);
+    assert!(text.len() as u64 > SPARE);
+    assert_eq!(whole(&text).expect("an answer").claims, claims);
+}
+
+#[test]
+fn a_cursor_is_told_so_that_it_steers_no_terminal() {
+    let elsewhere = CHANGES.replace("\"e-7\"", "\"\\u001b[2J\"");
+    let error = read(after(), &[elsewhere.as_bytes()]);
+    assert_eq!(error, Err(Error::Elsewhere("\\u{1b}[2J".to_owned())));
+}
