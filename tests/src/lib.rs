@@ -7,5 +7,6 @@ pub mod frame;
 pub mod mutant;
 pub mod netns;
 pub mod service;
+pub mod target;
 pub mod wire;
 pub mod world;

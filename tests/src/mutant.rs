@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use crate::{case::Case, world};
 
+pub mod text;
+
 /// Random numbers that a seed fixes (splitmix64).
 #[derive(Clone, Debug)]
 pub struct Random(u64);

@@ -10,6 +10,7 @@ use clap::Parser;
 mod bench;
 mod ci;
 mod demo;
+mod fuzz;
 mod setup;
 mod test;
 mod verify;
@@ -31,6 +32,8 @@ enum Command {
     Demo,
     /// Measure what weir promises, with the real daemon (needs root).
     Bench(bench::Options),
+    /// Look for inputs that break what reads bytes from elsewhere.
+    Fuzz(fuzz::Options),
     /// Hold the kernel side to its budget of instructions.
     Verify,
     /// The same as `test`: what to run before a push.
@@ -65,6 +68,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Demo => demo::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
         Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),
         Command::DemoToken => demo::token().map(|()| ExitCode::SUCCESS),
