@@ -43,6 +43,10 @@ impl<'r> Reader<'r> {
         if text.is_empty() || text.starts_with(['#', ';']) {
             return Ok(None);
         }
+        // serde would also take an array for an object.
+        if !text.starts_with('{') {
+            return Err(Fault::Syntax("it doesn't begin with `{`".to_owned()));
+        }
         let line: Line<'_> = serde_json::from_str(text).map_err(|error| fault(&error))?;
         let Written { prefix, masked } = line.prefix.0.parse()?;
         let prefix = self.rules.widen(prefix);
@@ -223,7 +227,7 @@ fn id(Text(id): Text<'_>) -> Result<Box<str>, Fault> {
 }
 
 /// serde's own "line 1" would be taken for the list's.
-pub(super) fn fault(error: &serde_json::Error) -> Fault {
+fn fault(error: &serde_json::Error) -> Fault {
     let what = words(error);
     if error.is_data() {
         Fault::Shape(what)

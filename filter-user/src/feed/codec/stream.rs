@@ -54,7 +54,7 @@ pub enum Error {
     Head(String),
     /// It follows another cursor than the one that was sent; this is its
     /// beginning, fit to be shown.
-    #[error("it follows {0}, not the cursor that was sent: the whole word is asked for")]
+    #[error("it follows \"{0}\", not the cursor that was sent: the whole word is asked for")]
     Elsewhere(String),
     /// Changes, where the whole word was asked for.
     #[error("it has changes where the whole word was asked for")]
@@ -265,14 +265,8 @@ impl<'r> Reader<'r> {
                 Fault::Syntax("a stream has no comments".to_owned()),
             )),
             Err(fault) => {
-                // A claim of another shape is given up before its end, and may be
-                // no JSON there. Some JSON can't be held: half of a surrogate, a
-                // number beyond all. What strangers can have written into one
-                // claim isn't to cost all the others.
-                if matches!(fault, Fault::Syntax(_) | Fault::Shape(_))
-                    && let Err(error) = serde_json::from_str::<IgnoredAny>(line.trim())
-                {
-                    return Err(Error::Syntax(self.number, ndjson::fault(&error)));
+                if matches!(fault, Fault::Syntax(_) | Fault::Shape(_)) && !is_object(line) {
+                    return Err(Error::Syntax(self.number, fault));
                 }
                 self.bad.push(self.number, fault);
                 Ok(())
@@ -281,6 +275,9 @@ impl<'r> Reader<'r> {
     }
 
     fn take_head(&mut self, line: &str) -> Result<(), Error> {
+        if !line.trim_ascii_start().starts_with('{') {
+            return Err(Error::Head("it doesn't begin with `{`".to_owned()));
+        }
         let head: Head =
             serde_json::from_str(line).map_err(|error| Error::Head(ndjson::words(&error)))?;
         let room = self.rules.max_claims as u64;
@@ -315,6 +312,17 @@ impl<'r> Reader<'r> {
         let claims = self.head.as_ref().map_or(0, |head| head.claims);
         SPARE + claims.saturating_mul(A_CLAIM)
     }
+}
+
+/// Whether a line is a JSON object, whatever is in it.
+///
+/// A claim of another shape is given up before its end, and may be no JSON there.
+/// And some JSON can't be held (half of a surrogate, a number beyond all): what
+/// strangers can have written into one claim isn't to cost all the others. Only
+/// an object tells by its end that it is whole.
+fn is_object(line: &str) -> bool {
+    let text = line.trim();
+    text.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// Bytes that a claim takes on the average, at most.

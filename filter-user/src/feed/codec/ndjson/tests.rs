@@ -102,6 +102,10 @@ fn what_cant_be_accepted_says_why() {
         (&long("reason", REASON + 1), "reason"),
         (&long("id", ID + 1), "id"),
         (r#"{"prefix":"::1","verdict":"bl"#, "no JSON"),
+        (
+            r#"["::1","block",null,null,null,null,null]"#,
+            "doesn't begin with",
+        ),
         (r#"{"prefix":"::1","verdict":"block"} x"#, "no JSON"),
     ] {
         let fault = read(line).expect_err(line).to_string();

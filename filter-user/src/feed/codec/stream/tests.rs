@@ -202,8 +202,20 @@ fn a_claim_of_another_shape_is_refused_singly_only_where_it_is_json_to_its_end()
         let answer = whole(&body(line)).expect(line);
         assert_eq!((answer.claims, answer.refused.count), (1, 1), "{line}");
     }
-    let broken = whole(&body("{\"prefix\": 7, \"verdict\": block}\n"));
-    assert!(matches!(broken, Err(Error::Syntax(2, _))), "{broken:?}");
+    for line in [
+        "{\"prefix\": 7, \"verdict\": block}\n",
+        "[\"::1\", \"block\", null, null, null, null, null]\n",
+        "21",
+    ] {
+        let broken = whole(&body(line));
+        let error = broken.expect_err(line);
+        assert!(
+            matches!(error, Error::Syntax(2, _) | Error::Short(0, 1)),
+            "{error}"
+        );
+    }
+    let head = whole("[true, null, \"c\", 0]\n");
+    assert!(matches!(head, Err(Error::Head(_))), "{head:?}");
     let cut = whole(&body("{\"prefix\": 7, \"verdict\": \"blo"));
     assert_eq!(cut, Err(Error::Short(0, 1)));
 }
