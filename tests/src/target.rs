@@ -71,11 +71,20 @@ fn kind(sentence: &str) -> String {
     shape(sentence)
 }
 
-/// A text without quoted parts and digits.
-fn shape(text: &str) -> String {
-    let quoted = |(at, part): (usize, &str)| (at % 2 == 0).then(|| part.to_owned());
-    let kind: String = text.split('"').enumerate().filter_map(quoted).collect();
-    kind.chars()
+/// A sentence without its line, digits, and what it quotes of the input; that may
+/// have quotes itself, or be cut off.
+fn shape(sentence: &str) -> String {
+    let said = match sentence.split_once(": ") {
+        Some((place, said)) if place.starts_with("line ") => said,
+        _ => sentence,
+    };
+    let quote = |one: char| matches!(one, '"' | '`');
+    let told = match said.find(quote) {
+        Some(0) => &said[said.rfind(quote).unwrap_or(0)..],
+        Some(start) => &said[..start],
+        None => said,
+    };
+    told.chars()
         .filter(|one| !one.is_ascii_digit())
         .take(80)
         .collect()

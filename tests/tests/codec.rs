@@ -20,7 +20,7 @@ fn lines_hold_for_mutants() {
 
 #[test]
 fn prefixes_hold_for_mutants() {
-    holds("prefix", 10);
+    holds("prefix", 8);
 }
 
 #[test]
