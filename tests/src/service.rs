@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use crate::netns::Namespace;
 
 pub mod authority;
+pub mod body;
 pub mod learn;
 pub mod mischief;
 pub mod server;

@@ -105,6 +105,7 @@ async fn show() -> Result<ExitCode> {
     let mut server = Role::start(stage.edge("demo-server")?, "the API")?;
     server.ready().await?;
     let mut service = Role::start(daemon::service(&stage), "the verification service")?;
+    service.ready().await?;
     let token = daemon::token(&stage).await?;
     let mut genuine = Role::start(
         stage.net("demo-clients", &["genuine", &token])?,

@@ -55,21 +55,21 @@ pub struct Wishes {
 }
 
 /// Follows a service until nobody listens to the news. What it says is kept in
-/// the file `copy`, which is read first.
+/// a file at `path`, which is read first.
 pub async fn follow(
     stream: Stream,
     rules: Rules,
-    copy: PathBuf,
+    path: PathBuf,
     feed: FeedId,
     news: Sender,
     wishes: Arc<Wishes>,
 ) {
     let opening = spawn_blocking({
-        let (path, rules) = (copy.clone(), rules.clone());
+        let (path, rules) = (path.clone(), rules.clone());
         move || Copy::open(&path, rules)
     });
     // It fails only when the runtime shuts down.
-    let Ok((path, (copy, kept))) = opening.await.map(|opened| (copy, opened)) else {
+    let Ok((copy, kept)) = opening.await else {
         return;
     };
     let mut task = Task {

@@ -4,9 +4,7 @@ use std::{
     collections::VecDeque,
     io,
     net::TcpListener,
-    pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{
     Method, Request, Response,
-    body::{Body, Frame, Incoming},
+    body::Incoming,
     header::{AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, SERVER},
     server::conn::http1,
     service::service_fn,
@@ -37,6 +35,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     DISCLAIMER,
     authority::Certificate,
+    body::Sent,
     learn::Learner,
     lock,
     mischief::{Ending, Mischief, Reply},
@@ -343,44 +342,6 @@ fn plain(status: u16, body: &Value) -> Response<Sent> {
         .status(status)
         .header(SERVER, DISCLAIMER);
     response.body(sent).expect("the head is in order")
-}
-
-/// A body, and how it ends.
-#[derive(Debug)]
-pub struct Sent {
-    body: Option<Bytes>,
-    ending: Ending,
-    /// `None`: the client isn't told.
-    length: Option<u64>,
-}
-
-impl Body for Sent {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(body) = self.body.take() {
-            return Poll::Ready(Some(Ok(Frame::data(body))));
-        }
-        match &self.ending {
-            Ending::Whole => Poll::Ready(None),
-            Ending::Broken => Poll::Ready(Some(Err(io::Error::other("it breaks off")))),
-            // Nobody is woken: the connection ends from the other side.
-            Ending::Stalled => Poll::Pending,
-            Ending::Endless(piece) => {
-                let many = piece.repeat(1024).into();
-                Poll::Ready(Some(Ok(Frame::data(many))))
-            }
-        }
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        self.length
-            .map_or_else(Default::default, hyper::body::SizeHint::with_exact)
-    }
 }
 
 /// What a clock says that is so many seconds ahead.

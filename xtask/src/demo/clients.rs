@@ -6,6 +6,7 @@
 use std::{
     io::{Write as _, stdout},
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,12 +27,12 @@ use super::{
 
 /// Asks until standard input ends, then waits for what was begun.
 pub(super) async fn run(population: Population, token: Option<String>) -> Result<()> {
-    let token: Option<&str> = token.map(|token| &*token.leak());
+    let genuine: Option<Arc<str>> = token.map(Into::into);
     raise_open_files()?;
     let sources = population.sources();
     if population == Population::Genuine {
         for &source in &sources {
-            reach(source, token).await?;
+            reach(source, genuine.as_deref()).await?;
         }
         writeln!(stdout(), "{}", process::READY).context("telling that the API is reached")?;
     }
@@ -45,7 +46,8 @@ pub(super) async fn run(population: Population, token: Option<String>) -> Result
         }
         // Of the abusers every other shows a forged proof, the rest none.
         let forged = (population == Population::Abusers && number % 2 == 0).then_some("forged");
-        requests.spawn(request(population, source, token.or(forged)));
+        let token = genuine.clone().or_else(|| forged.map(Into::into));
+        requests.spawn(request(population, source, token));
         while requests.try_join_next().is_some() {}
     }
     while requests.join_next().await.is_some() {}
@@ -68,10 +70,10 @@ async fn reach(source: IpAddr, token: Option<&str>) -> Result<()> {
 }
 
 /// Asks once and says how it went.
-async fn request(population: Population, source: IpAddr, token: Option<&str>) {
+async fn request(population: Population, source: IpAddr, token: Option<Arc<str>>) {
     let began = account::now();
     let served = matches!(
-        timeout(cast::PATIENCE, get(source, token)).await,
+        timeout(cast::PATIENCE, get(source, token.as_deref())).await,
         Ok(Ok(()))
     );
     let outcome = Outcome {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tokio::{
     process::Command,
@@ -230,28 +230,18 @@ pub(super) fn service(stage: &Stage) -> Command {
     command
 }
 
-/// A token of the verification service, once it answers.
+/// A token of the verification service.
 pub(super) async fn token(stage: &Stage) -> Result<String> {
-    let end = Instant::now() + ANSWER;
-    loop {
-        let mut asking = stage.edge("demo-token")?;
-        let output = asking
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .context("asking for a token")?;
-        let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if output.status.success() && !token.is_empty() {
-            return Ok(token);
-        }
-        if Instant::now() > end {
-            bail!(
-                "the verification service gave no token: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
+    let mut asking = stage.edge("demo-token")?;
+    let output = timeout(ANSWER, asking.stdin(Stdio::null()).output());
+    let output = output.await.context("waiting for a token")?;
+    let output = output.context("asking for a token")?;
+    ensure!(
+        output.status.success(),
+        "the verification service gave no token: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The program of the verification service.

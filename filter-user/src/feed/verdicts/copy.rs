@@ -314,18 +314,14 @@ impl Draft {
     }
 }
 
+/// An empty file in place of what was there.
 fn create(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-    }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(true);
-    options.mode(0o600).open(path)
+    let file = open(path)?;
+    file.set_len(0)?;
+    Ok(file)
 }
 
+/// The file as it is, or an empty one; for nobody else's eyes.
 fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         DirBuilder::new()

@@ -2,6 +2,7 @@
 //! `weir_tests::service`.
 
 use std::{
+    io::{Write as _, stdout},
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
@@ -62,6 +63,8 @@ fn main() -> Result<()> {
     let listener = TcpListener::bind(options.listen)
         .with_context(|| format!("listening on {}", options.listen))?;
     eprintln!("{DISCLAIMER}; it listens on {}", listener.local_addr()?);
+    // Whoever started it may wait for this.
+    writeln!(stdout(), "ready").context("telling that it listens")?;
     let token = token.map(|token| token.trim().to_owned());
     let (_stop, stopped) = oneshot::channel();
     run(
