@@ -65,7 +65,7 @@ pub async fn follow(
     wishes: Arc<Wishes>,
 ) {
     let opening = spawn_blocking({
-        let (path, rules) = (path.clone(), rules.clone());
+        let rules = rules.clone();
         move || Copy::open(&path, rules)
     });
     // It fails only when the runtime shuts down.
@@ -76,7 +76,6 @@ pub async fn follow(
         follower: Follower::new(kept.cursor.clone()),
         transport: Transport::new(stream),
         rules,
-        path,
         copy,
         feed,
         news,
@@ -110,7 +109,6 @@ struct Task {
     follower: Follower,
     transport: Transport,
     rules: Rules,
-    path: PathBuf,
     copy: Copy,
     feed: FeedId,
     news: Sender,
@@ -144,6 +142,7 @@ impl Task {
             pause = match heard {
                 None => {
                     self.copy.forget();
+                    wishes.accept.fetch_or(accept, Ordering::Relaxed);
                     self.begin_anew().await?;
                     Duration::ZERO
                 }
@@ -153,9 +152,7 @@ impl Task {
                 }
                 Some(Err(trouble)) => {
                     self.copy.forget();
-                    if accept {
-                        wishes.accept.store(true, Ordering::Relaxed);
-                    }
+                    wishes.accept.fetch_or(accept, Ordering::Relaxed);
                     let pause = self.follower.failed(&trouble, dice);
                     self.fail(&trouble, pause).await?;
                     pause
@@ -244,9 +241,7 @@ impl Task {
     async fn begin_anew(&mut self) -> Option<()> {
         self.follower.begin_anew();
         self.failed = None;
-        let (path, rules) = (self.path.clone(), self.rules.clone());
-        let reading = spawn_blocking(move || Replayed::read(&path, &rules));
-        let kept = reading.await.ok()?;
+        let kept = self.copy.read().await;
         self.restore(kept).await
     }
 

@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::replay::{Mark, Replayed};
 use crate::{
@@ -56,12 +56,17 @@ enum Job {
     Piece(Bytes),
     Forget,
     Keep(Cursor, Taken),
+    Read(oneshot::Sender<Replayed>),
 }
 
 impl Copy {
     /// Reads what was kept, and goes on behind it. To be called where it may
-    /// take a while.
+    /// take a while: also until whoever wrote the copy before has ended.
     pub(super) fn open(path: &Path, rules: Rules) -> (Self, Replayed) {
+        let locked = open(&path.with_extension("lock")).and_then(|file| {
+            file.lock()?;
+            Ok(file)
+        });
         let replayed = Replayed::read(path, &rules);
         let (jobs, waiting) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(WAITING));
@@ -69,6 +74,8 @@ impl Copy {
         let keeper = Keeper {
             path: path.to_owned(),
             draft: Draft::new(path.with_extension("draft")),
+            gap: locked.is_err(),
+            _lock: locked.ok(),
             good: replayed.end,
             first: replayed.end,
             room: Arc::clone(&room),
@@ -106,6 +113,14 @@ impl Copy {
         self.send(Job::Forget);
     }
 
+    /// What the copy says, behind all that was said before this. Nothing, where
+    /// it isn't up to date.
+    pub(super) async fn read(&self) -> Replayed {
+        let (reply, read) = oneshot::channel();
+        self.send(Job::Read(reply));
+        read.await.unwrap_or_default()
+    }
+
     /// Why no copy is kept.
     pub(super) fn trouble(&self) -> Option<String> {
         let trouble = self.trouble.lock();
@@ -133,6 +148,11 @@ struct Keeper {
     rules: Rules,
     room: Arc<Semaphore>,
     draft: Draft,
+    /// Something that was taken isn't in the copy: what comes behind it mustn't
+    /// be either, or the copy's cursor would be ahead of its claims.
+    gap: bool,
+    /// Nobody else writes the copy while this is open.
+    _lock: Option<File>,
     /// Bytes of the copy that are good.
     good: u64,
     /// Bytes that the copy had when it was last whole.
@@ -152,7 +172,7 @@ impl Keeper {
             let done = done.and_then(|()| self.settle());
             let trouble = done.err().map(|error| {
                 format!(
-                    "no copy of what the service says is kept in {} ({error}): a restart while it is away would lose claims",
+                    "no copy of what the service says is kept in {} ({error}): a restart while it is away would lose claims; once there is room, weir feed refresh",
                     self.path.display()
                 )
             });
@@ -164,7 +184,10 @@ impl Keeper {
             {
                 tracing::warn!(trouble, "the stream isn't kept");
             }
-            *told = trouble;
+            // As long as something is missing, what went wrong still matters.
+            if trouble.is_some() || !self.gap {
+                *told = trouble;
+            }
         }
     }
 
@@ -176,9 +199,20 @@ impl Keeper {
             }
             Job::Forget => self.draft.clear(),
             Job::Keep(cursor, taken) => {
-                let kept = self.keep(&cursor, taken);
+                let kept = if self.gap && taken != Taken::Whole {
+                    Err(io::Error::other("it waits for the whole word"))
+                } else {
+                    self.keep(&cursor, taken)
+                };
+                self.gap = kept.is_err();
                 let cleared = self.draft.clear();
                 kept.and(cleared)
+            }
+            Job::Read(reply) => {
+                let current = (!self.gap).then(|| Replayed::read(&self.path, &self.rules));
+                // Whoever asked may be gone.
+                let _gone = reply.send(current.unwrap_or_default());
+                Ok(())
             }
         }
     }

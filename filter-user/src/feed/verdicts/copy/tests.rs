@@ -103,3 +103,52 @@ async fn a_copy_that_was_cut_anywhere_says_what_was_taken_before() {
         ["192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"]
     );
 }
+
+#[tokio::test]
+async fn what_comes_behind_a_gap_is_not_kept_before_the_whole_word_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("verifier.stream");
+    kept(&path).await;
+    let rules = rules();
+    let (copy, _) = Copy::open(&path, rules.clone());
+    assert_eq!(copy.read().await.cursor, Some(cursor("c")));
+    let aside = folder.path().join("aside");
+    fs::rename(&path, &aside).expect("moved");
+    fs::create_dir(&path).expect("in its way");
+    copy.piece(answer(&[&block("192.0.2.5")])).await;
+    copy.keep(cursor("d"), Taken::Changes);
+    assert_eq!(copy.read().await.cursor, None);
+    assert!(copy.trouble().is_some());
+    fs::remove_dir(&path).expect("out of its way");
+    fs::rename(&aside, &path).expect("moved back");
+    copy.piece(answer(&[&block("192.0.2.6")])).await;
+    copy.keep(cursor("e"), Taken::Changes);
+    assert_eq!(copy.read().await.cursor, None);
+    assert_eq!(Replayed::read(&path, &rules).cursor, Some(cursor("c")));
+    assert!(copy.trouble().is_some());
+    copy.piece(answer(&[&block("192.0.2.7")])).await;
+    copy.keep(cursor("f"), Taken::Whole);
+    let whole = copy.read().await;
+    assert_eq!(
+        (whole.cursor, names(&whole.claims)),
+        (Some(cursor("f")), vec!["192.0.2.7/32".to_owned()])
+    );
+    copy.finish();
+}
+
+#[tokio::test]
+async fn one_at_a_time_writes_a_copy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("verifier.stream");
+    let (first, _) = Copy::open(&path, rules());
+    let second = tokio::task::spawn_blocking({
+        let path = path.clone();
+        move || Copy::open(&path, rules())
+    });
+    first.piece(answer(&[&block("192.0.2.1")])).await;
+    first.keep(cursor("a"), Taken::Whole);
+    first.finish();
+    let (second, replayed) = second.await.expect("opened");
+    assert_eq!(replayed.cursor, Some(cursor("a")));
+    second.finish();
+}
