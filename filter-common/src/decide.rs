@@ -10,7 +10,8 @@ use crate::{
     rate::{Bucket, BucketKey, Cell, Tier},
     settings::{Port, Service, Settings},
     source::Address,
-    verdict::{Entry, Stage, Verdict},
+    table::Standing,
+    verdict::Verdict,
 };
 
 /// What the law asks of the tables. In the kernel they are maps
@@ -31,8 +32,8 @@ pub trait Tables {
     /// The service that has a port at this destination only; 0: none.
     fn service_at(&self, protocol: u8, port: u16, destination: &Address) -> u8;
 
-    /// The entry of the longest prefix that holds the source.
-    fn entry(&self, source: &Address) -> Option<&Entry>;
+    /// What is said now of the longest prefix that holds the source.
+    fn standing<C: Clock>(&self, source: &Address, clock: &C) -> Standing;
 
     /// The service with this number.
     fn service(&self, service: u8) -> Option<&Service>;
@@ -215,12 +216,7 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     {
         return Decision::pass(Cause::Protected);
     }
-    let mut stage = Stage::NONE;
-    let mut shadow = Stage::NONE;
-    if let Some(entry) = tables.entry(&packet.source) {
-        stage = entry.current(clock);
-        shadow = entry.current_shadow(clock);
-    }
+    let Standing { stage, shadow } = tables.standing(&packet.source, clock);
     let stage = stage.forgotten(|word| tables.forget(word));
     let shadow = shadow.forgotten(|word| tables.forget(word));
     if stage.verdict().code() == Verdict::PROTECT.code() {

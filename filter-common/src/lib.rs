@@ -30,4 +30,5 @@ mod pod;
 pub mod rate;
 pub mod settings;
 pub mod source;
+pub mod table;
 pub mod verdict;

@@ -1,6 +1,6 @@
 //! Verdicts as the kernel's tables hold them: short timelines.
 
-use crate::decide::Clock;
+use crate::{decide::Clock, table::Standing};
 
 /// Enforced stages of an [`Entry`].
 pub const STAGES: usize = 8;
@@ -97,6 +97,23 @@ impl Stage {
         }
     }
 
+    /// Both words as one, as the tables hold it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        (self.until as u64) << 32 | self.word as u64
+    }
+
+    /// The stage of [`bits`](Self::bits).
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self {
+            until: (bits >> 32) as u32,
+            word: bits as u32,
+        }
+    }
+
     /// Seconds since boot at which this stage has ended, or [`NEVER`].
     #[inline(always)]
     #[must_use]
@@ -137,7 +154,7 @@ impl Stage {
     }
 }
 
-/// What the tables hold for a prefix: one stage after the other, ordered by
+/// What is settled for a prefix: one stage after the other, ordered by
 /// their ends, everything wider already included. The first stage that hasn't
 /// ended holds, so that the right verdict follows an expiry without a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -169,6 +186,16 @@ impl Entry {
     #[must_use]
     pub fn current_shadow<C: Clock>(&self, clock: &C) -> Stage {
         current(&self.shadow, clock)
+    }
+
+    /// Both.
+    #[inline(always)]
+    #[must_use]
+    pub fn standing<C: Clock>(&self, clock: &C) -> Standing {
+        Standing {
+            stage: self.current(clock),
+            shadow: self.current_shadow(clock),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod attach;
 pub mod kernel;
 pub mod memory;
 pub mod pins;
+pub mod table;
 
 /// What the daemon asks of the loaded programs and their tables.
 pub trait Datapath {

@@ -1,6 +1,11 @@
 //! Patches: what the kernel's tables must change.
 
-use filter_common::verdict::{Entry, SHADOW_STAGES, STAGES, Stage};
+use std::borrow::Cow;
+
+use filter_common::{
+    source::Family,
+    verdict::{Entry, SHADOW_STAGES, STAGES, Stage},
+};
 
 use crate::prefix::Prefix;
 
@@ -51,6 +56,32 @@ impl Patch {
         self.changes.len()
     }
 
+    /// The changes of one family, in the order of their prefixes.
+    #[must_use]
+    pub fn part(&self, family: Family) -> Part<'_> {
+        let is_sorted = self.changes.is_sorted_by_key(|change| change.prefix);
+        let mut changes = Cow::Borrowed(&self.changes[..]);
+        if !is_sorted {
+            changes.to_mut().sort_by_key(|change| change.prefix);
+        }
+        let middle = changes.partition_point(|change| change.prefix.family() == Family::V4);
+        let range = match family {
+            Family::V4 => 0..middle,
+            Family::V6 => middle..changes.len(),
+        };
+        let changes = match changes {
+            Cow::Borrowed(changes) => Cow::Borrowed(&changes[range]),
+            Cow::Owned(mut changes) => {
+                changes.truncate(range.end);
+                Cow::Owned(changes.split_off(range.start))
+            }
+        };
+        Part {
+            changes,
+            stages: &self.stages,
+        }
+    }
+
     /// Every change: the prefix, and its entry or `None` where it leaves.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, Option<Entry>)> {
         self.changes.iter().map(|change| {
@@ -64,6 +95,42 @@ impl Patch {
             entry.stages[..middle - start].copy_from_slice(&self.stages[start..middle]);
             entry.shadow[..end - middle].copy_from_slice(&self.stages[middle..end]);
             (change.prefix, Some(entry))
+        })
+    }
+}
+
+/// The changes of one family, in the order of their prefixes.
+#[derive(Clone, Debug)]
+pub struct Part<'a> {
+    changes: Cow<'a, [Change]>,
+    stages: &'a [Stage],
+}
+
+impl Part<'_> {
+    /// How many prefixes change.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Every change: the prefix, its enforced stages and those of its shadow.
+    /// Without any it leaves.
+    pub fn iter(&self) -> impl Iterator<Item = (Prefix, &[Stage], &[Stage])> {
+        self.changes.iter().map(|change| {
+            let start = change.start as usize;
+            let middle = start + usize::from(change.enforced);
+            let end = middle + usize::from(change.shadow);
+            (
+                change.prefix,
+                &self.stages[start..middle],
+                &self.stages[middle..end],
+            )
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     packet::{TCP, wire::*},
     rate::Rates,
     settings::Mode,
-    verdict::{MAX_TIER, NEVER, SHADOW_STAGES, STAGES},
+    verdict::{Entry, MAX_TIER, NEVER, SHADOW_STAGES, STAGES, Stage},
 };
 
 /// What is asked, of which packet, with which verdict on its source; and what

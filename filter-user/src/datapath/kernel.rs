@@ -26,7 +26,10 @@ use crate::{
     prefix::Prefix,
 };
 
+mod mapping;
 mod tables;
+
+pub(crate) use mapping::Mapping;
 
 /// How many entries the tables hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

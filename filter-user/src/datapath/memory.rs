@@ -20,6 +20,7 @@ use filter_common::{
     rate::{Bucket, BucketKey, Cell, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
+    table::Standing,
     verdict::Entry,
 };
 
@@ -251,11 +252,12 @@ impl Tables for Memory {
         self.scope(ScopeKey::DESTINATIONS, protocol, port, destination)
     }
 
-    fn entry(&self, source: &Address) -> Option<&Entry> {
+    fn standing<C: Clock>(&self, source: &Address, clock: &C) -> Standing {
         let address = Prefix::of(*source);
         (0..=address.length())
             .rev()
             .find_map(|length| self.entries.get(&address.widened(length)))
+            .map_or(Standing::NONE, |entry| entry.standing(clock))
     }
 
     fn service(&self, service: u8) -> Option<&Service> {

@@ -8,6 +8,7 @@ use crate::{
     packet::{TCP, UDP},
     rate::{Rate, Rates},
     settings::Mode,
+    verdict::{Entry, Stage},
 };
 
 pub(super) struct Collections {
@@ -104,8 +105,9 @@ impl Tables for Collections {
         found.map_or(0, |at| at.3)
     }
 
-    fn entry(&self, source: &Address) -> Option<&Entry> {
-        self.entries.get(source)
+    fn standing<C: Clock>(&self, source: &Address, clock: &C) -> Standing {
+        let entry = self.entries.get(source);
+        entry.map_or(Standing::NONE, |entry| entry.standing(clock))
     }
 
     fn service(&self, service: u8) -> Option<&Service> {

@@ -3,11 +3,11 @@
 use std::cell::OnceCell;
 
 use filter_common::{
-    decide::Tables,
+    decide::{Clock, Tables},
     rate::{Bucket, BucketKey, Cell, Tier},
     settings::{Port, Service, Settings},
     source::Address,
-    verdict::Entry,
+    table::Standing,
 };
 
 use super::Memory;
@@ -60,8 +60,8 @@ impl Tables for Peek<'_> {
         self.tables.service_at(protocol, port, destination)
     }
 
-    fn entry(&self, source: &Address) -> Option<&Entry> {
-        self.tables.entry(source)
+    fn standing<C: Clock>(&self, source: &Address, clock: &C) -> Standing {
+        self.tables.standing(source, clock)
     }
 
     fn service(&self, service: u8) -> Option<&Service> {

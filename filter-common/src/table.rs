@@ -1,0 +1,186 @@
+//! The verdict tables: how the timeline of a source is found in shared memory.
+//!
+//! What is read here is written by the daemon (`filter-user`,
+//! `datapath/kernel/table`) while packets come. So a reader follows words of 8
+//! bytes, each written in one store, to rows that don't change as long as any
+//! reader can hold them: it sees the state before a change or the one after it,
+//! and nothing in between. Both families keep their tables twice; the word in
+//! force says which of the two holds.
+//!
+//! * IPv4 ([`ipv4`]): a word for each /18 says which of its /23s have anything,
+//!   and where the block of its cells lies: most misses end at that word, most
+//!   hits in one line of 64 bytes.
+//! * IPv6 ([`ipv6`]): a sieve of /32s that ends most misses, and behind it a
+//!   tree whose nodes are 256 bytes.
+//! * A timeline of more than one stage lies apart, in quads of four stages.
+//!
+//! A **cell** is a place, a length and a value: it says what holds for the
+//! addresses from its place on that agree with it in the first `length` bits. Of
+//! the cells of a block or leaf the last one that isn't behind an address speaks
+//! for it. Why these structures: `docs/decisions/0015-verdict-tables.md`.
+
+use crate::{
+    decide::Clock,
+    source::{Address, Family},
+    verdict::{NEVER, STAGES, Stage},
+};
+
+pub mod ipv4;
+pub mod ipv6;
+
+/// The memory of the tables: maps in the kernel (`filter-ebpf`), the same maps
+/// mapped into the daemon, or plain memory in tests.
+pub trait Shelves {
+    /// A line, node or quad.
+    type Row: Row;
+
+    /// A word of the first row: see [`FORCE`].
+    fn force(&self, at: usize) -> u64;
+    /// The word of an IPv4 group.
+    fn group(&self, at: u32) -> u64;
+    /// A line of [`ipv4::LINE`] words.
+    fn line(&self, at: u32) -> Option<Self::Row>;
+    /// A word of the IPv6 sieve.
+    fn sieve(&self, at: u32) -> u64;
+    /// A node of [`ipv6::NODE`] words.
+    fn node(&self, at: u32) -> Option<Self::Row>;
+    /// Four stages of a timeline.
+    fn quad(&self, at: u32) -> Option<Self::Row>;
+}
+
+/// Words that lie together. The index is masked by the caller, so that the
+/// verifier sees that it stays inside.
+pub trait Row: Copy {
+    /// One of the words.
+    fn word(self, at: usize) -> u64;
+}
+
+/// The words that say what is in force.
+pub mod force {
+    /// Index of the first of the IPv4 groups.
+    pub const IPV4: usize = 0;
+    /// The IPv6 tree's root in the lower half, the index of the sieve's first
+    /// word in the upper.
+    pub const IPV6: usize = 1;
+    /// One less than the words of a sieve's hashed part, a power of two.
+    pub const SIEVE: usize = 2;
+    /// How many words there are.
+    pub const WORDS: usize = 8;
+}
+
+/// What is said of a source now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The enforced stage that holds.
+    pub stage: Stage,
+    /// The shadow stage that holds; none where there is no difference.
+    pub shadow: Stage,
+}
+
+impl Standing {
+    /// Nothing is said.
+    pub const NONE: Self = Self {
+        stage: Stage::NONE,
+        shadow: Stage::NONE,
+    };
+}
+
+/// What holds for a source now.
+#[inline(always)]
+pub fn standing<S: Shelves, C: Clock>(shelves: &S, source: &Address, clock: &C) -> Standing {
+    let value = match source.family {
+        Family::V4 => ipv4::find(shelves, source.low as u32),
+        Family::V6 => ipv6::find(shelves, source.high, source.low),
+    };
+    Value(value).standing(shelves, clock)
+}
+
+/// What a cell says: a single stage, or where a timeline lies. 0: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Value(pub u64);
+
+impl Value {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+
+    /// A single enforced stage.
+    #[must_use]
+    pub const fn single(stage: Stage) -> Self {
+        Self(stage.bits())
+    }
+
+    /// So many enforced stages from the beginning of the quad at `at`, and
+    /// behind them so many of the shadow.
+    ///
+    /// # Panics
+    /// If these are more than an entry holds.
+    #[must_use]
+    pub const fn timeline(at: u32, enforced: usize, shadow: usize) -> Self {
+        assert!(enforced <= STAGES && shadow <= crate::verdict::SHADOW_STAGES);
+        Self((at as u64) << 32 | (shadow as u64) << 16 | (enforced as u64) << 8 | TIMELINE)
+    }
+
+    /// Where the timeline lies, and how many enforced and shadow stages it has;
+    /// `None` for a single stage.
+    #[inline(always)]
+    #[must_use]
+    pub const fn place(self) -> Option<(u32, usize, usize)> {
+        if self.0 & 0xff != TIMELINE {
+            return None;
+        }
+        let enforced = (self.0 >> 8 & 0xf) as usize;
+        let shadow = (self.0 >> 16 & 0xf) as usize;
+        Some(((self.0 >> 32) as u32, enforced, shadow))
+    }
+
+    #[inline(always)]
+    fn standing<S: Shelves, C: Clock>(self, shelves: &S, clock: &C) -> Standing {
+        let mut standing = Standing::NONE;
+        let Some((at, enforced, shadow)) = self.place() else {
+            let stage = Stage::from_bits(self.0);
+            // The clock costs 59 ns: only where an end has to be compared.
+            if stage.is_none() || stage.until() == NEVER || clock.boot_seconds() < stage.until() {
+                standing.stage = stage;
+            }
+            return standing;
+        };
+        let now = clock.boot_seconds();
+        standing.stage = current(shelves, at, 0, enforced, now);
+        if shadow != 0 {
+            standing.shadow = current(shelves, at, enforced, enforced + shadow, now);
+        }
+        standing
+    }
+}
+
+/// The first of the stages `from..to` that hasn't ended.
+#[inline(always)]
+fn current<S: Shelves>(shelves: &S, at: u32, from: usize, to: usize, now: u32) -> Stage {
+    for step in 0..STAGES {
+        let index = from + step;
+        if index >= to {
+            break;
+        }
+        let Some(quad) = shelves.quad(at.wrapping_add((index / QUAD) as u32)) else {
+            break;
+        };
+        let stage = Stage::from_bits(quad.word(index % QUAD));
+        if stage.until() == NEVER || now < stage.until() {
+            return stage;
+        }
+    }
+    Stage::NONE
+}
+
+/// Stages of a quad.
+pub const QUAD: usize = 4;
+
+/// A [`Verdict`](crate::verdict::Verdict) that no stage has.
+const TIMELINE: u64 = 5;
+
+/// 1 if `a` is greater than `b`, else 0: the borrow of `b - a`. Without a branch,
+/// because a search would mispredict every second one.
+#[inline(always)]
+const fn greater(a: u64, b: u64) -> u64 {
+    ((!b & a) | ((!b | a) & b.wrapping_sub(a))) >> 63
+}

@@ -1,0 +1,163 @@
+//! IPv4: a group for each /18, and in its block one cell for each prefix and for
+//! each place where a wider one goes on.
+//!
+//! A group's word: which of its 32 /23s have anything (upper half), and the
+//! line at which its block begins (lower half). 0: nothing at all.
+//!
+//! A block, as halves of words: a header (cells in the lower 16 bits, the
+//! largest power of two that isn't more than these above), then the cells in
+//! order; and behind them the values, as whole words. Where there are fewer than five
+//! cells, halves of ones stand for those that are missing. A cell: the place in the
+//! group (14 bits), how many bits of the place it leaves open (4), and the number
+//! of its value (14). So up to five cells with their values are one line.
+
+use super::{Row, Shelves};
+
+/// Groups of one table.
+pub const GROUPS: u32 = 1 << (32 - OPEN);
+/// Bits of an address that its group leaves open.
+pub const OPEN: u32 = 14;
+/// Bits of an address that one bit of a group's word leaves open.
+pub const UNIT: u32 = 9;
+/// Words of a line.
+pub const LINE: usize = 8;
+/// Cells of a block that is one line.
+pub const SHORT: u32 = 5;
+/// Most cells, and most values, of a block.
+pub const CELLS: usize = 1 << OPEN;
+
+/// The value for an address; 0: none.
+#[inline(always)]
+pub fn find<S: Shelves>(shelves: &S, address: u32) -> u64 {
+    let first = shelves.force(super::force::IPV4) as u32;
+    let group = shelves.group(first.wrapping_add(address >> OPEN));
+    let unit = address >> UNIT & 31;
+    if group >> 32 >> unit & 1 == 0 {
+        return 0;
+    }
+    let block = group as u32;
+    let Some(line) = shelves.line(block) else {
+        return 0;
+    };
+    let header = line.word(0) as u32;
+    let cells = header & 0xffff;
+    let place = address & ((1 << OPEN) - 1);
+    if cells <= SHORT {
+        return short(line, cells, place);
+    }
+    long(shelves, block, cells, header >> 16, place)
+}
+
+/// Looks at all cells at once.
+#[inline(always)]
+fn short<R: Row>(line: R, cells: u32, place: u32) -> u64 {
+    let sought = u64::from(Cell::last_at(place));
+    let (one, two) = (line.word(1), line.word(2));
+    let not_behind = |cell: u64| (cell & HALF).wrapping_sub(sought + 1) >> 63;
+    let mut count = not_behind(line.word(0) >> 32)
+        + not_behind(one)
+        + not_behind(one >> 32)
+        + not_behind(two)
+        + not_behind(two >> 32);
+    // At the last place of all also what fills the halves behind the last cell.
+    if count > u64::from(cells) {
+        count = u64::from(cells);
+    }
+    if count == 0 {
+        return 0;
+    }
+    let pair = line.word((count >> 1) as usize & (LINE - 1));
+    let cell = Cell((pair >> ((count & 1) * 32)) as u32);
+    if !cell.covers(place) {
+        return 0;
+    }
+    line.word((first_value(cells) + cell.value()) as usize & (LINE - 1))
+}
+
+/// Searches for the last cell that isn't behind the place.
+#[inline(always)]
+fn long<S: Shelves>(shelves: &S, block: u32, cells: u32, power: u32, place: u32) -> u64 {
+    let word = |at: u32| match shelves.line(block.wrapping_add(at / LINE as u32)) {
+        Some(line) => line.word(at as usize & (LINE - 1)),
+        None => 0,
+    };
+    let half = |at: u32| word(at >> 1) >> ((at & 1) * 32) & HALF;
+    let sought = u64::from(Cell::last_at(place));
+    let mut count = 0_u32;
+    let mut step = power;
+    for _ in 0..=OPEN {
+        if step == 0 {
+            break;
+        }
+        let probe = count + step;
+        let beyond = (u64::from(cells).wrapping_sub(u64::from(probe)) >> 63) as u32;
+        let behind = (sought.wrapping_sub(half(probe)) >> 63) as u32;
+        count += step & (beyond | behind).wrapping_sub(1);
+        step >>= 1;
+    }
+    if count == 0 {
+        return 0;
+    }
+    let cell = Cell(half(count) as u32);
+    if !cell.covers(place) {
+        return 0;
+    }
+    word(first_value(cells) + cell.value())
+}
+
+/// The word of a block at which its values begin.
+#[inline(always)]
+#[must_use]
+pub const fn first_value(cells: u32) -> u32 {
+    let cells = if cells < SHORT { SHORT } else { cells };
+    cells / 2 + 1
+}
+
+/// The header of a block.
+#[must_use]
+pub const fn header(cells: u32) -> u32 {
+    let power = if cells == 0 { 0 } else { 1 << cells.ilog2() };
+    power << 16 | cells
+}
+
+/// What holds from a place on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell(pub u32);
+
+impl Cell {
+    /// The cell of a place in its group.
+    ///
+    /// # Panics
+    /// If a number has too many bits.
+    #[must_use]
+    pub const fn new(place: u32, open: u32, value: u32) -> Self {
+        assert!(place < 1 << OPEN && open <= OPEN && value < 1 << 14);
+        Self(place << 18 | open << 14 | value)
+    }
+
+    /// The greatest that a cell at this place can be.
+    #[inline(always)]
+    const fn last_at(place: u32) -> u32 {
+        place << 18 | 0x3_ffff
+    }
+
+    #[inline(always)]
+    const fn covers(self, place: u32) -> bool {
+        (self.0 >> 18 ^ place) >> (self.0 >> 14 & 15) == 0
+    }
+
+    /// Whether it speaks for the whole group.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        self.0 >> 14 & 15 == OPEN
+    }
+
+    /// The number of the value among the block's.
+    #[inline(always)]
+    #[must_use]
+    pub const fn value(self) -> u32 {
+        self.0 & 0x3fff
+    }
+}
+
+const HALF: u64 = u32::MAX as u64;

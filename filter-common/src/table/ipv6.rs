@@ -1,0 +1,145 @@
+//! IPv6: a sieve, and behind it a tree.
+//!
+//! The sieve says of most sources that nothing is: one bit for each /16 that a
+//! prefix shorter than /32 touches, and behind these a hashed bit for each /32
+//! that a longer one lies in. A bit too many costs a walk, nothing else.
+//!
+//! A node of the tree: a word with the number of its cells (lowest byte) and
+//! whether it is a leaf (next byte), a word whose bytes are the lengths of the first
+//! eight cells, and the cells in order, three words each: the two halves of an
+//! address, and a value (in a leaf) or the number of a node. The lengths of the
+//! last two cells stand in the upper bytes of the first word. The first cell of
+//! an inner node begins wherever the node does.
+
+use super::{Row, Shelves, greater};
+
+/// Words of a node.
+pub const NODE: usize = 32;
+/// Most cells of a node.
+pub const CELLS: usize = 10;
+/// Most levels of the tree. A node that was split is half full, so this is
+/// beyond what any memory holds.
+pub const DEPTH: usize = 12;
+/// Words of a sieve before its hashed part.
+pub const WIDE: u32 = 1 << 10;
+
+/// The value for an address; 0: none.
+#[inline(always)]
+pub fn find<S: Shelves>(shelves: &S, high: u64, low: u64) -> u64 {
+    let force = shelves.force(super::force::IPV6);
+    let sieve = (force >> 32) as u32;
+    let wide = shelves.sieve(sieve.wrapping_add((high >> 54) as u32));
+    if wide >> (high >> 48 & 63) & 1 == 0 {
+        let words = shelves.force(super::force::SIEVE);
+        let (word, bit) = sieve_bit(high, words);
+        if shelves.sieve(sieve.wrapping_add(word)) >> bit & 1 == 0 {
+            return 0;
+        }
+    }
+    walk(shelves, force as u32, high, low)
+}
+
+#[inline(always)]
+fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
+    let mut number = root;
+    for _ in 0..DEPTH {
+        let Some(node) = shelves.node(number) else {
+            return 0;
+        };
+        let header = node.word(0);
+        let at = search(node, header & 0xff, high, low);
+        if at == 0 {
+            return 0;
+        }
+        let value = node.word(cell(at) + 2 & (NODE - 1));
+        if header & LEAF != 0 {
+            let length = length(node, header, at);
+            let covers = agrees(
+                node.word(cell(at) & (NODE - 1)) ^ high,
+                node.word(cell(at) + 1 & (NODE - 1)) ^ low,
+                length,
+            );
+            return if covers { value } else { 0 };
+        }
+        number = value as u32;
+    }
+    0
+}
+
+/// How many of the cells aren't behind the address.
+#[inline(always)]
+fn search<R: Row>(node: R, cells: u64, high: u64, low: u64) -> u64 {
+    let mut count = 0;
+    let mut step = 8;
+    while step != 0 {
+        let probe = count + step;
+        let beyond = cells.wrapping_sub(probe) >> 63;
+        let behind = greater(node.word(cell(probe) & (NODE - 1)), high);
+        count += step & (beyond | behind).wrapping_sub(1);
+        step >>= 1;
+    }
+    // Only the upper halves were compared: those that are equal stand last.
+    for _ in 0..CELLS {
+        if count == 0
+            || node.word(cell(count) & (NODE - 1)) != high
+            || node.word(cell(count) + 1 & (NODE - 1)) <= low
+        {
+            break;
+        }
+        count -= 1;
+    }
+    count
+}
+
+/// The first word of a cell; they are numbered from 1.
+#[inline(always)]
+#[must_use]
+pub const fn cell(number: u64) -> usize {
+    (number as usize) * 3 - 1
+}
+
+#[inline(always)]
+fn length<R: Row>(node: R, header: u64, at: u64) -> u64 {
+    if at > 8 {
+        return header >> (((at - 9) & 1) * 8 + 48) & 0xff;
+    }
+    node.word(1) >> (((at - 1) & 7) * 8) & 0xff
+}
+
+/// Whether two addresses whose difference this is agree in so many bits.
+#[inline(always)]
+const fn agrees(high: u64, low: u64, length: u64) -> bool {
+    if length <= 64 {
+        // A shift by 64 isn't one.
+        return length == 0 || high >> ((64 - length) & 63) == 0;
+    }
+    high == 0 && low >> ((128 - length) & 63) == 0
+}
+
+/// The word (behind the sieve's first) and the bit of a /32, by an address's
+/// upper half and one less than the words of the hashed part.
+#[inline(always)]
+#[must_use]
+pub const fn sieve_bit(high: u64, words: u64) -> (u32, u32) {
+    let mixed = (high >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let word = mixed >> 24 & words;
+    (WIDE + word as u32, (mixed >> 58) as u32)
+}
+
+/// The bit of a header that says that the node is a leaf.
+pub const LEAF: u64 = 1 << 8;
+
+/// The two words before a node's cells.
+#[must_use]
+pub fn headers(leaf: bool, lengths: &[u8]) -> [u64; 2] {
+    let mut headers = [lengths.len() as u64 | if leaf { LEAF } else { 0 }, 0];
+    for (at, length) in lengths.iter().enumerate() {
+        let (word, shift) = if at < 8 {
+            (1, at * 8)
+        } else {
+            (0, at * 8 - 16)
+        };
+        headers[word] |= u64::from(*length) << shift;
+    }
+    headers
+}

@@ -1,0 +1,364 @@
+//! The verdict tables, from the side that writes them.
+//!
+//! A [`Table`] remembers every prefix with its value (`mirror`), and keeps the
+//! memory that the kernel reads (`shelf`) true to that. A change makes a block
+//! or leaf anew in free memory and puts it in force by one store; a large patch
+//! makes everything anew in the other half and switches. Memory that a reader may
+//! still hold waits in limbo until every program that runs now has ended: see
+//! [`Table::seal`]. How it is read: `filter_common::table`.
+//!
+//! No I/O and no clock here; the one wait is given by the caller.
+
+use filter_common::{
+    decide::Clock,
+    source::{Address, Family},
+    table::{self, QUAD, Standing, Value, force, ipv4::LINE, ipv6::NODE},
+    verdict::Stage,
+};
+
+use self::{
+    ipv4::Ipv4,
+    ipv6::Ipv6,
+    mirror::{Key, Mirror},
+    runs::Halves,
+    shelf::Shelf,
+    timelines::Timelines,
+};
+use crate::{
+    patch::{Part, Patch},
+    prefix::Prefix,
+};
+
+mod cells;
+mod ipv4;
+mod ipv6;
+mod mirror;
+mod runs;
+mod shelf;
+mod timelines;
+
+#[cfg(test)]
+mod tests;
+
+pub use shelf::{Row, Shape, Shelves};
+
+/// All verdicts, as the kernel reads them.
+pub struct Table {
+    ipv4: Side<Ipv4>,
+    ipv6: Side<Ipv6>,
+    common: Common,
+}
+
+/// What both families share.
+struct Common {
+    force: Shelf,
+    timelines: Timelines,
+    /// Waits until every program that runs now has ended.
+    grace: fn(),
+}
+
+/// The table of a family.
+struct Side<M: Memory> {
+    mirror: Mirror<M::Key>,
+    memory: M,
+    capacity: usize,
+}
+
+/// The memory of a family's table.
+trait Memory {
+    type Key: Key;
+
+    /// Which word says what is in force, and what it is.
+    fn force(&self) -> (usize, u64);
+
+    /// Whether so little changes that it is put in force piece by piece.
+    fn is_small(&self, mirror: &Mirror<Self::Key>, touched: &[Self::Key]) -> bool;
+
+    /// Puts what the mirror says of these prefixes in force, piece by piece, and
+    /// says for how many of them there was room.
+    fn in_place(
+        &mut self,
+        mirror: &Mirror<Self::Key>,
+        touched: &[Self::Key],
+        force: &Shelf,
+    ) -> usize;
+
+    /// Makes everything anew in the other half and switches; `false` if there is
+    /// no room.
+    fn anew(&mut self, mirror: &Mirror<Self::Key>, force: &Shelf) -> bool;
+
+    fn halves(&mut self) -> &mut Halves;
+
+    /// Bytes in use, and bytes of a half.
+    fn bytes(&self) -> (u64, u64);
+}
+
+/// How full the table of a family is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fill {
+    /// Prefixes.
+    pub prefixes: u64,
+    /// Prefixes that there is room for.
+    pub capacity: u64,
+    /// Bytes of the half in force that are in use.
+    pub used: u64,
+    /// Bytes that a half has.
+    pub room: u64,
+}
+
+impl Table {
+    /// Empty tables in fresh memory, all of it zero. `grace` waits until every
+    /// program that runs when it is called has ended.
+    #[must_use]
+    pub fn new(shelves: Shelves, shape: &Shape, grace: fn()) -> Self {
+        let ipv4 = Ipv4::new(shelves.groups, shelves.lines, shape);
+        let ipv6 = Ipv6::new(shelves.sieve, shelves.nodes, shape);
+        let force = shelves.force;
+        force.put(force::SIEVE, u64::from(shape.sieve_words()) - 1);
+        for (at, word) in [ipv4.force(), ipv6.force()] {
+            force.publish(at, word);
+        }
+        Self {
+            ipv4: Side::new(ipv4, shape.ipv4),
+            ipv6: Side::new(ipv6, shape.ipv6),
+            common: Common {
+                force,
+                timelines: Timelines::new(shelves.quads),
+                grace,
+            },
+        }
+    }
+
+    /// Carries out a patch. Prefixes that don't fit come back with the reason;
+    /// what was in force for them stays.
+    pub fn apply(&mut self, patch: &Patch) -> Vec<(Prefix, String)> {
+        let mut refused = self.ipv4.apply(&patch.part(Family::V4), &mut self.common);
+        refused.extend(self.ipv6.apply(&patch.part(Family::V6), &mut self.common));
+        refused
+    }
+
+    /// What holds for a source, read as the kernel reads it.
+    #[must_use]
+    pub fn standing(&self, source: &Address, clock: &impl Clock) -> Standing {
+        table::standing(&self, source, clock)
+    }
+
+    /// Whether something waits for the programs that run from now on to end.
+    /// Then a grace period is to be waited for, [`release`](Self::release) to be
+    /// called, and nothing to be sealed before.
+    pub fn seal(&mut self) -> bool {
+        let ipv4 = self.ipv4.memory.halves().seal();
+        let ipv6 = self.ipv6.memory.halves().seal();
+        let timelines = self.common.timelines.seal();
+        ipv4 || ipv6 || timelines
+    }
+
+    /// The programs that ran when it was sealed have ended.
+    pub fn release(&mut self) {
+        self.ipv4.memory.halves().release();
+        self.ipv6.memory.halves().release();
+        self.common.timelines.release();
+    }
+
+    /// How full the table of a family is.
+    #[must_use]
+    pub fn fill(&self, family: Family) -> Fill {
+        match family {
+            Family::V4 => self.ipv4.fill(),
+            Family::V6 => self.ipv6.fill(),
+        }
+    }
+}
+
+impl<M: Memory> Side<M> {
+    fn new(memory: M, capacity: u32) -> Self {
+        Self {
+            mirror: Mirror::default(),
+            memory,
+            capacity: capacity as usize,
+        }
+    }
+
+    fn apply(&mut self, changes: &Part<'_>, common: &mut Common) -> Vec<(Prefix, String)> {
+        let mut refused = Vec::new();
+        let mut before = self.remember(changes, common, &mut refused);
+        let touched: Vec<_> = before.iter().map(|(key, _)| *key).collect();
+        if touched.is_empty() {
+            return refused;
+        }
+        let is_small = self.memory.is_small(&self.mirror, &touched);
+        if !(is_small && self.in_place(&touched, common)) {
+            self.anew(&mut before, common, &mut refused);
+        }
+        for value in before.into_iter().filter_map(|(_, value)| value) {
+            common.timelines.give_up(Value(value));
+        }
+        refused
+    }
+
+    /// Takes changes into the mirror. Gives back what was there of all that is
+    /// different now, in order.
+    fn remember(
+        &mut self,
+        changes: &Part<'_>,
+        common: &mut Common,
+        refused: &mut Vec<(Prefix, String)>,
+    ) -> Vec<(M::Key, Option<u64>)> {
+        let keys: Vec<_> = changes.iter().map(|change| M::Key::of(&change.0)).collect();
+        let known = self.mirror.known(&keys);
+        // What leaves makes room for what comes.
+        let leaves = |(change, known): &((Prefix, &[Stage], &[Stage]), &Option<u64>)| {
+            known.is_some() && change.1.is_empty() && change.2.is_empty()
+        };
+        let leaving = changes.iter().zip(&known).filter(leaves).count();
+        let mut prefixes = self.mirror.len() - leaving;
+        let mut writes = Vec::with_capacity(keys.len());
+        let mut before = Vec::with_capacity(keys.len());
+        for (change, (key, known)) in changes.iter().zip(keys.into_iter().zip(known)) {
+            let (prefix, enforced, shadow) = change;
+            let value = if enforced.is_empty() && shadow.is_empty() {
+                None
+            } else {
+                let says = |known| common.timelines.says(Value(known), enforced, shadow);
+                if known.is_some_and(says) {
+                    continue;
+                }
+                if known.is_none() && prefixes >= self.capacity {
+                    let why = format!("the table holds {} prefixes and is full", self.capacity);
+                    refused.push((prefix, why));
+                    continue;
+                }
+                let Some(value) = self.value(enforced, shadow, common) else {
+                    let why = "the table has no room for another entry of several stages";
+                    refused.push((prefix, why.to_owned()));
+                    continue;
+                };
+                prefixes += usize::from(known.is_none());
+                Some(value.0)
+            };
+            if known != value {
+                writes.push((key, value));
+                before.push((key, known));
+            }
+        }
+        self.mirror.write(writes.into_iter());
+        before
+    }
+
+    fn value(
+        &mut self,
+        enforced: &[Stage],
+        shadow: &[Stage],
+        common: &mut Common,
+    ) -> Option<Value> {
+        common.timelines.value(enforced, shadow).or_else(|| {
+            self.wait(common);
+            common.timelines.value(enforced, shadow)
+        })
+    }
+
+    /// Puts changes in force piece by piece; `false` if there is no room.
+    fn in_place(&mut self, touched: &[M::Key], common: &mut Common) -> bool {
+        let mut rest = touched;
+        loop {
+            let done = self.memory.in_place(&self.mirror, rest, &common.force);
+            rest = &rest[done..];
+            if rest.is_empty() {
+                return true;
+            }
+            if !self.wait(common) {
+                return false;
+            }
+        }
+    }
+
+    /// Makes everything anew. Where there isn't room for all, prefixes that are
+    /// new are given up, the last first.
+    fn anew(
+        &mut self,
+        before: &mut Vec<(M::Key, Option<u64>)>,
+        common: &mut Common,
+        refused: &mut Vec<(Prefix, String)>,
+    ) {
+        let mut gone = Vec::new();
+        loop {
+            if self.memory.halves().other().is_none() {
+                self.wait(common);
+            }
+            if self.memory.anew(&self.mirror, &common.force) {
+                break;
+            }
+            let is_new = |(key, value): &(M::Key, Option<u64>)| value.is_none().then_some(*key);
+            let new: Vec<_> = before.iter().filter_map(is_new).collect();
+            if new.is_empty() {
+                tracing::error!("the verdict table can't be made anew: what was in force stays");
+                break;
+            }
+            let given_up = &new[new.len() / 2..];
+            let is_kept = |key: &M::Key| given_up.binary_search(key).is_err();
+            before.retain(|(key, _)| is_kept(key));
+            gone.extend(given_up.iter().filter_map(|key| self.mirror.value(key)));
+            let why = "the memory of the table is full";
+            refused.extend(given_up.iter().map(|key| (key.prefix(), why.to_owned())));
+            self.mirror.write(given_up.iter().map(|key| (*key, None)));
+        }
+        // Some may have been in force for a moment.
+        for value in gone {
+            common.timelines.give_up(Value(value));
+        }
+    }
+
+    /// Waits until what is in limbo is free; `false` if nothing was.
+    fn wait(&mut self, common: &mut Common) -> bool {
+        (common.grace)();
+        let rows = self.memory.halves().empty();
+        let quads = common.timelines.empty();
+        rows || quads
+    }
+
+    fn fill(&self) -> Fill {
+        let (used, room) = self.memory.bytes();
+        Fill {
+            prefixes: self.mirror.len() as u64,
+            capacity: self.capacity as u64,
+            used,
+            room,
+        }
+    }
+}
+
+/// What is less than this is put in force piece by piece: a piece costs some
+/// microseconds, and making everything anew 0.1 µs a prefix.
+const fn few(prefixes: usize) -> u64 {
+    let few = prefixes as u64 / 64;
+    if few < 1024 { 1024 } else { few }
+}
+
+/// Reading as the kernel does.
+impl<'a> table::Shelves for &'a Table {
+    type Row = Row<'a>;
+
+    fn force(&self, at: usize) -> u64 {
+        self.common.force.get(at)
+    }
+
+    fn group(&self, at: u32) -> u64 {
+        self.ipv4.memory.groups.get(at as usize)
+    }
+
+    fn line(&self, at: u32) -> Option<Row<'a>> {
+        self.ipv4.memory.lines.row(at, LINE)
+    }
+
+    fn sieve(&self, at: u32) -> u64 {
+        self.ipv6.memory.sieve.get(at as usize)
+    }
+
+    fn node(&self, at: u32) -> Option<Row<'a>> {
+        self.ipv6.memory.nodes.row(at, NODE)
+    }
+
+    fn quad(&self, at: u32) -> Option<Row<'a>> {
+        self.common.timelines.quads.row(at, QUAD)
+    }
+}

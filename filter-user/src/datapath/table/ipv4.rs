@@ -1,0 +1,296 @@
+//! The IPv4 table as it is written: groups and their blocks.
+
+use std::collections::HashMap;
+
+use filter_common::table::{
+    force,
+    ipv4::{self, GROUPS, LINE, OPEN, UNIT},
+};
+
+use super::{
+    Memory,
+    cells::{Cell, Cells, of_span},
+    mirror::{Key as _, Mirror, V4},
+    runs::{Halves, Run, Runs},
+    shelf::{Shape, Shelf},
+};
+
+pub(super) struct Ipv4 {
+    pub(super) groups: Shelf,
+    pub(super) lines: Shelf,
+    halves: Halves,
+    wide: Wide,
+    /// Kept so that a change needs no memory.
+    cells: Vec<Cell>,
+    words: Vec<u64>,
+}
+
+/// The blocks of groups that lie wholly in one prefix, by its value: all groups
+/// of a prefix share one. With the number of groups.
+type Wide = HashMap<u64, (u32, u32)>;
+
+impl Ipv4 {
+    pub(super) fn new(groups: Shelf, lines: Shelf, shape: &Shape) -> Self {
+        Self {
+            groups,
+            lines,
+            halves: Halves::new(shape.lines()),
+            wide: Wide::new(),
+            cells: Vec::new(),
+            words: Vec::new(),
+        }
+    }
+
+    const fn first_group(second: bool) -> u32 {
+        if second { GROUPS } else { 0 }
+    }
+
+    /// Makes the block of a group anew; `false` if there is no room.
+    fn renew(&mut self, group: u32, mirror: &Mirror<V4>) -> bool {
+        let first = u128::from(group) << OPEN;
+        let last = first | ((1 << OPEN) - 1);
+        of_span(mirror, first, last, &mut self.cells);
+        let mut room = Room {
+            lines: &self.lines,
+            wide: &mut self.wide,
+            words: &mut self.words,
+        };
+        let Some(word) = room.block(&self.cells, |rows| self.halves.take(rows)) else {
+            return false;
+        };
+        let at = (Self::first_group(self.halves.is_second()) + group) as usize;
+        let before = self.groups.get(at);
+        self.groups.publish(at, word);
+        if before != 0 {
+            self.give_up(before as u32);
+        }
+        true
+    }
+
+    /// A group's word doesn't name this block any more.
+    fn give_up(&mut self, block: u32) {
+        let halves =
+            |at: u32| self.lines.get(block as usize * LINE + at as usize / 2) >> (at % 2 * 32);
+        let cells = halves(0) as u32 & 0xffff;
+        let first = ipv4::Cell(halves(1) as u32);
+        if cells == 1 && first.is_whole() {
+            let value = block as usize * LINE + ipv4::first_value(1) as usize;
+            let value = self.lines.get(value);
+            let (_, groups) = self.wide.get_mut(&value).expect("the block is shared");
+            *groups -= 1;
+            if *groups != 0 {
+                return;
+            }
+            self.wide.remove(&value);
+        }
+        let values = (1..=cells).map(|at| ipv4::Cell(halves(at) as u32).value() + 1);
+        let words = ipv4::first_value(cells) + values.max().unwrap_or(0);
+        let rows = words.div_ceil(LINE as u32);
+        self.halves.give_up(Run { at: block, rows });
+    }
+}
+
+impl Memory for Ipv4 {
+    type Key = V4;
+
+    fn force(&self) -> (usize, u64) {
+        let first = Self::first_group(self.halves.is_second());
+        (force::IPV4, u64::from(first))
+    }
+
+    fn is_small(&self, mirror: &Mirror<V4>, touched: &[V4]) -> bool {
+        let groups = touched.iter().map(|key| {
+            let (first, last) = groups_of(*key);
+            u64::from(last - first) + 1
+        });
+        groups.sum::<u64>() <= super::few(mirror.len())
+    }
+
+    fn in_place(&mut self, mirror: &Mirror<V4>, touched: &[V4], _force: &Shelf) -> usize {
+        let mut next = 0;
+        for (done, key) in touched.iter().enumerate() {
+            let (first, last) = groups_of(*key);
+            for group in first.max(next)..=last {
+                if !self.renew(group, mirror) {
+                    return done;
+                }
+                next = group + 1;
+            }
+        }
+        touched.len()
+    }
+
+    fn anew(&mut self, mirror: &Mirror<V4>, force: &Shelf) -> bool {
+        let Some(mut runs) = self.halves.other() else {
+            return false;
+        };
+        let mut wide = Wide::new();
+        let mut builder = Builder {
+            room: Room {
+                lines: &self.lines,
+                wide: &mut wide,
+                words: &mut self.words,
+            },
+            runs: &mut runs,
+            groups: &self.groups,
+            first: Self::first_group(!self.halves.is_second()),
+            group: 0,
+            cells: &mut self.cells,
+            last: None,
+            fits: true,
+        };
+        builder.begin();
+        let mut cells = Cells::new(V4::BITS);
+        for (key, value) in mirror.iter() {
+            cells.push(key, value, &mut |cell| builder.cell(cell));
+        }
+        cells.finish(u128::from(u32::MAX), &mut |cell| builder.cell(cell));
+        builder.go_on_to(GROUPS);
+        if !builder.fits {
+            return false;
+        }
+        self.halves.switch(runs);
+        self.wide = wide;
+        let (at, word) = self.force();
+        force.publish(at, word);
+        true
+    }
+
+    fn halves(&mut self) -> &mut Halves {
+        &mut self.halves
+    }
+
+    fn bytes(&self) -> (u64, u64) {
+        let (used, all) = self.halves.fill();
+        let line = (LINE * 8) as u64;
+        (u64::from(used) * line, u64::from(all) * line)
+    }
+}
+
+/// The first and the last group that a prefix touches.
+fn groups_of(key: V4) -> (u32, u32) {
+    ((key.start() >> OPEN) as u32, (key.end() >> OPEN) as u32)
+}
+
+/// Makes all groups, one after the other.
+struct Builder<'a> {
+    room: Room<'a>,
+    runs: &'a mut Runs,
+    groups: &'a Shelf,
+    /// Index of the first group of the half.
+    first: u32,
+    group: u32,
+    /// What is known of the group so far.
+    cells: &'a mut Vec<Cell>,
+    last: Option<Cell>,
+    fits: bool,
+}
+
+impl Builder<'_> {
+    fn cell(&mut self, cell: Cell) {
+        self.go_on_to((cell.start >> OPEN) as u32);
+        if cell.start == u128::from(self.group) << OPEN {
+            self.cells.clear();
+        }
+        self.cells.push(cell);
+        self.last = Some(cell);
+    }
+
+    /// Closes every group before this one.
+    fn go_on_to(&mut self, group: u32) {
+        while self.group < group {
+            let runs = &mut *self.runs;
+            let word = self.room.block(self.cells, |rows| runs.take(rows));
+            self.fits &= word.is_some();
+            let at = (self.first + self.group) as usize;
+            self.groups.put(at, word.unwrap_or(0));
+            self.group += 1;
+            self.begin();
+        }
+    }
+
+    /// A group begins with what covers its beginning.
+    fn begin(&mut self) {
+        self.cells.clear();
+        let start = u128::from(self.group) << OPEN;
+        if let Some(last) = self.last
+            && last.end(V4::BITS) >= start
+        {
+            self.cells.push(Cell { start, ..last });
+        }
+    }
+}
+
+/// Where blocks are written.
+struct Room<'a> {
+    lines: &'a Shelf,
+    wide: &'a mut Wide,
+    words: &'a mut Vec<u64>,
+}
+
+impl Room<'_> {
+    /// Writes the block of a group with these cells, and gives back the group's
+    /// word; `None` if there is no room.
+    fn block(&mut self, cells: &[Cell], take: impl FnOnce(u32) -> Option<u32>) -> Option<u64> {
+        if cells.is_empty() {
+            return Some(0);
+        }
+        let units = encode(cells, self.words);
+        let whole = match cells {
+            [only] if u32::from(32 - only.length) >= OPEN => Some(only.value),
+            _ => None,
+        };
+        if let Some((block, groups)) = whole.and_then(|value| self.wide.get_mut(&value)) {
+            *groups += 1;
+            return Some(u64::from(units) << 32 | u64::from(*block));
+        }
+        let rows = self.words.len().div_ceil(LINE) as u32;
+        let block = take(rows)?;
+        for (at, word) in self.words.iter().enumerate() {
+            self.lines.put(block as usize * LINE + at, *word);
+        }
+        if let Some(value) = whole {
+            self.wide.insert(value, (block, 1));
+        }
+        Some(u64::from(units) << 32 | u64::from(block))
+    }
+}
+
+/// Makes the words of a block, and says which /23s have anything.
+fn encode(cells: &[Cell], words: &mut Vec<u64>) -> u32 {
+    let count = cells.len() as u32;
+    let values_at = ipv4::first_value(count) as usize;
+    words.clear();
+    words.resize(values_at, if count < ipv4::SHORT { u64::MAX } else { 0 });
+    let put = |words: &mut Vec<u64>, half: usize, what: u32| {
+        let shift = half % 2 * 32;
+        words[half / 2] &= !(u64::from(u32::MAX) << shift);
+        words[half / 2] |= u64::from(what) << shift;
+    };
+    put(words, 0, ipv4::header(count));
+    let mut known: Option<HashMap<u64, u32>> = (cells.len() > FEW).then(HashMap::new);
+    let mut units = 0;
+    for (at, cell) in (1..).zip(cells) {
+        let fresh = (words.len() - values_at) as u32;
+        let number = match &mut known {
+            Some(known) => *known.entry(cell.value).or_insert(fresh),
+            None => words[values_at..]
+                .iter()
+                .position(|value| *value == cell.value)
+                .map_or(fresh, |number| number as u32),
+        };
+        if number == fresh {
+            words.push(cell.value);
+        }
+        let place = cell.start as u32 & ((1 << OPEN) - 1);
+        let open = u32::from(32 - cell.length).min(OPEN);
+        put(words, at, ipv4::Cell::new(place, open, number).0);
+        let last = place | ((1 << open) - 1);
+        let (first, last) = (place >> UNIT, last >> UNIT);
+        units |= u32::MAX << first & u32::MAX >> (31 - last);
+    }
+    units
+}
+
+/// So many values are compared one by one.
+const FEW: usize = 16;

@@ -1,0 +1,392 @@
+//! The IPv6 table as it is written: the sieve, and a tree whose nodes are
+//! replaced and never changed, but for the numbers of their children.
+
+use std::sync::atomic::Ordering;
+
+use filter_common::table::{
+    force,
+    ipv6::{self, CELLS, DEPTH, LEAF, NODE},
+};
+
+use super::{
+    Memory,
+    cells::{Cell, Cells, of_span},
+    mirror::{Key, Mirror, V6},
+    runs::{Halves, Run, Runs},
+    shelf::{Shape, Shelf},
+};
+
+pub(super) struct Ipv6 {
+    pub(super) sieve: Shelf,
+    pub(super) nodes: Shelf,
+    halves: Halves,
+    root: u32,
+    /// Words of a sieve, and of its hashed part less one.
+    sieve_rows: u32,
+    sieve_mask: u64,
+    /// Kept so that a change needs no memory.
+    cells: Vec<Cell>,
+}
+
+/// A node below another, and where it begins.
+type Child = (u128, u32);
+
+/// The way to a leaf: each node with the number of the cell that leads on.
+struct Way {
+    above: Vec<(u32, u64)>,
+    leaf: u32,
+    /// The first and the last address that lead here.
+    first: u128,
+    last: u128,
+}
+
+impl Ipv6 {
+    pub(super) fn new(sieve: Shelf, nodes: Shelf, shape: &Shape) -> Self {
+        let mut halves = Halves::new(shape.nodes());
+        let root = halves.take(1).expect("a half has a node");
+        write(&nodes, root, true, &[]);
+        Self {
+            sieve,
+            nodes,
+            halves,
+            root,
+            sieve_rows: shape.sieve(),
+            sieve_mask: u64::from(shape.sieve_words()) - 1,
+            cells: Vec::new(),
+        }
+    }
+
+    const fn first_of_sieve(&self, second: bool) -> u32 {
+        if second { self.sieve_rows } else { 0 }
+    }
+
+    /// Lets a prefix through the sieve that begins at this word.
+    fn let_through(&self, sieve: u32, key: V6) {
+        let set = |word: u32, bit: u32| {
+            let word = &self.sieve[(sieve + word) as usize];
+            word.fetch_or(1 << bit, Ordering::Release);
+        };
+        if key.length() >= 32 {
+            let (word, bit) = ipv6::sieve_bit((key.start() >> 64) as u64, self.sieve_mask);
+            set(word, bit);
+            return;
+        }
+        let (first, last) = ((key.start() >> 112) as u32, (key.end() >> 112) as u32);
+        for wide in first..=last {
+            set(wide >> 6, wide & 63);
+        }
+    }
+
+    fn word(&self, node: u32, at: usize) -> u64 {
+        self.nodes.get(node as usize * NODE + at)
+    }
+
+    /// Where a cell of a node begins; they are numbered from 1.
+    fn start(&self, node: u32, cell: u64) -> u128 {
+        let at = ipv6::cell(cell);
+        u128::from(self.word(node, at)) << 64 | u128::from(self.word(node, at + 1))
+    }
+
+    fn count(&self, node: u32) -> u64 {
+        self.word(node, 0) & 0xff
+    }
+
+    /// The way to the leaf that speaks for an address.
+    fn way(&self, address: u128) -> Way {
+        let mut way = Way {
+            above: Vec::with_capacity(DEPTH),
+            leaf: self.root,
+            first: 0,
+            last: u128::MAX,
+        };
+        while self.word(way.leaf, 0) & LEAF == 0 {
+            let node = way.leaf;
+            let count = self.count(node);
+            let next = (2..=count).find(|cell| self.start(node, *cell) > address);
+            let cell = next.map_or(count, |next| next - 1);
+            if let Some(next) = next {
+                way.last = self.start(node, next) - 1;
+            }
+            if cell > 1 {
+                way.first = self.start(node, cell);
+            }
+            way.above.push((node, cell));
+            way.leaf = self.word(node, ipv6::cell(cell) + 2) as u32;
+        }
+        way
+    }
+
+    /// Makes a leaf anew; `false` if there is no room.
+    fn renew(&mut self, way: &Way, mirror: &Mirror<V6>, force: &Shelf) -> bool {
+        let mut cells = std::mem::take(&mut self.cells);
+        of_span(mirror, way.first, way.last, &mut cells);
+        let mut taken = Vec::new();
+        let done = self.replace(way, &cells, &mut taken, force);
+        self.cells = cells;
+        if !done {
+            // Nobody has seen them.
+            for at in taken {
+                self.halves.give_back(Run { at, rows: 1 });
+            }
+        }
+        done
+    }
+
+    fn replace(&mut self, way: &Way, cells: &[Cell], taken: &mut Vec<u32>, force: &Shelf) -> bool {
+        let Some(mut children) = self.make(true, way.first, cells, taken) else {
+            return false;
+        };
+        let mut gone = vec![way.leaf];
+        let mut above = way.above.iter().rev();
+        while children.len() > 1 {
+            let Some((node, cell)) = above.next() else {
+                // The tree grows by a level.
+                if way.above.len() + 1 >= DEPTH {
+                    return false;
+                }
+                let Some(roots) = self.make(false, 0, &inner(&children), taken) else {
+                    return false;
+                };
+                children = roots;
+                continue;
+            };
+            let mut all: Vec<Child> = (1..=self.count(*node))
+                .map(|one| {
+                    let child = self.word(*node, ipv6::cell(one) + 2) as u32;
+                    (self.start(*node, one), child)
+                })
+                .collect();
+            // The first cell of a node begins wherever the node does.
+            let first = all[*cell as usize - 1].0;
+            children[0].0 = first;
+            all.splice(*cell as usize - 1..*cell as usize, children);
+            let Some(nodes) = self.make(false, all[0].0, &inner(&all), taken) else {
+                return false;
+            };
+            gone.push(*node);
+            children = nodes;
+        }
+        let child = children[0].1;
+        if let Some((node, cell)) = above.next() {
+            let at = *node as usize * NODE + ipv6::cell(*cell) + 2;
+            self.nodes.publish(at, u64::from(child));
+        } else {
+            self.root = child;
+            let (at, word) = self.force();
+            force.publish(at, word);
+        }
+        for at in gone {
+            self.halves.give_up(Run { at, rows: 1 });
+        }
+        true
+    }
+
+    /// Makes as many nodes of cells as it takes; the first begins at `first`.
+    fn make(
+        &mut self,
+        leaf: bool,
+        first: u128,
+        cells: &[Cell],
+        taken: &mut Vec<u32>,
+    ) -> Option<Vec<Child>> {
+        let nodes = if cells.len() <= CELLS {
+            1
+        } else {
+            cells.len().div_ceil(FILL)
+        };
+        let each = cells.len().div_ceil(nodes).max(1);
+        let mut children = Vec::with_capacity(nodes);
+        let mut rest = cells;
+        loop {
+            let (chunk, behind) = rest.split_at(each.min(rest.len()));
+            let at = self.halves.take(1)?;
+            taken.push(at);
+            write(&self.nodes, at, leaf, chunk);
+            let start = match chunk.first() {
+                Some(cell) if !children.is_empty() => cell.start,
+                _ => first,
+            };
+            children.push((start, at));
+            rest = behind;
+            if rest.is_empty() {
+                return Some(children);
+            }
+        }
+    }
+}
+
+impl Memory for Ipv6 {
+    type Key = V6;
+
+    fn force(&self) -> (usize, u64) {
+        let sieve = self.first_of_sieve(self.halves.is_second());
+        (force::IPV6, u64::from(sieve) << 32 | u64::from(self.root))
+    }
+
+    fn is_small(&self, mirror: &Mirror<V6>, touched: &[V6]) -> bool {
+        let few = super::few(mirror.len());
+        let mut leaves = 0;
+        for key in touched {
+            let within = mirror.within(key.start(), key.end());
+            let room = (few.saturating_sub(leaves) as usize + 1) * CELLS;
+            leaves += 1 + (within.take(room).count() / FILL) as u64;
+            if leaves > few {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn in_place(&mut self, mirror: &Mirror<V6>, touched: &[V6], force: &Shelf) -> usize {
+        let sieve = self.first_of_sieve(self.halves.is_second());
+        for key in touched {
+            if mirror.value(key).is_some() {
+                self.let_through(sieve, *key);
+            }
+        }
+        let mut next = 0;
+        for (done, key) in touched.iter().enumerate() {
+            let mut address = key.start().max(next);
+            while address <= key.end() {
+                let way = self.way(address);
+                if !self.renew(&way, mirror, force) {
+                    return done;
+                }
+                let Some(behind) = way.last.checked_add(1) else {
+                    return touched.len();
+                };
+                next = behind;
+                address = behind;
+            }
+        }
+        touched.len()
+    }
+
+    fn anew(&mut self, mirror: &Mirror<V6>, force: &Shelf) -> bool {
+        let Some(mut runs) = self.halves.other() else {
+            return false;
+        };
+        let sieve = self.first_of_sieve(!self.halves.is_second());
+        for at in sieve..sieve + self.sieve_rows {
+            self.sieve.put(at as usize, 0);
+        }
+        let Some(root) = self.build(mirror, sieve, &mut runs) else {
+            return false;
+        };
+        self.root = root;
+        self.halves.switch(runs);
+        let (at, word) = self.force();
+        force.publish(at, word);
+        true
+    }
+
+    fn halves(&mut self) -> &mut Halves {
+        &mut self.halves
+    }
+
+    fn bytes(&self) -> (u64, u64) {
+        let (used, all) = self.halves.fill();
+        let node = (NODE * 8) as u64;
+        (u64::from(used) * node, u64::from(all) * node)
+    }
+}
+
+impl Ipv6 {
+    /// Makes the whole tree in these rows; its root, or `None` if there is no
+    /// room.
+    fn build(&self, mirror: &Mirror<V6>, sieve: u32, runs: &mut Runs) -> Option<u32> {
+        let mut level = Level::new(true, mirror.len() / FILL + 1);
+        let mut cells = Cells::new(V6::BITS);
+        for (key, value) in mirror.iter() {
+            self.let_through(sieve, key);
+            cells.push(key, value, &mut |cell| level.cell(cell, &self.nodes, runs));
+        }
+        cells.finish(u128::MAX, &mut |cell| level.cell(cell, &self.nodes, runs));
+        let mut nodes = level.finish(&self.nodes, runs)?;
+        while nodes.len() > 1 {
+            let mut level = Level::new(false, nodes.len() / FILL + 1);
+            for cell in inner(&nodes) {
+                level.cell(cell, &self.nodes, runs);
+            }
+            nodes = level.finish(&self.nodes, runs)?;
+        }
+        nodes.first().map(|(_, root)| *root)
+    }
+}
+
+/// Makes the nodes of a level, one after the other.
+struct Level {
+    leaves: bool,
+    cells: Vec<Cell>,
+    nodes: Vec<Child>,
+    fits: bool,
+}
+
+impl Level {
+    fn new(leaves: bool, nodes: usize) -> Self {
+        Self {
+            leaves,
+            cells: Vec::with_capacity(FILL),
+            nodes: Vec::with_capacity(nodes),
+            fits: true,
+        }
+    }
+
+    fn cell(&mut self, cell: Cell, shelf: &Shelf, runs: &mut Runs) {
+        if self.cells.len() == FILL {
+            self.close(shelf, runs);
+        }
+        self.cells.push(cell);
+    }
+
+    fn close(&mut self, shelf: &Shelf, runs: &mut Runs) {
+        let Some(at) = runs.take(1) else {
+            self.fits = false;
+            self.cells.clear();
+            return;
+        };
+        write(shelf, at, self.leaves, &self.cells);
+        let first = self.cells.first().map_or(0, |cell| cell.start);
+        let start = if self.nodes.is_empty() { 0 } else { first };
+        self.nodes.push((start, at));
+        self.cells.clear();
+    }
+
+    fn finish(mut self, shelf: &Shelf, runs: &mut Runs) -> Option<Vec<Child>> {
+        if !self.cells.is_empty() || self.nodes.is_empty() {
+            self.close(shelf, runs);
+        }
+        self.fits.then_some(self.nodes)
+    }
+}
+
+/// Children as cells.
+fn inner(children: &[Child]) -> Vec<Cell> {
+    let cell = |(start, node): &Child| Cell {
+        start: *start,
+        length: 0,
+        value: u64::from(*node),
+    };
+    children.iter().map(cell).collect()
+}
+
+/// Writes a node that nobody reads yet.
+fn write(shelf: &Shelf, node: u32, leaf: bool, cells: &[Cell]) {
+    let mut lengths = [0; CELLS];
+    for (length, cell) in lengths.iter_mut().zip(cells) {
+        *length = cell.length;
+    }
+    let at = node as usize * NODE;
+    let [first, second] = ipv6::headers(leaf, &lengths[..cells.len()]);
+    shelf.put(at, first);
+    shelf.put(at + 1, second);
+    for (number, cell) in (1..).zip(cells) {
+        let at = at + ipv6::cell(number);
+        shelf.put(at, (cell.start >> 64) as u64);
+        shelf.put(at + 1, cell.start as u64);
+        shelf.put(at + 2, cell.value);
+    }
+}
+
+/// Cells of a node that is made: the rest is room for changes.
+const FILL: usize = 8;

@@ -1,0 +1,255 @@
+//! Which rows of a shelf are free, and which will be once nobody can hold them.
+
+use std::collections::BTreeMap;
+
+/// Rows that lie together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) at: u32,
+    pub(super) rows: u32,
+}
+
+/// The free rows of a part of a shelf.
+#[derive(Debug)]
+pub(super) struct Runs {
+    /// From here on nothing was ever taken.
+    next: u32,
+    end: u32,
+    /// Runs that came back, by their length.
+    free: BTreeMap<u32, Vec<u32>>,
+    used: u32,
+}
+
+impl Runs {
+    /// The rows `first..end`, all of them free.
+    pub(super) const fn new(first: u32, end: u32) -> Self {
+        Self {
+            next: first,
+            end,
+            free: BTreeMap::new(),
+            used: 0,
+        }
+    }
+
+    /// Takes so many rows that lie together, if there are.
+    pub(super) fn take(&mut self, rows: u32) -> Option<u32> {
+        let at = self.reuse(rows).or_else(|| self.unused(rows))?;
+        self.used += rows;
+        Some(at)
+    }
+
+    /// Nobody holds these any more.
+    pub(super) fn give(&mut self, run: Run) {
+        self.used -= run.rows;
+        self.free.entry(run.rows).or_default().push(run.at);
+    }
+
+    pub(super) const fn used(&self) -> u32 {
+        self.used
+    }
+
+    fn unused(&mut self, rows: u32) -> Option<u32> {
+        let at = self.next;
+        (self.end - at >= rows).then(|| {
+            self.next += rows;
+            at
+        })
+    }
+
+    /// A run of this length that came back; with no rows left that were never
+    /// taken, also a part of a longer one.
+    fn reuse(&mut self, rows: u32) -> Option<u32> {
+        let short = self.end - self.next < rows;
+        let lengths = if short {
+            self.free.range_mut(rows..)
+        } else {
+            self.free.range_mut(rows..=rows)
+        };
+        let (length, at) = lengths
+            .filter_map(|(length, runs)| Some((*length, runs.pop()?)))
+            .next()?;
+        if length > rows {
+            let rest = self.free.entry(length - rows).or_default();
+            rest.push(at + rows);
+        }
+        Some(at)
+    }
+}
+
+/// What a reader may still hold: it is used again once every program has ended
+/// that ran when it was given up.
+#[derive(Debug)]
+pub(super) struct Limbo<T> {
+    fresh: Vec<T>,
+    sealed: Vec<T>,
+}
+
+impl<T> Limbo<T> {
+    pub(super) fn push(&mut self, given_up: T) {
+        self.fresh.push(given_up);
+    }
+
+    /// From now on a grace period is waited for; whether anything waits.
+    pub(super) fn seal(&mut self) -> bool {
+        debug_assert!(self.sealed.is_empty(), "one grace period at a time");
+        std::mem::swap(&mut self.fresh, &mut self.sealed);
+        !self.sealed.is_empty()
+    }
+
+    /// That grace period has passed.
+    pub(super) fn release(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.sealed)
+    }
+
+    /// A grace period has passed that began just now.
+    pub(super) fn empty(&mut self) -> Vec<T> {
+        let mut all = self.release();
+        all.append(&mut self.fresh);
+        all
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.sealed.is_empty()
+    }
+}
+
+impl<T> Default for Limbo<T> {
+    fn default() -> Self {
+        Self {
+            fresh: Vec::new(),
+            sealed: Vec::new(),
+        }
+    }
+}
+
+/// A shelf of two halves: one is in force, the other is free or will be.
+#[derive(Debug)]
+pub(super) struct Halves {
+    rows: u32,
+    second: bool,
+    runs: Runs,
+    limbo: Limbo<Gone>,
+    other_is_free: bool,
+}
+
+/// What is given up of a shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gone {
+    Run(Run),
+    Half,
+}
+
+impl Halves {
+    /// Two halves of so many rows each; nothing is in use, the first is in force.
+    pub(super) fn new(rows: u32) -> Self {
+        Self {
+            rows,
+            second: false,
+            runs: Runs::new(0, rows),
+            limbo: Limbo::default(),
+            other_is_free: true,
+        }
+    }
+
+    /// Whether the second half is in force.
+    pub(super) const fn is_second(&self) -> bool {
+        self.second
+    }
+
+    pub(super) fn take(&mut self, rows: u32) -> Option<u32> {
+        self.runs.take(rows)
+    }
+
+    pub(super) fn give_up(&mut self, run: Run) {
+        self.limbo.push(Gone::Run(run));
+    }
+
+    /// Nobody has seen these yet.
+    pub(super) fn give_back(&mut self, run: Run) {
+        self.runs.give(run);
+    }
+
+    /// The rows of the half that isn't in force; `None` if a reader may hold it.
+    pub(super) fn other(&self) -> Option<Runs> {
+        let first = if self.second { 0 } else { self.rows };
+        self.other_is_free
+            .then(|| Runs::new(first, first + self.rows))
+    }
+
+    /// The other half is in force, and these rows of it are left.
+    pub(super) fn switch(&mut self, runs: Runs) {
+        self.second = !self.second;
+        self.runs = runs;
+        // Whatever waited was of the half that is given up as a whole.
+        self.limbo = Limbo::default();
+        self.limbo.push(Gone::Half);
+        self.other_is_free = false;
+    }
+
+    pub(super) fn seal(&mut self) -> bool {
+        self.limbo.seal()
+    }
+
+    pub(super) fn release(&mut self) {
+        let gone = self.limbo.release();
+        self.take_back(gone);
+    }
+
+    /// The same for all that waits; `false` if nothing did.
+    pub(super) fn empty(&mut self) -> bool {
+        let gone = self.limbo.empty();
+        let any = !gone.is_empty();
+        self.take_back(gone);
+        any
+    }
+
+    /// Rows in use, and rows of a half.
+    pub(super) const fn fill(&self) -> (u32, u32) {
+        (self.runs.used(), self.rows)
+    }
+
+    fn take_back(&mut self, gone: Vec<Gone>) {
+        for gone in gone {
+            match gone {
+                Gone::Run(run) => self.runs.give(run),
+                Gone::Half => self.other_is_free = true,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_is_taken_again_and_cut_where_nothing_else_is_left() {
+        let mut runs = Runs::new(10, 20);
+        assert_eq!(runs.take(4), Some(10));
+        assert_eq!(runs.take(6), Some(14));
+        assert_eq!(runs.take(1), None);
+        runs.give(Run { at: 14, rows: 6 });
+        assert_eq!(runs.take(2), Some(14));
+        assert_eq!(runs.take(4), Some(16));
+        assert_eq!((runs.take(1), runs.used()), (None, 10));
+    }
+
+    #[test]
+    fn a_half_is_free_again_after_a_grace_period_that_began_after_the_switch() {
+        let mut halves = Halves::new(8);
+        let old = halves.take(3).expect("it is empty");
+        let mut runs = halves.other().expect("it was never in force");
+        assert_eq!(runs.take(1), Some(8));
+        halves.give_up(Run { at: old, rows: 3 });
+        assert!(halves.seal());
+        halves.switch(runs);
+        // The grace period that is waited for began before the switch.
+        halves.release();
+        assert!(halves.other().is_none());
+        assert!(halves.seal());
+        halves.release();
+        assert!(halves.other().is_some());
+        assert!(!halves.seal() && !halves.empty());
+        assert_eq!(halves.fill(), (1, 8));
+    }
+}

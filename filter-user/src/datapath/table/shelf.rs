@@ -1,0 +1,166 @@
+//! The memory that the kernel reads while it is written.
+
+use std::{
+    ops::Deref,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use filter_common::table::{
+    self, QUAD, force,
+    ipv4::{GROUPS, LINE},
+    ipv6::{NODE, WIDE},
+};
+
+use crate::datapath::kernel::Mapping;
+
+/// How large the tables are: what their maps are made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// IPv4 prefixes.
+    pub ipv4: u32,
+    /// IPv6 prefixes.
+    pub ipv6: u32,
+}
+
+impl Shape {
+    /// Words of the IPv4 groups, both halves.
+    #[must_use]
+    pub const fn groups(&self) -> u32 {
+        2 * GROUPS
+    }
+
+    /// Lines of a half. A prefix that is alone in its group needs one; where
+    /// more share a group, up to five do with one line, and ten with two.
+    #[must_use]
+    pub fn lines(&self) -> u32 {
+        let alone = self.ipv4.min(GROUPS);
+        self.ipv4 / 5 + alone / 5 * 4 + SPARE
+    }
+
+    /// Words of a sieve.
+    #[must_use]
+    pub fn sieve(&self) -> u32 {
+        WIDE + self.sieve_words()
+    }
+
+    /// Words of a sieve's hashed part: eight to sixteen bits a prefix.
+    #[must_use]
+    pub fn sieve_words(&self) -> u32 {
+        (self.ipv6 / 8).next_power_of_two().clamp(1 << 6, 1 << 24)
+    }
+
+    /// Nodes of a half. They are made with eight of ten cells, and are half full
+    /// where they were split.
+    #[must_use]
+    pub const fn nodes(&self) -> u32 {
+        self.ipv6 / 5 + SPARE
+    }
+
+    /// Quads of timelines: for every fourth prefix one.
+    #[must_use]
+    pub const fn quads(&self) -> u32 {
+        self.ipv4 / 4 + self.ipv6 / 4 + SPARE
+    }
+}
+
+/// Rows beyond what a small table needs, so that changes find room while what
+/// they replace is still held.
+const SPARE: u32 = 1 << 10;
+
+/// All memory of the tables.
+pub struct Shelves {
+    pub(super) force: Shelf,
+    pub(super) groups: Shelf,
+    pub(super) lines: Shelf,
+    pub(super) sieve: Shelf,
+    pub(super) nodes: Shelf,
+    pub(super) quads: Shelf,
+}
+
+impl Shelves {
+    /// The memory of maps: what is in force, groups, lines, sieves, nodes, quads.
+    pub(crate) fn mapped(maps: [Mapping; 6]) -> Self {
+        let [force, groups, lines, sieve, nodes, quads] = maps.map(Shelf::Mapped);
+        Self {
+            force,
+            groups,
+            lines,
+            sieve,
+            nodes,
+            quads,
+        }
+    }
+
+    /// Plain memory, for tests on the host.
+    #[must_use]
+    pub fn in_memory(shape: &Shape) -> Self {
+        let words = |rows: u32, words: usize| Shelf::Heap(zeros(rows as usize * words));
+        Self {
+            force: words(1, force::WORDS),
+            groups: words(shape.groups(), 1),
+            lines: words(2 * shape.lines(), LINE),
+            sieve: words(2 * shape.sieve(), 1),
+            nodes: words(2 * shape.nodes(), NODE),
+            quads: words(shape.quads(), QUAD),
+        }
+    }
+}
+
+fn zeros(words: usize) -> Box<[AtomicU64]> {
+    std::iter::repeat_with(AtomicU64::default)
+        .take(words)
+        .collect()
+}
+
+/// Words that readers see while they are written.
+pub(super) enum Shelf {
+    Mapped(Mapping),
+    Heap(Box<[AtomicU64]>),
+}
+
+impl Shelf {
+    /// A word that nobody reads yet.
+    pub(super) fn put(&self, at: usize, word: u64) {
+        self[at].store(word, Ordering::Relaxed);
+    }
+
+    /// A word that puts in force what was written before.
+    pub(super) fn publish(&self, at: usize, word: u64) {
+        self[at].store(word, Ordering::Release);
+    }
+
+    pub(super) fn get(&self, at: usize) -> u64 {
+        self[at].load(Ordering::Acquire)
+    }
+
+    /// The row of so many words with this number.
+    pub(super) fn row(&self, number: u32, words: usize) -> Option<Row<'_>> {
+        let at = number as usize * words;
+        self.get_row(at, words)
+    }
+
+    fn get_row(&self, at: usize, words: usize) -> Option<Row<'_>> {
+        Some(Row(self.deref().get(at..at + words)?))
+    }
+}
+
+impl Deref for Shelf {
+    type Target = [AtomicU64];
+
+    fn deref(&self) -> &[AtomicU64] {
+        match self {
+            Self::Mapped(mapping) => mapping,
+            Self::Heap(words) => words,
+        }
+    }
+}
+
+/// Words that lie together.
+#[derive(Clone, Copy)]
+pub struct Row<'a>(&'a [AtomicU64]);
+
+impl table::Row for Row<'_> {
+    fn word(self, at: usize) -> u64 {
+        self.0[at].load(Ordering::Acquire)
+    }
+}

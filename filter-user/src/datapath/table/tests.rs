@@ -1,0 +1,219 @@
+//! The tables say the same as a plain model, whatever is put into them and in
+//! whatever order.
+
+use std::collections::BTreeMap;
+
+use filter_common::verdict::{NEVER, Stage, Verdict};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Longest match, by looking at every length.
+#[derive(Default)]
+struct Model(BTreeMap<Prefix, (Vec<Stage>, Vec<Stage>)>);
+
+impl Model {
+    fn apply(&mut self, patch: &Patch) {
+        for family in [Family::V4, Family::V6] {
+            for (prefix, enforced, shadow) in patch.part(family).iter() {
+                if enforced.is_empty() && shadow.is_empty() {
+                    self.0.remove(&prefix);
+                } else {
+                    self.0.insert(prefix, (enforced.to_vec(), shadow.to_vec()));
+                }
+            }
+        }
+    }
+
+    fn standing(&self, source: &Address, now: u32) -> Standing {
+        let address = Prefix::of(*source);
+        let found = (0..=address.length())
+            .rev()
+            .find_map(|length| self.0.get(&address.widened(length)));
+        let holds = |stages: &[Stage]| {
+            let holds = |stage: &&Stage| stage.until() == NEVER || now < stage.until();
+            stages.iter().find(holds).copied().unwrap_or(Stage::NONE)
+        };
+        found.map_or(Standing::NONE, |(enforced, shadow)| Standing {
+            stage: holds(enforced),
+            shadow: holds(shadow),
+        })
+    }
+}
+
+struct At(u32);
+
+impl Clock for At {
+    fn nanoseconds(&self) -> u64 {
+        panic!("verdicts are in seconds")
+    }
+
+    fn boot_seconds(&self) -> u32 {
+        self.0
+    }
+}
+
+/// A sequence without end; the tests are the same each time.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// Some of an address's bits are random, so that prefixes meet and nest.
+    fn prefix(&mut self, spread: u64) -> Prefix {
+        let mut word = u128::from(self.next()) << 64 | u128::from(self.next());
+        let kept = self.below(spread) as u32;
+        // Random upper bits, then a run of zeros or ones, then few random ones.
+        word &= !(u128::MAX >> kept.min(127)) | 0x0303;
+        if self.below(4) == 0 {
+            word |= u128::MAX >> kept.max(1).min(127) & !0x0fff;
+        }
+        if self.below(2) == 0 {
+            let address = Address {
+                family: Family::V4,
+                high: 0,
+                low: (word >> 96) as u64 & 0xffff_ffff,
+            };
+            let length = [8, 12, 16, 17, 18, 19, 20, 23, 24, 25, 31, 32, 32, 32, 32, 0];
+            Prefix::new(address, length[self.below(16) as usize])
+        } else {
+            let address = Address {
+                family: Family::V6,
+                high: (word >> 64) as u64,
+                low: word as u64,
+            };
+            let length = [
+                16, 20, 29, 31, 32, 33, 47, 48, 56, 63, 64, 65, 96, 127, 128, 0,
+            ];
+            Prefix::new(address, length[self.below(16) as usize])
+        }
+    }
+
+    fn stages(&mut self, most: u64) -> Vec<Stage> {
+        let count = self.below(most + 1);
+        let mut until = 0;
+        (0..count)
+            .map(|step| {
+                until += 1 + self.below(40) as u32;
+                let last = step + 1 == count && self.below(2) == 0;
+                let claim = self.below(1 << 24) as u32;
+                let verdict = [
+                    Verdict::BLOCK,
+                    Verdict::ALLOW,
+                    Verdict::limit(3),
+                    Verdict::ADMIT,
+                ];
+                let verdict = verdict[self.below(4) as usize];
+                Stage::new(verdict, claim, if last { NEVER } else { until })
+            })
+            .collect()
+    }
+
+    fn patch(&mut self, known: &Model, changes: u64, spread: u64) -> Patch {
+        let mut all = BTreeMap::new();
+        for _ in 0..changes {
+            let prefix = if self.below(2) == 0 && !known.0.is_empty() {
+                let at = self.below(known.0.len() as u64) as usize;
+                *known.0.keys().nth(at).expect("there are so many")
+            } else {
+                self.prefix(spread)
+            };
+            let (enforced, shadow) = match self.below(8) {
+                0 | 1 => (Vec::new(), Vec::new()),
+                2 => (self.stages(8), self.stages(4)),
+                _ => (
+                    vec![Stage::new(
+                        Verdict::BLOCK,
+                        self.below(1 << 24) as u32,
+                        NEVER,
+                    )],
+                    Vec::new(),
+                ),
+            };
+            all.insert(prefix, (enforced, shadow));
+        }
+        let mut patch = Patch::default();
+        for (prefix, (enforced, shadow)) in all {
+            patch.push(prefix, &enforced, &shadow);
+        }
+        patch
+    }
+}
+
+fn table(shape: &Shape) -> Table {
+    Table::new(Shelves::in_memory(shape), shape, || {})
+}
+
+/// Looks at both edges of every prefix, and just outside of them.
+fn assert_same(table: &Table, model: &Model, random: &mut Random, now: u32) {
+    let mut places: Vec<Address> = Vec::new();
+    for prefix in model.0.keys() {
+        let first = prefix.address();
+        let end = prefix.last();
+        let last = Prefix::new(end.address(), u8::MAX).address();
+        let step = |address: Address, by: i128| {
+            let word = u128::from(address.high) << 64 | u128::from(address.low);
+            let word = word.wrapping_add_signed(by);
+            let low = word as u64;
+            match address.family {
+                Family::V4 => Address {
+                    low: low & 0xffff_ffff,
+                    ..address
+                },
+                Family::V6 => Address {
+                    high: (word >> 64) as u64,
+                    low,
+                    ..address
+                },
+            }
+        };
+        places.extend([first, last, step(first, -1), step(last, 1), step(first, 1)]);
+    }
+    places.extend((0..50).map(|_| random.prefix(128).address()));
+    for place in places {
+        assert_eq!(
+            table.standing(&place, &At(now)),
+            model.standing(&place, now),
+            "{place:?} at {now} s"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn the_tables_say_what_a_plain_model_says(seed: u64, spread in 1_u64..129, large: bool) {
+        let shape = Shape { ipv4: 4_000, ipv6: 4_000 };
+        let mut random = Random(seed);
+        let mut model = Model::default();
+        let mut table = table(&shape);
+        for step in 0..30 {
+            let changes = if large && step % 5 == 0 { 3_000 } else { 1 + random.below(20) };
+            let patch = random.patch(&model, changes, spread);
+            let refused = table.apply(&patch);
+            prop_assert_eq!(refused, vec![]);
+            model.apply(&patch);
+            if random.below(3) == 0 && table.seal() {
+                table.release();
+            }
+            let now = random.below(100) as u32;
+            if step % 5 == 4 || step < 5 {
+                assert_same(&table, &model, &mut random, now);
+            }
+            if model.0.len() > 3_000 {
+                break;
+            }
+        }
+        assert_same(&table, &model, &mut random, 7);
+    }
+}

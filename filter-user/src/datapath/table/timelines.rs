@@ -1,0 +1,95 @@
+//! Timelines of more than one stage. They stay where they are when everything
+//! else is made anew.
+
+use filter_common::{
+    table::{QUAD, Row as _, Value},
+    verdict::{SHADOW_STAGES, STAGES, Stage},
+};
+
+use super::{
+    runs::{Limbo, Run, Runs},
+    shelf::Shelf,
+};
+
+pub(super) struct Timelines {
+    pub(super) quads: Shelf,
+    runs: Runs,
+    limbo: Limbo<Run>,
+}
+
+impl Timelines {
+    pub(super) fn new(quads: Shelf) -> Self {
+        let rows = (quads.len() / QUAD) as u32;
+        Self {
+            quads,
+            runs: Runs::new(0, rows),
+            limbo: Limbo::default(),
+        }
+    }
+
+    /// The value of a timeline; `None` if there is no room for it.
+    pub(super) fn value(&mut self, enforced: &[Stage], shadow: &[Stage]) -> Option<Value> {
+        if let ([stage], []) = (enforced, shadow) {
+            return Some(Value::single(*stage));
+        }
+        let at = self.runs.take(quads(enforced.len() + shadow.len()))?;
+        for (step, stage) in enforced.iter().chain(shadow).enumerate() {
+            self.quads.put(at as usize * QUAD + step, stage.bits());
+        }
+        Some(Value::timeline(at, enforced.len(), shadow.len()))
+    }
+
+    /// Whether this is a timeline's value already.
+    pub(super) fn says(&self, value: Value, enforced: &[Stage], shadow: &[Stage]) -> bool {
+        let Some((at, known, known_shadow)) = value.place() else {
+            return shadow.is_empty() && matches!(enforced, [one] if Value::single(*one) == value);
+        };
+        let word = |step: usize| {
+            let quad = self.quads.row(at + (step / QUAD) as u32, QUAD);
+            quad.expect("a timeline lies in its shelf")
+                .word(step % QUAD)
+        };
+        (known, known_shadow) == (enforced.len(), shadow.len())
+            && (0..)
+                .zip(enforced.iter().chain(shadow))
+                .all(|(step, stage)| word(step) == stage.bits())
+    }
+
+    /// No cell holds the value any more.
+    pub(super) fn give_up(&mut self, value: Value) {
+        if let Some(run) = run(value) {
+            self.limbo.push(run);
+        }
+    }
+
+    pub(super) fn seal(&mut self) -> bool {
+        self.limbo.seal()
+    }
+
+    pub(super) fn release(&mut self) {
+        for run in self.limbo.release() {
+            self.runs.give(run);
+        }
+    }
+
+    /// The same for all that waits; `false` if nothing did.
+    pub(super) fn empty(&mut self) -> bool {
+        let any = !self.limbo.is_empty();
+        for run in self.limbo.empty() {
+            self.runs.give(run);
+        }
+        any
+    }
+}
+
+fn run(value: Value) -> Option<Run> {
+    let (at, enforced, shadow) = value.place()?;
+    let rows = quads(enforced + shadow);
+    Some(Run { at, rows })
+}
+
+const fn quads(stages: usize) -> u32 {
+    stages.div_ceil(QUAD) as u32
+}
+
+const _: () = assert!(STAGES < 16 && SHADOW_STAGES < 16);
