@@ -46,6 +46,20 @@ pub trait Shelves {
     fn node(&self, at: u32) -> Option<Self::Row>;
     /// Four stages of a timeline.
     fn quad(&self, at: u32) -> Option<Self::Row>;
+
+    /// All ones if the highest bit of a word is set, else 0. The compiler must not
+    /// see through it, or it makes branches of what is done with the answer: a
+    /// search would mispredict every second one, and the verifier follow both.
+    #[inline(always)]
+    fn sign(word: u64) -> u64 {
+        (word as i64 >> 63) as u64
+    }
+
+    /// The same number: see [`Tables::forget`](crate::decide::Tables::forget).
+    #[inline(always)]
+    fn forget(&self, number: u64) -> u64 {
+        number
+    }
 }
 
 /// Words that lie together. The index is masked by the caller, so that the
@@ -92,7 +106,7 @@ pub fn standing<S: Shelves, C: Clock>(shelves: &S, source: &Address, clock: &C) 
         Family::V4 => ipv4::find(shelves, source.low as u32),
         Family::V6 => ipv6::find(shelves, source.high, source.low),
     };
-    Value(value).standing(shelves, clock)
+    Value(shelves.forget(value)).standing(shelves, clock)
 }
 
 /// What a cell says: a single stage, or where a timeline lies. 0: nothing.
@@ -178,9 +192,14 @@ pub const QUAD: usize = 4;
 /// A [`Verdict`](crate::verdict::Verdict) that no stage has.
 const TIMELINE: u64 = 5;
 
-/// 1 if `a` is greater than `b`, else 0: the borrow of `b - a`. Without a branch,
-/// because a search would mispredict every second one.
+/// All ones if `a` is less than `b`, both below 2^63.
 #[inline(always)]
-const fn greater(a: u64, b: u64) -> u64 {
-    ((!b & a) | ((!b | a) & b.wrapping_sub(a))) >> 63
+fn less<S: Shelves>(a: u64, b: u64) -> u64 {
+    S::sign(a.wrapping_sub(b))
+}
+
+/// All ones if `a` isn't greater than `b`: if `b - a` needs no borrow.
+#[inline(always)]
+fn not_greater<S: Shelves>(a: u64, b: u64) -> u64 {
+    S::sign((b | !a) & ((b & !a) | !b.wrapping_sub(a)))
 }

@@ -27,6 +27,7 @@ mod explain;
 mod frame;
 mod maps;
 mod report;
+mod verdicts;
 
 /// Read, decide, count and tell, act.
 #[xdp]

@@ -3,7 +3,6 @@
 use core::marker::PhantomData;
 
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
     helpers::{bpf_ktime_get_boot_ns, bpf_ktime_get_ns},
     macros::map,
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key},
@@ -16,10 +15,13 @@ use filter_common::{
     rate::{Bucket, BucketKey, Cell, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
-    verdict::Entry,
+    table::{self, Standing},
 };
 
-use crate::cell::{Peeked, Word};
+use crate::{
+    cell::{Peeked, Word},
+    verdicts::Verdicts,
+};
 
 #[map]
 static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
@@ -40,17 +42,6 @@ static TIERS: Array<Tier> = Array::with_max_entries(abi::TIERS, 0);
 /// Interfaces in generic mode, where frames may be many packets merged.
 #[map]
 static MERGING: HashMap<u32, u32> = HashMap::with_max_entries(256, 0);
-
-// An entry has everything wider included, so an exact one needs no look at the
-// trie, which is many times slower. The daemon sets the sizes.
-#[map]
-static V4_EXACT: HashMap<u32, Entry> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
-#[map]
-static V4_WIDE: LpmTrie<[u8; 4], Entry> = LpmTrie::with_max_entries(1, 0);
-#[map]
-static V6_EXACT: HashMap<[u64; 2], Entry> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
-#[map]
-static V6_WIDE: LpmTrie<[u8; 16], Entry> = LpmTrie::with_max_entries(1, 0);
 
 #[map]
 static BUCKETS: LruHashMap<BucketKey, Bucket<u64>> = LruHashMap::with_max_entries(1, 0);
@@ -151,26 +142,9 @@ impl<B: Buckets> Tables for Maps<B> {
     }
 
     #[inline(always)]
-    fn entry(&self, source: &Address) -> Option<&Entry> {
-        match source.family {
-            Family::V4 => {
-                let word = source.low as u32;
-                // SAFETY: the daemon replaces an entry as a whole; a reader
-                // keeps the one it found until the program ends.
-                if let Some(entry) = unsafe { V4_EXACT.get(word) } {
-                    return Some(entry);
-                }
-                V4_WIDE.get(Key::new(32, word.to_be_bytes()))
-            }
-            Family::V6 => {
-                let words = [source.high, source.low];
-                // SAFETY: as above.
-                if let Some(entry) = unsafe { V6_EXACT.get(words) } {
-                    return Some(entry);
-                }
-                V6_WIDE.get(Key::new(128, octets(source)))
-            }
-        }
+    fn standing<C: Clock>(&self, source: &Address, clock: &C) -> Standing {
+        let verdicts = Verdicts(|number| self.forget(number));
+        table::standing(&verdicts, source, clock)
     }
 
     #[inline(always)]

@@ -15,6 +15,7 @@ use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
+    task::{JoinHandle, spawn_blocking},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
@@ -25,7 +26,7 @@ use crate::{
     datapath::{
         Datapath as _,
         attach::{Attached, off},
-        kernel::Kernel,
+        kernel::{Kernel, grace},
         pins::Pins,
     },
     feed::{FeedId, News},
@@ -101,6 +102,8 @@ struct Daemon {
     /// For tasks that make a list, to ask for its pages.
     ask_page: mpsc::Sender<list::Page>,
     ring: AsyncFd<RingBuf<MapData>>,
+    /// The wait for programs that may still read what the tables gave up.
+    grace: Option<JoinHandle<()>>,
     /// Ends what serves the control socket.
     stop: watch::Sender<bool>,
 }
@@ -157,6 +160,7 @@ impl Daemon {
                     drain_at = more.then(|| Instant::now() + DRAIN_AGAIN);
                 }
                 () = until(expiry) => self.expire(),
+                () = ended(&mut self.grace) => self.release(),
                 _ = look_around.tick() => self.look_around(),
                 () = received(&mut signals.hang_up) => {
                     if let Err(refused) = self.reload().await {
@@ -227,6 +231,7 @@ impl Daemon {
             return Vec::new();
         }
         let refused = self.kernel.apply(patch);
+        self.let_go();
         self.note_tables(refused.first().map(|(prefix, why)| {
             format!(
                 "the tables refused {} prefixes, the first {prefix}: {why}",
@@ -236,6 +241,19 @@ impl Daemon {
         self.settings.generation += 1;
         self.put_settings();
         refused
+    }
+
+    /// Waits, beside the loop, until nobody reads what the tables have given up.
+    fn let_go(&mut self) {
+        if self.grace.is_none() && self.kernel.seal() {
+            self.grace = Some(spawn_blocking(grace));
+        }
+    }
+
+    fn release(&mut self) {
+        self.grace = None;
+        self.kernel.release();
+        self.let_go();
     }
 
     /// Puts the settings in force; `false` if the kernel refuses.
@@ -328,6 +346,14 @@ fn now() -> Now {
 async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ended(task: &mut Option<JoinHandle<()>>) {
+    match task {
+        // It can't panic, and nobody aborts it.
+        Some(task) => drop(task.await),
         None => std::future::pending().await,
     }
 }

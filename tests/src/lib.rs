@@ -4,6 +4,7 @@
 pub mod case;
 pub mod daemon;
 pub mod frame;
+pub mod geoip;
 pub mod mutant;
 pub mod netns;
 pub mod service;

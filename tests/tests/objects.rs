@@ -10,7 +10,7 @@ use filter_common::{
     event::{Counter, Sampler},
     rate::{Bucket, BucketKey, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
-    verdict::Entry,
+    table::{QUAD, force, ipv4::LINE, ipv6::NODE},
 };
 use weir::datapath::kernel::{Kernel, PINNED};
 
@@ -41,7 +41,6 @@ fn what_is_pinned_is_there() {
 
 #[test]
 fn its_maps_hold_what_the_law_says() {
-    let address = 4;
     let wide = |bytes| 4 + bytes;
     let cause = abi::COUNTERS;
     for (name, key, value, entries) in [
@@ -55,10 +54,12 @@ fn its_maps_hold_what_the_law_says() {
             Some(MAX_SERVICES as u32),
         ),
         ("TIERS", 4, size_of::<Tier>(), Some(abi::TIERS)),
-        ("V4_EXACT", address, size_of::<Entry>(), None),
-        ("V4_WIDE", wide(address), size_of::<Entry>(), None),
-        ("V6_EXACT", 16, size_of::<Entry>(), None),
-        ("V6_WIDE", wide(16), size_of::<Entry>(), None),
+        ("FORCE", 4, 8 * force::WORDS, Some(1)),
+        ("V4_GROUPS", 4, 8, None),
+        ("V4_LINES", 4, 8 * LINE, None),
+        ("V6_SIEVES", 4, 8, None),
+        ("V6_NODES", 4, 8 * NODE, None),
+        ("TIMELINES", 4, 8 * QUAD, None),
         (
             "BUCKETS",
             size_of::<BucketKey>(),

@@ -11,7 +11,7 @@
 //! group (14 bits), how many bits of the place it leaves open (4), and the number
 //! of its value (14). So up to five cells with their values are one line.
 
-use super::{Row, Shelves};
+use super::{Row, Shelves, less};
 
 /// Groups of one table.
 pub const GROUPS: u32 = 1 << (32 - OPEN);
@@ -43,17 +43,17 @@ pub fn find<S: Shelves>(shelves: &S, address: u32) -> u64 {
     let cells = header & 0xffff;
     let place = address & ((1 << OPEN) - 1);
     if cells <= SHORT {
-        return short(line, cells, place);
+        return short::<S>(line, cells, place);
     }
     long(shelves, block, cells, header >> 16, place)
 }
 
 /// Looks at all cells at once.
 #[inline(always)]
-fn short<R: Row>(line: R, cells: u32, place: u32) -> u64 {
+fn short<S: Shelves>(line: S::Row, cells: u32, place: u32) -> u64 {
     let sought = u64::from(Cell::last_at(place));
     let (one, two) = (line.word(1), line.word(2));
-    let not_behind = |cell: u64| (cell & HALF).wrapping_sub(sought + 1) >> 63;
+    let not_behind = |cell: u64| less::<S>(cell & HALF, sought + 1) & 1;
     let mut count = not_behind(line.word(0) >> 32)
         + not_behind(one)
         + not_behind(one >> 32)
@@ -77,11 +77,9 @@ fn short<R: Row>(line: R, cells: u32, place: u32) -> u64 {
 /// Searches for the last cell that isn't behind the place.
 #[inline(always)]
 fn long<S: Shelves>(shelves: &S, block: u32, cells: u32, power: u32, place: u32) -> u64 {
-    let word = |at: u32| match shelves.line(block.wrapping_add(at / LINE as u32)) {
-        Some(line) => line.word(at as usize & (LINE - 1)),
-        None => 0,
-    };
-    let half = |at: u32| word(at >> 1) >> ((at & 1) * 32) & HALF;
+    let line = |word: u32| shelves.line(block.wrapping_add(word / LINE as u32));
+    let within = |word: u32| word as usize & (LINE - 1);
+    let half = |word: u64, at: u32| word >> ((at & 1) * 32) & HALF;
     let sought = u64::from(Cell::last_at(place));
     let mut count = 0_u32;
     let mut step = power;
@@ -90,19 +88,32 @@ fn long<S: Shelves>(shelves: &S, block: u32, cells: u32, power: u32, place: u32)
             break;
         }
         let probe = count + step;
-        let beyond = (u64::from(cells).wrapping_sub(u64::from(probe)) >> 63) as u32;
-        let behind = (sought.wrapping_sub(half(probe)) >> 63) as u32;
-        count += step & (beyond | behind).wrapping_sub(1);
+        // Not a 0 for what isn't there: the verifier would follow the search
+        // once more for each.
+        let Some(row) = line(probe >> 1) else {
+            return 0;
+        };
+        let cell = half(row.word(within(probe >> 1)), probe);
+        let exists = less::<S>(u64::from(probe), u64::from(cells) + 1);
+        count += step & (exists & less::<S>(cell, sought + 1)) as u32;
         step >>= 1;
     }
+    let count = shelves.forget(u64::from(count)) as u32;
     if count == 0 {
         return 0;
     }
-    let cell = Cell(half(count) as u32);
+    let Some(row) = line(count >> 1) else {
+        return 0;
+    };
+    let cell = Cell(half(row.word(within(count >> 1)), count) as u32);
     if !cell.covers(place) {
         return 0;
     }
-    word(first_value(cells) + cell.value())
+    let value = first_value(cells) + cell.value();
+    match line(value) {
+        Some(row) => row.word(within(value)),
+        None => 0,
+    }
 }
 
 /// The word of a block at which its values begin.

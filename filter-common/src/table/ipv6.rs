@@ -11,7 +11,7 @@
 //! last two cells stand in the upper bytes of the first word. The first cell of
 //! an inner node begins wherever the node does.
 
-use super::{Row, Shelves, greater};
+use super::{Row, Shelves, less, not_greater};
 
 /// Words of a node.
 pub const NODE: usize = 32;
@@ -47,7 +47,7 @@ fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
             return 0;
         };
         let header = node.word(0);
-        let at = search(node, header & 0xff, high, low);
+        let at = shelves.forget(search::<S>(node, header & 0xff, high, low));
         if at == 0 {
             return 0;
         }
@@ -68,14 +68,13 @@ fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
 
 /// How many of the cells aren't behind the address.
 #[inline(always)]
-fn search<R: Row>(node: R, cells: u64, high: u64, low: u64) -> u64 {
+fn search<S: Shelves>(node: S::Row, cells: u64, high: u64, low: u64) -> u64 {
     let mut count = 0;
     let mut step = 8;
     while step != 0 {
         let probe = count + step;
-        let beyond = cells.wrapping_sub(probe) >> 63;
-        let behind = greater(node.word(cell(probe) & (NODE - 1)), high);
-        count += step & (beyond | behind).wrapping_sub(1);
+        let exists = less::<S>(probe, cells + 1);
+        count += step & exists & not_greater::<S>(node.word(cell(probe) & (NODE - 1)), high);
         step >>= 1;
     }
     // Only the upper halves were compared: those that are equal stand last.

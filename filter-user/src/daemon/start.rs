@@ -130,6 +130,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         pages,
         ask_page,
         ring,
+        grace: None,
         stop,
         plan,
         config,

@@ -11,24 +11,29 @@ use aya::{
 use filter_common::{
     abi::{self, Preamble, ScopeKey},
     cause::Cause,
-    decide::Decision,
+    decide::{Clock, Decision},
     rate::{Bucket, BucketKey},
     settings::{MAX_SERVICES, Port, Service, Settings},
-    source::Family,
-    verdict::Entry,
+    source::{Address, Family},
+    table::Standing,
 };
 
 use self::tables::{Tables, take};
-use super::{Counts, Datapath, sources, sum};
+use super::{
+    Counts, Datapath, sources, sum,
+    table::{Fill, Shape},
+};
 use crate::{
     patch::Patch,
     plan::{Plan, Scope},
     prefix::Prefix,
 };
 
+mod grace;
 mod mapping;
 mod tables;
 
+pub use grace::grace;
 pub(crate) use mapping::Mapping;
 
 /// How many entries the tables hold.
@@ -74,11 +79,16 @@ impl Kernel {
             !OBJECT.is_empty(),
             "this build has no kernel side (AYA_BUILD_SKIP was set): build it again without"
         );
+        let shape = Shape {
+            ipv4: sizes.ipv4,
+            ipv6: sizes.ipv6,
+        };
         let mut ebpf = EbpfLoader::new()
-            .map_max_entries("V4_EXACT", sizes.ipv4)
-            .map_max_entries("V4_WIDE", sizes.ipv4)
-            .map_max_entries("V6_EXACT", sizes.ipv6)
-            .map_max_entries("V6_WIDE", sizes.ipv6)
+            .map_max_entries("V4_GROUPS", shape.groups())
+            .map_max_entries("V4_LINES", 2 * shape.lines())
+            .map_max_entries("V6_SIEVES", 2 * shape.sieve())
+            .map_max_entries("V6_NODES", 2 * shape.nodes())
+            .map_max_entries("TIMELINES", shape.quads())
             .map_max_entries("BUCKETS", sizes.buckets)
             .load(OBJECT)
             .context("creating the maps")?;
@@ -95,7 +105,7 @@ impl Kernel {
             map.pin(&path)
                 .with_context(|| format!("pinning the map {name}"))?;
         }
-        let tables = Tables::take(&mut ebpf)?;
+        let tables = Tables::take(&mut ebpf, &shape)?;
         Ok(Self {
             ebpf,
             tables,
@@ -143,6 +153,31 @@ impl Kernel {
             Err(MapError::KeyNotFound) => Ok(None),
             Err(error) => Err(error).context("reading a bucket"),
         }
+    }
+
+    /// Whether memory of the verdict tables waits for the programs that run from
+    /// now on to end. Then [`grace`] is to be waited for and
+    /// [`release`](Self::release) to be called.
+    pub fn seal(&mut self) -> bool {
+        self.tables.verdicts.seal()
+    }
+
+    /// The programs that ran when it was sealed have ended.
+    pub fn release(&mut self) {
+        self.tables.verdicts.release();
+    }
+
+    /// What holds for a source, read on the host from the memory that the
+    /// programs read.
+    #[must_use]
+    pub fn standing(&self, source: &Address, clock: &impl Clock) -> Standing {
+        self.tables.verdicts.standing(source, clock)
+    }
+
+    /// How full the verdict table of a family is.
+    #[must_use]
+    pub fn fill(&self, family: Family) -> Fill {
+        self.tables.verdicts.fill(family)
     }
 
     /// The loaded object, for what isn't a table: the programs and the log.
@@ -217,42 +252,6 @@ impl Kernel {
             .context("running the program filter")?;
         Ok(result.return_value)
     }
-
-    fn write(&mut self, prefix: Prefix, entry: Option<Entry>) -> Result<(), MapError> {
-        let tables = &mut self.tables;
-        let address = prefix.address();
-        let length = u32::from(prefix.length());
-        match (prefix.family(), prefix.is_address()) {
-            (Family::V4, true) => {
-                let key = address.low as u32;
-                match entry {
-                    Some(entry) => tables.v4_exact.insert(key, entry, 0),
-                    None => absent_is_fine(tables.v4_exact.remove(&key)),
-                }
-            }
-            (Family::V4, false) => {
-                let key = Key::new(length, (address.low as u32).to_be_bytes());
-                match entry {
-                    Some(entry) => tables.v4_wide.insert(&key, entry, 0),
-                    None => absent_is_fine(tables.v4_wide.remove(&key)),
-                }
-            }
-            (Family::V6, true) => {
-                let key = [address.high, address.low];
-                match entry {
-                    Some(entry) => tables.v6_exact.insert(key, entry, 0),
-                    None => absent_is_fine(tables.v6_exact.remove(&key)),
-                }
-            }
-            (Family::V6, false) => {
-                let key = Key::new(length, prefix.octets());
-                match entry {
-                    Some(entry) => tables.v6_wide.insert(&key, entry, 0),
-                    None => absent_is_fine(tables.v6_wide.remove(&key)),
-                }
-            }
-        }
-    }
 }
 
 impl Datapath for Kernel {
@@ -305,19 +304,7 @@ impl Datapath for Kernel {
     }
 
     fn apply(&mut self, patch: &Patch) -> Vec<(Prefix, String)> {
-        // A table that is nearly full may have room only once what leaves has
-        // left; but to let that go first would open the filter for a moment.
-        let again: Vec<_> = patch
-            .iter()
-            .filter(|(prefix, entry)| self.write(*prefix, *entry).is_err())
-            .collect();
-        let mut refused = Vec::new();
-        for (prefix, entry) in again {
-            if let Err(error) = self.write(prefix, entry) {
-                refused.push((prefix, anyhow::Error::new(error).to_string()));
-            }
-        }
-        refused
+        self.tables.verdicts.apply(patch)
     }
 
     fn explain(&mut self, frame: &[u8]) -> Result<Decision> {
@@ -352,17 +339,19 @@ impl Datapath for Kernel {
 
 /// The maps that are pinned, by name. (Events, log and scratch aren't: they
 /// mean nothing to another process.)
-pub const PINNED: [&str; 16] = [
+pub const PINNED: [&str; 18] = [
     "SETTINGS",
     "PORTS",
     "SCOPES",
     "SERVICES",
     "TIERS",
     "MERGING",
-    "V4_EXACT",
-    "V4_WIDE",
-    "V6_EXACT",
-    "V6_WIDE",
+    "FORCE",
+    "V4_GROUPS",
+    "V4_LINES",
+    "V6_SIEVES",
+    "V6_NODES",
+    "TIMELINES",
     "BUCKETS",
     "BUCKETS_MADE",
     "COUNTERS",
@@ -412,7 +401,10 @@ fn absent_is_fine(removed: Result<(), MapError>) -> Result<(), MapError> {
 }
 
 /// The decision at the beginning of the output of a test run.
-fn decision(output: &[u8]) -> Result<Decision> {
+///
+/// # Errors
+/// If the output is shorter.
+pub fn decision(output: &[u8]) -> Result<Decision> {
     let bytes = output
         .first_chunk::<{ size_of::<Decision>() }>()
         .context("the program gave back less than a decision")?;

@@ -10,8 +10,11 @@ use filter_common::{
     event::{Counter, Sampler, Sketch},
     rate::{Bucket, BucketKey, Tier},
     settings::{Port, Service, Settings},
-    verdict::Entry,
+    table::{QUAD, force, ipv4::LINE, ipv6::NODE},
 };
+
+use super::{Mapping, grace::grace};
+use crate::datapath::table::{Shape, Shelves, Table};
 
 /// Every map that the daemon reads and writes.
 pub(super) struct Tables {
@@ -21,10 +24,7 @@ pub(super) struct Tables {
     pub(super) services: Array<MapData, Service>,
     pub(super) tiers: Array<MapData, Tier>,
     pub(super) merging: HashMap<MapData, u32, u32>,
-    pub(super) v4_exact: HashMap<MapData, u32, Entry>,
-    pub(super) v4_wide: LpmTrie<MapData, [u8; 4], Entry>,
-    pub(super) v6_exact: HashMap<MapData, [u64; 2], Entry>,
-    pub(super) v6_wide: LpmTrie<MapData, [u8; 16], Entry>,
+    pub(super) verdicts: Table,
     pub(super) buckets: HashMap<MapData, BucketKey, Bucket<u64>>,
     pub(super) counters: PerCpuArray<MapData, Counter>,
     pub(super) samplers: PerCpuArray<MapData, Sampler>,
@@ -34,7 +34,7 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Takes them out of the loaded object.
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self> {
+    pub(super) fn take(ebpf: &mut Ebpf, shape: &Shape) -> Result<Self> {
         Ok(Self {
             settings: take(ebpf, "SETTINGS")?,
             ports: take(ebpf, "PORTS")?,
@@ -42,10 +42,7 @@ impl Tables {
             services: take(ebpf, "SERVICES")?,
             tiers: take(ebpf, "TIERS")?,
             merging: take(ebpf, "MERGING")?,
-            v4_exact: take(ebpf, "V4_EXACT")?,
-            v4_wide: take(ebpf, "V4_WIDE")?,
-            v6_exact: take(ebpf, "V6_EXACT")?,
-            v6_wide: take(ebpf, "V6_WIDE")?,
+            verdicts: verdicts(ebpf, shape)?,
             buckets: take(ebpf, "BUCKETS")?,
             counters: take(ebpf, "COUNTERS")?,
             samplers: take(ebpf, "SAMPLERS")?,
@@ -53,6 +50,26 @@ impl Tables {
             buckets_made: take(ebpf, "BUCKETS_MADE")?,
         })
     }
+}
+
+/// The verdict tables, in the memory of their maps.
+fn verdicts(ebpf: &mut Ebpf, shape: &Shape) -> Result<Table> {
+    let mut map = |name, words: usize| {
+        let map: MapData = match ebpf.take_map(name) {
+            Some(Map::Array(map)) => map,
+            _ => anyhow::bail!("the object has no array {name}"),
+        };
+        Mapping::of(map.fd(), words).with_context(|| format!("the map {name}"))
+    };
+    let shelves = Shelves::mapped([
+        map("FORCE", force::WORDS)?,
+        map("V4_GROUPS", shape.groups() as usize)?,
+        map("V4_LINES", 2 * shape.lines() as usize * LINE)?,
+        map("V6_SIEVES", 2 * shape.sieve() as usize)?,
+        map("V6_NODES", 2 * shape.nodes() as usize * NODE)?,
+        map("TIMELINES", shape.quads() as usize * QUAD)?,
+    ]);
+    Ok(Table::new(shelves, shape, grace))
 }
 
 /// Takes one map of a kind.

@@ -1,0 +1,104 @@
+//! The maps of the verdict tables: memory that the daemon writes and the law reads.
+
+use core::arch::asm;
+
+use aya_ebpf::{macros::map, maps::Array};
+use filter_common::table::{self, QUAD, Shelves, force, ipv4::LINE, ipv6::NODE};
+
+// The daemon sets the sizes, and writes through its own mapping.
+#[map]
+static FORCE: Array<[u64; force::WORDS]> = Array::with_max_entries(1, MMAPABLE);
+#[map]
+static V4_GROUPS: Array<u64> = Array::with_max_entries(1, MMAPABLE);
+#[map]
+static V4_LINES: Array<[u64; LINE]> = Array::with_max_entries(1, MMAPABLE);
+#[map]
+static V6_SIEVES: Array<u64> = Array::with_max_entries(1, MMAPABLE);
+#[map]
+static V6_NODES: Array<[u64; NODE]> = Array::with_max_entries(1, MMAPABLE);
+#[map]
+static TIMELINES: Array<[u64; QUAD]> = Array::with_max_entries(1, MMAPABLE);
+
+/// The verdict tables, and where a number is laid to be forgotten.
+pub(crate) struct Verdicts<F>(pub(crate) F);
+
+impl<F: Fn(u64) -> u64> Shelves for Verdicts<F> {
+    type Row = Row;
+
+    #[inline(always)]
+    fn force(&self, at: usize) -> u64 {
+        match FORCE.get_ptr(0) {
+            Some(words) => table::Row::word(Row(words.cast()), at & (force::WORDS - 1)),
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn group(&self, at: u32) -> u64 {
+        word(V4_GROUPS.get_ptr(at))
+    }
+
+    #[inline(always)]
+    fn line(&self, at: u32) -> Option<Row> {
+        Some(Row(V4_LINES.get_ptr(at)?.cast()))
+    }
+
+    #[inline(always)]
+    fn sieve(&self, at: u32) -> u64 {
+        word(V6_SIEVES.get_ptr(at))
+    }
+
+    #[inline(always)]
+    fn node(&self, at: u32) -> Option<Row> {
+        Some(Row(V6_NODES.get_ptr(at)?.cast()))
+    }
+
+    #[inline(always)]
+    fn quad(&self, at: u32) -> Option<Row> {
+        Some(Row(TIMELINES.get_ptr(at)?.cast()))
+    }
+
+    #[inline(always)]
+    fn sign(word: u64) -> u64 {
+        let mut sign = word;
+        // SAFETY: a register is shifted, nothing else is touched.
+        unsafe {
+            asm!(
+                "{0} s>>= 63",
+                inout(reg) sign,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        sign
+    }
+
+    #[inline(always)]
+    fn forget(&self, number: u64) -> u64 {
+        self.0(number)
+    }
+}
+
+/// The first word of an element.
+#[derive(Clone, Copy)]
+pub(crate) struct Row(*const u64);
+
+impl table::Row for Row {
+    #[inline(always)]
+    fn word(self, at: usize) -> u64 {
+        // SAFETY: the caller stays within the element, whose memory outlives the
+        // program's run; the verifier checks both. A 64-bit read is one
+        // instruction, so that a word is never seen half written; volatile, so
+        // that it is read once.
+        unsafe { self.0.add(at).read_volatile() }
+    }
+}
+
+#[inline(always)]
+fn word(element: Option<*const u64>) -> u64 {
+    match element {
+        Some(word) => table::Row::word(Row(word), 0),
+        None => 0,
+    }
+}
+
+const MMAPABLE: u32 = 1 << 10;
