@@ -176,7 +176,7 @@ async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_m
 async fn a_stranger_is_not_let_in() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("control.sock");
-    let listener = UnixListener::bind(&path).expect("a socket");
+    let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
     let (sender, mut requests) = mpsc::channel(1);
     let stranger = Peer {
         uid: 1000,
@@ -206,20 +206,43 @@ async fn the_metrics_port_gives_metrics_and_nothing_else() {
             by_heart(request);
         }
     });
-    assert!(fetch(address, "/metrics").await.ends_with("weir_up 1\n"));
+    let ask = async |head: &str| fetch(address, head).await;
+    let answer = ask("GET /metrics HTTP/1.1\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let kind = "content-type: text/plain; version=0.0.4; charset=utf-8\r\n";
+    assert!(answer.contains(kind), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nweir_up 1\n"), "{answer}");
+
+    let head = ask("HEAD /metrics HTTP/1.1\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(
-        fetch(address, "/v1/status")
-            .await
-            .starts_with("HTTP/1.1 404")
+        head.contains("content-length: 10\r\n") && head.ends_with("\r\n\r\n"),
+        "{head}"
     );
+    for (question, status) in [
+        ("GET /v1/status HTTP/1.1\r\n", "404 Not Found"),
+        ("GET / HTTP/1.1\r\n", "404 Not Found"),
+        ("POST /metrics HTTP/1.1\r\n", "405 Method Not Allowed"),
+        (
+            "GET /metrics HTTP/1.1\r\ncontent-length: 1\r\n",
+            "413 Payload Too Large",
+        ),
+        ("metrics\r\n", "400 Bad Request"),
+    ] {
+        let answer = ask(question).await;
+        let expected = format!("HTTP/1.1 {status}\r\n");
+        assert!(answer.starts_with(&expected), "{question:?}: {answer}");
+    }
+    let refused = ask("POST /metrics HTTP/1.1\r\n").await;
+    assert!(refused.contains("allow: GET,HEAD\r\n"), "{refused}");
 }
 
-async fn fetch(address: std::net::SocketAddr, path: &str) -> String {
+async fn fetch(address: std::net::SocketAddr, head: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address)
         .await
         .expect("it listens");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n\r\n");
+    let request = format!("{head}host: weir\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");
