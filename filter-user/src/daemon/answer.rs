@@ -50,9 +50,8 @@ impl Daemon {
             }
             Request::Events { reply } => send(reply, Ok(self.events.subscribe())),
             Request::Metrics { reply } => {
-                let status = self.status().await;
-                let feeds = self.claims_by_feed();
-                send(reply, Ok(metrics::text(&status, &feeds)));
+                let figures = self.figures().await;
+                send(reply, Ok(metrics::text(&figures)));
             }
         }
     }
