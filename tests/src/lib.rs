@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod frame;
 pub mod mutant;
 pub mod netns;
+pub mod prometheus;
 pub mod service;
 pub mod target;
 pub mod wire;
