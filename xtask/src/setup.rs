@@ -141,7 +141,13 @@ fn prometheus() -> Result<()> {
     }
     let made = fs::create_dir_all(&folder);
     made.with_context(|| format!("making {}", folder.display()))?;
-    let download = || workspace::run(apt().args(["download", package]).current_dir(&folder));
+    // apt's own user may not write here, and it would say so.
+    let user = ["-o", "APT::Sandbox::User=root"];
+    let download = || {
+        let mut apt = apt();
+        let download = apt.args(user).args(["download", package]);
+        workspace::run(download.current_dir(&folder))
+    };
     if let Err(error) = download() {
         if !geteuid().is_root() {
             return Err(error.context("if apt's lists are missing, run `sudo apt-get update`"));
