@@ -229,7 +229,8 @@ fn metrics_are_what_prometheus_reads() {
     for line in body.lines().filter(|line| !line.starts_with('#')) {
         let (sample, value) = line.rsplit_once(' ').expect(line);
         let name = sample.split('{').next().expect("a name");
-        assert!(name.starts_with("weir_"), "{line}");
+        let ours = name.starts_with("weir_") || name.starts_with("process_");
+        assert!(ours, "{line}");
         assert!(
             name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
             "{line}"

@@ -137,6 +137,21 @@ fn a_thousand_idle_connections_hurt_neither_a_scrape_nor_a_command() {
 }
 
 #[test]
+#[ignore = "needs promtool: cargo xtask test"]
+fn each_alert_fires_where_it_should_and_nowhere_else() {
+    let cases = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/alerts.test.yml"));
+    let tested = Said::by(promtool().args(["test", "rules"]).arg(cases)).done();
+    assert!(tested.out.contains("SUCCESS"), "{tested:?}");
+    let rules = fs::read_to_string(docs("alerts.yml")).expect("it is there");
+    let cases = fs::read_to_string(cases).expect("it is there");
+    let named = rules.lines().filter_map(|line| line.split_once("alert: "));
+    for (_, alert) in named {
+        let expected = format!("alertname=\"{alert}\"");
+        assert!(cases.contains(&expected), "no case of {alert}");
+    }
+}
+
+#[test]
 fn the_dashboard_can_be_imported() {
     let dashboard = dashboard();
     assert_eq!(dashboard["__inputs"][0]["name"], "DS_PROMETHEUS");
