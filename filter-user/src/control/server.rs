@@ -6,7 +6,7 @@
 //! says whose affair it is: 4xx the client's, 422 refused by the daemon, 503 the
 //! daemon is going. [`door`] bounds the connections.
 
-use std::{convert::Infallible, future::Future, time::Duration};
+use std::{convert::Infallible, future::Future};
 
 use axum::{
     Extension, Json, Router,
@@ -52,7 +52,7 @@ pub async fn serve(
     tracing::info!(path = %file.path.display(), "the control API answers");
     let app = guarded(requests, rules);
     tokio::select! {
-        () = door::open(listener, CONTROL, |io| {
+        () = door::open(listener, Limits::CONTROL, |io| {
             app.clone().layer(Extension(ConnectInfo(Connection::of(io))))
         }) => {}
         () = shutdown => {}
@@ -67,6 +67,9 @@ pub async fn serve_metrics(
     requests: mpsc::Sender<Request>,
     shutdown: impl Future<Output = ()>,
 ) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "the metrics port answers");
+    }
     let app = Router::new()
         .route("/metrics", get(metrics))
         .fallback(no_such_path)
@@ -74,7 +77,7 @@ pub async fn serve_metrics(
         .layer(middleware::from_fn(without_body))
         .with_state(requests);
     tokio::select! {
-        () = door::open(listener, METRICS, |_| app.clone()) => {}
+        () = door::open(listener, Limits::METRICS, |_| app.clone()) => {}
         () = shutdown => {}
     }
 }
@@ -309,21 +312,6 @@ impl From<BytesRejection> for Failure {
 /// Bytes of the largest request: some two hundred thousand prefixes, four times
 /// what the CLI sends at once.
 const MAX_BODY: usize = 8 << 20;
-
-/// A hundred who follow events are far below; and a process may usually have
-/// 1,024 descriptors, of which feeds and tables need some dozens.
-const CONTROL: Limits = Limits {
-    at_once: 512,
-    question: Duration::from_secs(10),
-    whole: None,
-};
-
-/// Monitors are few, and wait 10 seconds at most by their default.
-const METRICS: Limits = Limits {
-    at_once: 32,
-    question: Duration::from_secs(5),
-    whole: Some(Duration::from_secs(10)),
-};
 
 const NDJSON: &str = "application/x-ndjson";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";

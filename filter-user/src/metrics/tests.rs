@@ -143,7 +143,6 @@ fn every_sample_belongs_to_its_family_and_comes_once() {
 fn what_is_counted_is_told() {
     let text = text(&figures());
     for line in [
-        r#"weir_build_info{version="1.2.3",layout="1"} 1"#,
         "weir_enforcing 0",
         r#"weir_mode_info{mode="observe",from="weir mode"} 1"#,
         "weir_generation 4",
@@ -174,6 +173,11 @@ fn what_is_counted_is_told() {
     ] {
         has(&text, line);
     }
+    let layout = abi::LAYOUT;
+    has(
+        &text,
+        &format!(r#"weir_build_info{{version="1.2.3",layout="{layout}"}} 1"#),
+    );
     let blocked = figures().status.causes[Cause::Blocked];
     let hit = format!(
         r#"weir_hit_sources_total{{cause="blocked"}} {}"#,

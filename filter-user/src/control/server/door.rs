@@ -45,6 +45,24 @@ pub(super) struct Limits {
     pub(super) whole: Option<Duration>,
 }
 
+impl Limits {
+    /// Hundreds may follow events, and commands come in beside them; but a process
+    /// may usually have 1,024 descriptors, of which feeds, tables and the metrics
+    /// port need a hundred.
+    pub(super) const CONTROL: Self = Self {
+        at_once: 768,
+        question: Duration::from_secs(10),
+        whole: None,
+    };
+
+    /// Monitors are few, and wait 10 seconds at most by their default.
+    pub(super) const METRICS: Self = Self {
+        at_once: 32,
+        question: Duration::from_secs(5),
+        whole: Some(Duration::from_secs(10)),
+    };
+}
+
 /// Lets connections in for ever. `router_for` gives the routes that a connection
 /// may ask.
 pub(super) async fn open<L: Listener>(
