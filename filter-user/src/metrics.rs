@@ -3,7 +3,7 @@
 //!
 //! What labels say is what the configuration names and what the law can say, so
 //! there are as many series as the configuration is long, whoever sends what.
-//! [`text`] is the format, [`feeds`] what is told of feeds.
+//! `text` is the format, `feeds` what is told of feeds.
 
 use filter_common::{abi, settings::Mode};
 

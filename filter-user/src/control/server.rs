@@ -4,7 +4,7 @@
 //! It knows nothing but how to ask: every path becomes a [`Request`], every
 //! answer a body. What goes wrong is `{"error": "sentence"}` with a status that
 //! says whose affair it is: 4xx the client's, 422 refused by the daemon, 503 the
-//! daemon is going. [`door`] bounds the connections.
+//! daemon is going. `door` bounds the connections.
 
 use std::{convert::Infallible, future::Future};
 
