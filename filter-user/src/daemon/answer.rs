@@ -111,6 +111,8 @@ impl Daemon {
             let applied = self
                 .ledger
                 .apply(OPERATOR, Update::Delta(vec![change.clone()]), now);
+            // Also of a claim that isn't taken: others may have ended meanwhile.
+            let refused = self.carry_out(&applied.patch);
             if let Some(refusal) = applied.refused.first.first() {
                 answers.push(PrefixAnswer::refused(text, refusal.fault.to_string()));
                 continue;
@@ -121,7 +123,6 @@ impl Daemon {
             } else {
                 changes.push(change);
             }
-            let refused = self.carry_out(&applied.patch);
             if let Some((_, why)) = refused.iter().find(|(prefix, _)| *prefix == written.prefix) {
                 answer.done = false;
                 answer.error = Some(format!(
