@@ -9,28 +9,44 @@ use filter_common::{
     source::{Address, Family},
 };
 
-use super::Daemon;
+use super::{DRAIN_AGAIN, Daemon};
 use crate::{control::protocol::EventLine, host::clock, prefix::ip};
 
 impl Daemon {
-    /// Tells every event that waits. Whether there was one.
-    pub(super) fn tell(&mut self) -> bool {
+    /// Tells every event that waits, or many of them. When to look again, if
+    /// more may come that the kernel doesn't wake for.
+    pub(super) fn tell(&mut self) -> Option<Duration> {
+        let begun = clock::boot_seconds();
         let mut events = Vec::new();
-        while events.len() < AT_ONCE
-            && let Some(item) = self.ring.get_mut().next()
-        {
-            events.extend(read(&item));
-        }
+        let is_empty = loop {
+            if events.len() == AT_ONCE {
+                break false;
+            }
+            match self.ring.get_mut().next() {
+                Some(item) => events.extend(read(&item)),
+                None => break true,
+            }
+        };
         for event in &events {
             let line = self.line(event);
             self.events.push(&line);
         }
-        !events.is_empty()
+        // They were sent one after the other, but for the time that a program
+        // runs: far less than a claim's number rests.
+        let told = match events.last() {
+            Some(last) if !is_empty => begun.saturating_sub(seconds_ago(last) + 1),
+            _ => begun,
+        };
+        self.ledger.told(told);
+        match events.len() {
+            0 => None,
+            AT_ONCE => Some(Duration::ZERO),
+            _ => Some(DRAIN_AGAIN),
+        }
     }
 
     fn line(&self, event: &Event) -> EventLine {
-        let ago = clock::monotonic_nanoseconds().saturating_sub(event.nanoseconds);
-        let time = SystemTime::now() - Duration::from_nanos(ago);
+        let time = SystemTime::now() - ago(event);
         let claim = (event.claim != 0)
             .then(|| self.ledger.judged(event.claim))
             .flatten();
@@ -74,6 +90,16 @@ impl Daemon {
             suppressed_before: event.suppressed_before,
         }
     }
+}
+
+/// How long ago an event was sent.
+fn ago(event: &Event) -> Duration {
+    let ago = clock::monotonic_nanoseconds().saturating_sub(event.nanoseconds);
+    Duration::from_nanos(ago)
+}
+
+fn seconds_ago(event: &Event) -> u32 {
+    u32::try_from(ago(event).as_secs()).unwrap_or(u32::MAX - 1)
 }
 
 /// Events that are told before the loop looks at something else.
