@@ -17,6 +17,8 @@ pub struct Event {
     pub generation: u64,
     /// Drops on this CPU, since the last event that was sent, of which none was.
     pub suppressed_before: u64,
+    /// Drops that it stands for, itself included.
+    pub weight: u64,
     /// [`Address::high`] and [`Address::low`] of the source.
     pub source: [u64; 2],
     /// [`Address::high`] and [`Address::low`] of the destination.
@@ -64,6 +66,7 @@ impl Event {
             nanoseconds: telling.now,
             generation: settings.generation,
             suppressed_before: telling.suppressed_before,
+            weight: telling.weight,
             source: [packet.source.high, packet.source.low],
             destination: [packet.destination.high, packet.destination.low],
             interface,

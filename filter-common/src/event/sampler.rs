@@ -4,6 +4,13 @@ use super::mix;
 use crate::{decide::Clock, rate::Rate, settings::Settings, source::Address};
 
 /// One CPU's choice of what is told. All zero is the beginning.
+///
+/// The first drop of a source is told, and stands for itself. Of all others one
+/// in so many is told, on average, and stands for those before it that weren't:
+/// its [`Telling::weight`]. So the weights of all events, and what is
+/// [`untold`](Self::untold), add up to the drops; and because the gap from one
+/// to the next is thrown by dice, nobody who sends in step with it can hide or
+/// push himself forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Sampler {
@@ -13,8 +20,17 @@ pub struct Sampler {
     pub suppressed: u64,
     /// Events that found no room on their way.
     pub lost: u64,
+    /// Drops that no event stands for yet.
+    pub untold: u64,
     /// Drops since the last event that was sent.
     since: u64,
+    /// How many drops further on one is due that stands for the untold; 0 and 1:
+    /// the next.
+    left: u64,
+    /// What the dice are thrown with; 0: not yet.
+    dice: u64,
+    /// 1: among the untold is a source's first drop, for lack of budget or room.
+    short: u64,
     /// Arrival time of the budget.
     budget: u64,
     /// From when on the daemon may be woken again.
@@ -47,6 +63,11 @@ pub struct Telling {
     pub now: u64,
     /// Drops since the last event that was sent, if `send`.
     pub suppressed_before: u64,
+    /// Drops that the event stands for, if `send`: itself, and if `sampled` all
+    /// that are untold.
+    pub weight: u64,
+    /// It stands for the untold.
+    pub sampled: bool,
 }
 
 /// Sources that a CPU remembers.
@@ -69,7 +90,11 @@ impl Sampler {
         sent: 0,
         suppressed: 0,
         lost: 0,
+        untold: 0,
         since: 0,
+        left: 0,
+        dice: 0,
+        short: 0,
         budget: 0,
         wake: 0,
         seen: [Seen {
@@ -90,17 +115,15 @@ impl Sampler {
             wake: false,
             now: 0,
             suppressed_before: 0,
+            weight: 1,
+            sampled: false,
         };
         let key = source.source();
         let family = source.family as u32;
         let seen = &mut self.seen[slot(key, family)];
-        let turn = settings.sample != 0
-            && self
-                .since
-                .wrapping_add(1)
-                .is_multiple_of(settings.sample as u64);
+        let due = settings.sample != 0 && self.left <= 1;
         let known = seen.until != 0 && seen.source == key && seen.family == family;
-        if known && !turn && !self.since.is_multiple_of(LOOK) {
+        if known && !due && !self.since.is_multiple_of(LOOK) {
             self.suppress();
             return telling;
         }
@@ -113,18 +136,36 @@ impl Sampler {
                 family,
             };
         }
-        if !telling.first && !turn {
+        // A first drop isn't like those that weren't told, unless firsts are
+        // among them.
+        telling.sampled = due && (!telling.first || self.short != 0);
+        if !telling.first && !telling.sampled {
             self.suppress();
             return telling;
         }
         let now = clock.nanoseconds();
+        if self.dice == 0 {
+            self.dice = mix(now, 0) | 1;
+            self.left = self.draw(settings.sample);
+        }
         if !self.pay(&settings.event_budget, now) {
+            if telling.first {
+                self.short = 1;
+            }
+            if telling.sampled {
+                // Not at each drop from now on: that would read the clock.
+                self.left = self.draw(settings.sample.min(LOOK as u32));
+            }
             self.suppress();
             return telling;
         }
         telling.send = true;
         telling.now = now;
         telling.suppressed_before = self.since;
+        if telling.sampled {
+            telling.weight += self.untold;
+            self.left = self.draw(settings.sample);
+        }
         // Wrapping, so that any beginning is one that lies in the past.
         if now.wrapping_sub(self.wake) < u64::MAX / 2 {
             telling.wake = true;
@@ -135,22 +176,40 @@ impl Sampler {
 
     /// The event went out.
     #[inline(always)]
-    pub const fn sent(&mut self) {
+    pub const fn sent(&mut self, telling: &Telling) {
         self.sent += 1;
         self.since = 0;
+        if telling.sampled {
+            self.untold = 0;
+            self.short = 0;
+        }
     }
 
     /// The event found no room.
     #[inline(always)]
-    pub const fn lost(&mut self) {
+    pub const fn lost(&mut self, telling: &Telling) {
         self.lost += 1;
         self.since += 1;
+        self.untold += 1;
+        if telling.first {
+            self.short = 1;
+        }
     }
 
     #[inline(always)]
     const fn suppress(&mut self) {
         self.suppressed += 1;
         self.since += 1;
+        self.untold += 1;
+        self.left = self.left.saturating_sub(1);
+    }
+
+    /// A number from 1 to `2 * mean - 1`, each as likely as any other.
+    #[inline(always)]
+    const fn draw(&mut self, mean: u32) -> u64 {
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let span = (2 * mean as u64).saturating_sub(1);
+        1 + ((mix(self.dice, 0) >> 33) * span >> 31)
     }
 
     #[inline(always)]

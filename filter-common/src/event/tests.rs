@@ -31,12 +31,15 @@ fn an_event_carries_what_was_decided() {
         wake: true,
         now: 9,
         suppressed_before: 10,
+        weight: 12,
+        sampled: true,
     };
     let event = Event::new(&packet, &decision, &settings, 11, &telling);
     let expected = Event {
         nanoseconds: 9,
         generation: 8,
         suppressed_before: 10,
+        weight: 12,
         source: [0x2020_2020_2020_2020, 0x2121_2121_2121_2121],
         destination: [0x3030_3030_3030_3030, 0x3131_3131_3131_3131],
         interface: 11,

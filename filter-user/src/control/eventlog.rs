@@ -130,6 +130,8 @@ mod tests {
             tier: None,
             generation: number,
             suppressed_before: 0,
+            first: false,
+            weight: 1,
         }
     }
 

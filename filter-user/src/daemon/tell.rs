@@ -88,6 +88,8 @@ impl Daemon {
                 .flatten(),
             generation: event.generation,
             suppressed_before: event.suppressed_before,
+            first: event.first != 0,
+            weight: event.weight,
         }
     }
 }
@@ -120,20 +122,21 @@ fn read(record: &[u8]) -> Option<Event> {
         nanoseconds: long(0),
         generation: long(8),
         suppressed_before: long(16),
-        source: [long(24), long(32)],
-        destination: [long(40), long(48)],
-        interface: word(56),
-        claim: word(60),
-        length: word(64),
-        port: u16::from_ne_bytes([record[68], record[69]]),
-        family: record[70],
-        protocol: record[71],
-        cause: record[72],
-        action: record[73],
-        mode: record[74],
-        service: record[75],
-        tier: record[76],
-        first: record[77],
+        weight: long(24),
+        source: [long(32), long(40)],
+        destination: [long(48), long(56)],
+        interface: word(64),
+        claim: word(68),
+        length: word(72),
+        port: u16::from_ne_bytes([record[76], record[77]]),
+        family: record[78],
+        protocol: record[79],
+        cause: record[80],
+        action: record[81],
+        mode: record[82],
+        service: record[83],
+        tier: record[84],
+        first: record[85],
         reserved: [0; 2],
     })
 }
@@ -174,6 +177,10 @@ mod tests {
         assert_eq!(
             event.nanoseconds,
             u64::from_ne_bytes([0, 1, 2, 3, 4, 5, 6, 7])
+        );
+        assert_eq!(
+            usize::from(event.weight.to_ne_bytes()[0]),
+            offset_of!(Event, weight)
         );
         assert_eq!(
             usize::from(event.destination[0].to_ne_bytes()[0]),

@@ -4,6 +4,9 @@ use std::{vec, vec::Vec};
 use proptest::prelude::*;
 
 use super::*;
+
+mod totals;
+
 proptest! {
     #[test]
     fn nothing_is_ever_unaccounted_for(
@@ -12,21 +15,23 @@ proptest! {
     ) {
         let mut sampler = Sampler::NEW;
         let clock = Watch::at(1, 1);
-        let (mut recovered, mut number) = (0, 0);
+        let (mut recovered, mut weights, mut number) = (0, 0, 0);
         for Drop { source, pause, arrives } in drops {
             clock.pass(pause);
             number += 1;
             let telling = sampler.tell(&v4_source(source), &settings, &clock);
             if telling.send && arrives {
                 recovered += 1 + telling.suppressed_before;
-                sampler.sent();
+                weights += telling.weight;
+                sampler.sent(&telling);
             } else if telling.send {
-                sampler.lost();
+                sampler.lost(&telling);
             } else {
                 prop_assert!(!telling.wake, "woken for nothing");
             }
             prop_assert_eq!(sampler.sent + sampler.lost + sampler.suppressed, number);
             prop_assert_eq!(recovered + sampler.since, number, "totals can't be recovered");
+            prop_assert_eq!(weights + sampler.untold, number, "weights don't add up");
         }
     }
 
@@ -53,7 +58,7 @@ proptest! {
             } else {
                 prop_assert!(woken.is_some_and(|last| telling.now - last < WAKE_EVERY));
             }
-            if arrives { sampler.sent() } else { sampler.lost() }
+            if arrives { sampler.sent(&telling) } else { sampler.lost(&telling) }
         }
         let budget = &settings.event_budget;
         prop_assert!(budget.is_set() || told.is_empty());
@@ -66,22 +71,26 @@ proptest! {
 }
 
 #[test]
-fn the_first_drop_of_a_source_is_told_and_then_one_in_so_many() {
+fn the_first_drop_of_a_source_is_told_and_then_about_one_in_so_many() {
     for sample in [1, 2, 100] {
         let settings = with(sample, wide());
         let mut sampler = Sampler::NEW;
         let clock = Watch::at(5, 5);
-        for number in 0..1_000 {
+        let mut last = 0;
+        for number in 0..u64::from(1_000 * sample) {
             let telling = sampler.tell(&v4_source(1), &settings, &clock);
             assert_eq!(telling.first, number == 0);
-            assert_eq!(telling.send, number % sample == 0, "drop {number}");
             if telling.send {
-                let before = if number == 0 { 0 } else { sample - 1 };
-                assert_eq!(telling.suppressed_before, u64::from(before));
-                sampler.sent();
+                let gap = number - last;
+                assert!(number == 0 || (1..u64::from(2 * sample)).contains(&gap));
+                assert_eq!(telling.suppressed_before, gap.saturating_sub(1));
+                assert_eq!(telling.weight, gap.max(1));
+                last = number;
+                sampler.sent(&telling);
             }
         }
-        assert_eq!(sampler.sent, u64::from(1_000 / sample));
+        assert!(sampler.sent.abs_diff(1_000) < 60, "{} sent", sampler.sent);
+        assert!(sample != 1 || sampler.sent == 1_000);
     }
 }
 
@@ -94,7 +103,7 @@ fn without_a_sample_only_first_drops_are_told() {
         let telling = sampler.tell(&v4_source(1), &settings, &clock);
         assert_eq!(telling.send, number == 0);
         if telling.send {
-            sampler.sent();
+            sampler.sent(&telling);
         }
     }
     let other = sampler.tell(&v4_source(2), &settings, &clock);
@@ -298,7 +307,7 @@ fn per_second(rate: u64, burst: u64) -> Rate {
 fn told(sampler: &mut Sampler, settings: &Settings, clock: &Watch) -> Telling {
     let telling = sampler.tell(&v4_source(1), settings, clock);
     if telling.send {
-        sampler.sent();
+        sampler.sent(&telling);
     }
     telling
 }

@@ -203,6 +203,8 @@ pub(super) fn event(number: u64) -> EventLine {
         tier: None,
         generation: number,
         suppressed_before: 0,
+        first: false,
+        weight: 1,
     }
 }
 
