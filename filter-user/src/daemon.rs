@@ -3,8 +3,8 @@
 //! The only room that spawns tasks, selects and reads clocks. A verdict's way:
 //! a feed's [`News`] or an operator's request → [`Ledger`] → patch → datapath.
 //! `start` builds what runs here, `feeds` runs the feeds' tasks, `keeper` writes
-//! the operator's journal, `answer`, `status` and `explain` answer requests,
-//! `tell` makes lines of events.
+//! the operator's journal, `apart` is the control API's thread, `answer`,
+//! `status` and `explain` answer requests, `tell` makes lines of events.
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
@@ -38,6 +38,7 @@ use crate::{
 
 mod allocator;
 mod answer;
+mod apart;
 mod copy;
 mod explain;
 mod feeds;
@@ -51,6 +52,7 @@ mod status;
 mod steer;
 mod tell;
 
+use apart::Apart;
 use feeds::Feeds;
 pub(crate) use feeds::rules_of;
 use keeper::Keeper;
@@ -103,6 +105,8 @@ struct Daemon {
     ring: AsyncFd<RingBuf<MapData>>,
     /// Ends what serves the control socket.
     stop: watch::Sender<bool>,
+    /// Serves it. Dropped after `stop`, since it waits.
+    _server: Apart,
 }
 
 /// Where the mode comes from.

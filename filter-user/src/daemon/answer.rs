@@ -48,7 +48,14 @@ impl Daemon {
                 let answer = self.detach(&request).await;
                 send(reply, answer);
             }
-            Request::Events { reply } => send(reply, Ok(self.events.subscribe())),
+            Request::Events {
+                follow: false,
+                reply,
+            } => send(reply, Ok(self.events.recent())),
+            Request::Events {
+                follow: true,
+                reply,
+            } => send(reply, self.events.follow()),
             Request::Metrics { reply } => {
                 let status = self.status().await;
                 let feeds = self.claims_by_feed();

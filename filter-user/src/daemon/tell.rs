@@ -27,9 +27,9 @@ impl Daemon {
                 None => break true,
             }
         };
-        for event in &events {
-            let line = self.line(event);
-            self.events.push(&line);
+        if !events.is_empty() {
+            let lines: Vec<_> = events.iter().map(|event| self.line(event)).collect();
+            self.events.extend(lines);
         }
         // They were sent one after the other, but for the time that a program
         // runs: far less than a claim's number rests.
