@@ -209,7 +209,7 @@ impl Sampler {
     const fn draw(&mut self, mean: u32) -> u64 {
         self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let span = (2 * mean as u64).saturating_sub(1);
-        1 + ((mix(self.dice, 0) >> 33) * span >> 31)
+        1 + (((mix(self.dice, 0) >> 33) * span) >> 31)
     }
 
     #[inline(always)]
