@@ -23,6 +23,10 @@
 //! one of them covers is resolved a second time with all claims together; where
 //! that makes a difference it is the entry's shadow.
 //!
+//! # Numbers
+//! Stages and events name a claim by its number. When the claim is gone, its
+//! number and its words rest until no event can carry it. See `ledger/rest.rs`.
+//!
 //! # Cost
 //! Measured with a million claims that expire, each on an address of its own:
 //! 140 to 160 bytes a claim in memory (72 for the record, about 70 for the key
@@ -31,9 +35,11 @@
 //! costs microseconds, a block that covers 65,536 keys 5 ms. (`tests::cost`)
 
 mod expiry;
+mod page;
 mod records;
 mod refusal;
 mod resolve;
+mod rest;
 mod settle;
 mod store;
 mod update;
@@ -190,6 +196,32 @@ impl Ledger {
     #[must_use]
     pub fn next_expiry(&self) -> Option<u32> {
         self.expiries.next()
+    }
+
+    /// The tables hold what the ledger says, nothing more and nothing else:
+    /// every patch was carried out. To be called after each of them, with the
+    /// seconds since boot; the numbers of claims that are gone begin to rest.
+    pub fn in_force(&mut self, boot: u32) {
+        self.store.records.in_force(boot);
+    }
+
+    /// Whether claims are gone whose numbers the tables may still hold.
+    #[must_use]
+    pub const fn awaits_force(&self) -> bool {
+        self.store.records.rest().are_within()
+    }
+
+    /// Every event was told that was sent before this second since boot: no
+    /// other will name the claims that were gone long before. Their numbers are
+    /// free.
+    pub fn told(&mut self, boot: u32) {
+        self.store.records.told(boot);
+    }
+
+    /// From which second since boot on [`told`](Self::told) frees numbers.
+    #[must_use]
+    pub fn next_free(&self) -> Option<u32> {
+        self.store.records.rest().due()
     }
 
     /// Everything that is in force, as a patch to empty tables.

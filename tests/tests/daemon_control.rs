@@ -183,7 +183,7 @@ fn events_tell_the_first_drop_of_a_source_with_its_claim() {
     has(
         &event,
         "time interface source destination protocol port service cause action mode prefix feed \
-         reason tier generation suppressed_before",
+         reason tier generation suppressed_before first weight",
     );
     for (key, value) in [
         ("interface", "eth0"),

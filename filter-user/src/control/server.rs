@@ -143,12 +143,8 @@ async fn events(
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(EventsQuery { follow }) = query?;
-    let subscription = ask(&daemon, |reply| Request::Events { reply }).await?;
-    let body = if follow {
-        Body::from_stream(subscription.follow().map(Ok::<_, Infallible>))
-    } else {
-        Body::from_stream(subscription.recent().map(Ok::<_, Infallible>))
-    };
+    let subscription = ask(&daemon, |reply| Request::Events { follow, reply }).await?;
+    let body = Body::from_stream(subscription.lines().map(Ok::<_, Infallible>));
     Ok(([(CONTENT_TYPE, NDJSON)], body).into_response())
 }
 

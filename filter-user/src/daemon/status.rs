@@ -38,6 +38,7 @@ impl Daemon {
                 counts.buckets_refused
             ));
         }
+        let (readers, missed) = self.events.followers();
         let capacity = u64::from(self.config.tables.buckets);
         let verdicts = self.ledger.counts_in(false);
         let shadow = self.ledger.counts_in(true);
@@ -76,6 +77,9 @@ impl Daemon {
                 sent: counts.sent,
                 suppressed: counts.suppressed,
                 lost: counts.lost,
+                untold: counts.untold,
+                readers,
+                missed,
             },
             // The kernel's LRU table doesn't count what it evicts: what was made
             // beyond the capacity has displaced something.

@@ -140,8 +140,8 @@ impl Store {
         let prefix = claim.prefix;
         let capacity = self.capacity[index(&prefix)];
         let full = self.keys(prefix.family()) >= capacity;
-        if self.records.is_full() {
-            return Err(Fault::NoNumber);
+        if let Some(fault) = self.records.full() {
+            return Err(fault);
         }
         let node = match self.nodes.entry(prefix) {
             Entry::Occupied(node) if node.get().is_key() || !full => node.into_mut(),
@@ -197,27 +197,27 @@ impl Store {
     /// Removes a claim, and says which prefix it was on.
     pub(super) fn remove(&mut self, number: u32) -> Prefix {
         self.hold(number, false);
-        let record = self.records.remove(number);
-        let prefix = record.prefix;
+        let removed = self.records.remove(number);
+        let prefix = removed.prefix;
         let node = self
             .nodes
             .get_mut(&prefix)
             .expect("the prefix of a claim has a node");
         if node.first == number {
-            node.first = record.next;
+            node.first = removed.next;
         } else {
             let mut before = node.first;
             while self.records.at(before).next != number {
                 before = self.records.at(before).next;
             }
-            self.records.at_mut(before).next = record.next;
+            self.records.at_mut(before).next = removed.next;
         }
         if !node.is_key() {
             self.key_went(&prefix);
         }
-        let counts = self.counts_mut(record.feed);
+        let counts = self.counts_mut(removed.feed);
         *counts.family(prefix.family()) -= 1;
-        *counts.verdict(record.verdict) -= 1;
+        *counts.verdict(removed.verdict) -= 1;
         prefix
     }
 

@@ -138,10 +138,12 @@ async fn the_events_so_far_end_where_nobody_follows() {
 async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_missed() {
     const EVENTS: u64 = 50_000;
     let mut log = EventLog::new(0, 64);
-    let subscription = log.subscribe();
-    let mut once = Some(subscription);
+    let mut once = Some(log.follow());
     let daemon = running(move |request| match request {
-        Request::Events { reply } => drop(reply.send(Ok(once.take().expect("asked once")))),
+        Request::Events {
+            follow: true,
+            reply,
+        } => drop(reply.send(once.take().expect("asked once"))),
         other => panic!("{other:?} wasn't asked"),
     });
     let mut lines = daemon
@@ -150,12 +152,14 @@ async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_m
         .await
         .expect("lines");
     for number in 0..EVENTS {
-        log.push(&event(number));
+        log.extend([event(number)]);
         if number % 32 == 0 {
             // The server sends as long as the reader's socket takes it.
             tokio::task::yield_now().await;
         }
     }
+    let (readers, late) = log.followers();
+    assert_eq!(readers, 1);
     drop(log);
     let (mut seen, mut missed) = (0, 0);
     while let Some(line) = lines.next().await.expect("a line") {
@@ -169,6 +173,7 @@ async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_m
         }
     }
     assert_eq!(seen + missed, EVENTS);
+    assert_eq!(missed, late, "what it lost was counted when it lost it");
     assert!(missed > 0 && seen > 0, "{seen} seen, {missed} missed");
 }
 
