@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Version of everything that is shared through maps.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Index of an enforced cause in the counters.
 #[inline(always)]
@@ -107,17 +107,17 @@ mod tests {
 
     #[test]
     fn sizes_belong_to_the_layout() {
-        assert_eq!(LAYOUT, 1);
+        assert_eq!(LAYOUT, 2);
         assert_eq!(size_of::<Bucket<u64>>(), 24);
         assert_eq!(size_of::<BucketKey>(), 16);
         assert_eq!(size_of::<Counter>(), 40);
         assert_eq!(size_of::<Decision>(), 16);
         assert_eq!(size_of::<Entry>(), 96);
-        assert_eq!(size_of::<Event>(), 80);
+        assert_eq!(size_of::<Event>(), 88);
         assert_eq!(size_of::<Port>(), 4);
         assert_eq!(size_of::<Preamble>(), 32);
         assert_eq!(size_of::<Rate>(), 24);
-        assert_eq!(size_of::<Sampler>(), 48 + 256 * 16);
+        assert_eq!(size_of::<Sampler>(), 80 + 256 * 16);
         assert_eq!(size_of::<ScopeKey>(), 24);
         assert_eq!(size_of::<Service>(), 4);
         assert_eq!(size_of::<Settings>(), 40);

@@ -1,12 +1,10 @@
-//! Events: one sampled drop each, and who says which drop is one.
+//! Events: one sampled drop each, and what is counted of all.
 
-use crate::{
-    decide::{Clock, Decision},
-    packet::Packet,
-    rate::Rate,
-    settings::Settings,
-    source::Address,
-};
+use crate::{decide::Decision, packet::Packet, settings::Settings, source::Address};
+
+mod sampler;
+
+pub use sampler::{LIFETIME, LOOK, SLOTS, Sampler, Telling, WAKE_EVERY};
 
 /// One sampled drop (in observe: what would have been one), as it travels from
 /// the kernel to the daemon.
@@ -19,6 +17,8 @@ pub struct Event {
     pub generation: u64,
     /// Drops on this CPU, since the last event that was sent, of which none was.
     pub suppressed_before: u64,
+    /// Drops that it stands for, itself included.
+    pub weight: u64,
     /// [`Address::high`] and [`Address::low`] of the source.
     pub source: [u64; 2],
     /// [`Address::high`] and [`Address::low`] of the destination.
@@ -66,6 +66,7 @@ impl Event {
             nanoseconds: telling.now,
             generation: settings.generation,
             suppressed_before: telling.suppressed_before,
+            weight: telling.weight,
             source: [packet.source.high, packet.source.low],
             destination: [packet.destination.high, packet.destination.low],
             interface,
@@ -157,172 +158,6 @@ impl Sketch {
         let word = (mixed >> 56) as usize & (WORDS - 1);
         self.words[word] |= 1 << (mixed >> 50 & 63);
     }
-}
-
-/// One CPU's choice of what is told. All zero is the beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Sampler {
-    /// Events that were sent.
-    pub sent: u64,
-    /// Drops that weren't told, by sampling or for lack of budget.
-    pub suppressed: u64,
-    /// Events that found no room on their way.
-    pub lost: u64,
-    /// Drops since the last event that was sent.
-    since: u64,
-    /// Arrival time of the budget.
-    budget: u64,
-    /// From when on the daemon may be woken again.
-    wake: u64,
-    /// Which sources were seen of late.
-    seen: [Seen; SLOTS],
-}
-
-/// A source seen of late.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-struct Seen {
-    source: u64,
-    /// Seconds since boot at which it is forgotten; 0: nothing is here.
-    until: u32,
-    /// [`Family`](crate::source::Family).
-    family: u32,
-}
-
-/// What is to be told of a drop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Telling {
-    /// The first drop of this source in [`LIFETIME`] seconds.
-    pub first: bool,
-    /// An event is to be sent.
-    pub send: bool,
-    /// The daemon is to be woken for it.
-    pub wake: bool,
-    /// Monotonic nanoseconds, if `send`.
-    pub now: u64,
-    /// Drops since the last event that was sent, if `send`.
-    pub suppressed_before: u64,
-}
-
-/// Sources that a CPU remembers.
-pub const SLOTS: usize = 256;
-
-/// Seconds for which a CPU remembers a source.
-pub const LIFETIME: u32 = 60;
-
-/// Nanoseconds between two wake-ups of the daemon by one CPU. In between it
-/// comes by itself.
-pub const WAKE_EVERY: u64 = 20_000_000;
-
-/// At one drop in so many a CPU looks whether a known source is forgotten:
-/// reading the clock at each would cost 59 ns.
-pub const LOOK: u64 = 16;
-
-impl Sampler {
-    /// Nothing was told yet.
-    pub const NEW: Self = Self {
-        sent: 0,
-        suppressed: 0,
-        lost: 0,
-        since: 0,
-        budget: 0,
-        wake: 0,
-        seen: [Seen {
-            source: 0,
-            until: 0,
-            family: 0,
-        }; SLOTS],
-    };
-
-    /// Says what is told of a drop: the first of a source, then one in so
-    /// many, all within the budget. Of a source that is known the clock is read
-    /// only at its turn, and at one drop in [`LOOK`] to see if it is forgotten.
-    #[inline(always)]
-    pub fn tell<C: Clock>(&mut self, source: &Address, settings: &Settings, clock: &C) -> Telling {
-        let mut telling = Telling {
-            first: false,
-            send: false,
-            wake: false,
-            now: 0,
-            suppressed_before: 0,
-        };
-        let key = source.source();
-        let family = source.family as u32;
-        let seen = &mut self.seen[slot(key, family)];
-        let turn = settings.sample != 0
-            && self
-                .since
-                .wrapping_add(1)
-                .is_multiple_of(settings.sample as u64);
-        let known = seen.until != 0 && seen.source == key && seen.family == family;
-        if known && !turn && !self.since.is_multiple_of(LOOK) {
-            self.suppress();
-            return telling;
-        }
-        let second = clock.boot_seconds();
-        if !known || second >= seen.until {
-            telling.first = true;
-            *seen = Seen {
-                source: key,
-                until: second.wrapping_add(LIFETIME).max(1),
-                family,
-            };
-        }
-        if !telling.first && !turn {
-            self.suppress();
-            return telling;
-        }
-        let now = clock.nanoseconds();
-        if !self.pay(&settings.event_budget, now) {
-            self.suppress();
-            return telling;
-        }
-        telling.send = true;
-        telling.now = now;
-        telling.suppressed_before = self.since;
-        // Wrapping, so that any beginning is one that lies in the past.
-        if now.wrapping_sub(self.wake) < u64::MAX / 2 {
-            telling.wake = true;
-            self.wake = now.wrapping_add(WAKE_EVERY);
-        }
-        telling
-    }
-
-    /// The event went out.
-    #[inline(always)]
-    pub const fn sent(&mut self) {
-        self.sent += 1;
-        self.since = 0;
-    }
-
-    /// The event found no room.
-    #[inline(always)]
-    pub const fn lost(&mut self) {
-        self.lost += 1;
-        self.since += 1;
-    }
-
-    #[inline(always)]
-    const fn suppress(&mut self) {
-        self.suppressed += 1;
-        self.since += 1;
-    }
-
-    #[inline(always)]
-    const fn pay(&mut self, budget: &Rate, now: u64) -> bool {
-        if !budget.is_set() {
-            return false;
-        }
-        let (next, admitted) = budget.step(self.budget, now, budget.cost(1));
-        self.budget = next;
-        admitted
-    }
-}
-
-#[inline(always)]
-const fn slot(key: u64, family: u32) -> usize {
-    (mix(key, family) >> 56) as usize & (SLOTS - 1)
 }
 
 /// A finalizer that spreads every bit of the key over all of the result

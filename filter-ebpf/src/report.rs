@@ -58,13 +58,13 @@ fn tell(ctx: &XdpContext, packet: &Packet, decision: &Decision, sampler: &mut Sa
                 } else {
                     BPF_RB_NO_WAKEUP
                 });
-                sampler.sent();
+                sampler.sent(&telling);
             }
             None => {
                 if sampler.lost == 0 {
                     warn!(ctx, "no room for events: the daemon doesn't read them");
                 }
-                sampler.lost();
+                sampler.lost(&telling);
             }
         }
     }

@@ -92,6 +92,8 @@ pub enum Request {
     },
     /// The events so far, and those to come.
     Events {
+        /// Those to come, too.
+        follow: bool,
         /// Takes the subscription.
         reply: Reply<Subscription>,
     },

@@ -3,10 +3,10 @@
 //! The only room that spawns tasks, selects and reads clocks. A verdict's way:
 //! a feed's [`News`] or an operator's request → [`Ledger`] → patch → datapath.
 //! `start` builds what runs here, `feeds` runs the feeds' tasks, `keeper` writes
-//! the operator's journal, `answer`, `status` and `explain` answer requests,
-//! `tell` makes lines of events.
+//! the operator's journal, `apart` is the control API's thread, `answer`,
+//! `status` and `explain` answer requests, `tell` makes lines of events.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
@@ -39,6 +39,7 @@ use crate::{
 
 mod allocator;
 mod answer;
+mod apart;
 mod copy;
 mod explain;
 mod feeds;
@@ -52,6 +53,7 @@ mod status;
 mod steer;
 mod tell;
 
+use apart::Apart;
 use feeds::Feeds;
 pub(crate) use feeds::rules_of;
 use keeper::Keeper;
@@ -106,6 +108,8 @@ struct Daemon {
     grace: Option<JoinHandle<()>>,
     /// Ends what serves the control socket.
     stop: watch::Sender<bool>,
+    /// Serves it. Dropped after `stop`, since it waits.
+    _server: Apart,
 }
 
 /// Where the mode comes from.
@@ -131,6 +135,8 @@ impl ModeFrom {
 struct Troubles {
     /// The tables refused part of a patch.
     tables: Option<String>,
+    /// The prefixes whose entries may be old ones.
+    refused: BTreeSet<Prefix>,
     /// Something at the start that needs the operator.
     start: Vec<String>,
 }
@@ -145,6 +151,7 @@ impl Daemon {
         tracing::info!(mode = self.mode().name(), "weir runs");
 
         loop {
+            self.free_numbers();
             let expiry = self.next_expiry();
             tokio::select! {
                 Some((feed, news)) = self.news.recv() => self.take(feed, news),
@@ -152,12 +159,11 @@ impl Daemon {
                 Some(page) = self.pages.recv() => self.page(page),
                 ready = self.ring.readable_mut() => {
                     ready.context("waiting for events")?.clear_ready();
-                    self.tell();
-                    drain_at = Some(Instant::now() + DRAIN_AGAIN);
+                    let again = self.tell().unwrap_or(DRAIN_AGAIN);
+                    drain_at = Some(Instant::now() + again);
                 }
                 () = until(drain_at) => {
-                    let more = self.tell();
-                    drain_at = more.then(|| Instant::now() + DRAIN_AGAIN);
+                    drain_at = self.tell().map(|again| Instant::now() + again);
                 }
                 () = until(expiry) => self.expire(),
                 () = ended(&mut self.grace) => self.release(),
@@ -198,6 +204,14 @@ impl Daemon {
         self.protect_peers();
     }
 
+    /// Claim numbers that have rested enough are free once the ring was read.
+    fn free_numbers(&mut self) {
+        let due = self.ledger.next_free();
+        if due.is_some_and(|due| due <= clock::boot_seconds()) {
+            self.tell();
+        }
+    }
+
     fn protect_peers(&mut self) {
         let ports = self.config.ssh_ports();
         if ports.is_empty() && self.peers.is_empty() {
@@ -227,19 +241,25 @@ impl Daemon {
     /// Carries out a patch, and counts it. The prefixes that the tables refused,
     /// with the reason: they are written again with the next look around.
     fn carry_out(&mut self, patch: &Patch) -> Vec<(Prefix, String)> {
-        if patch.is_empty() {
-            return Vec::new();
+        let mut refused = Vec::new();
+        if !patch.is_empty() {
+            refused = self.kernel.apply(patch);
+            self.let_go();
+            self.note_tables(refused.first().map(|(prefix, why)| {
+                format!(
+                    "the tables refused {} prefixes, the first {prefix}: {why}",
+                    refused.len()
+                )
+            }));
+            let prefixes = refused.iter().map(|(prefix, _why)| *prefix);
+            self.troubles.refused.extend(prefixes);
+            self.settings.generation += 1;
+            self.put_settings();
         }
-        let refused = self.kernel.apply(patch);
-        self.let_go();
-        self.note_tables(refused.first().map(|(prefix, why)| {
-            format!(
-                "the tables refused {} prefixes, the first {prefix}: {why}",
-                refused.len()
-            )
-        }));
-        self.settings.generation += 1;
-        self.put_settings();
+        // What the tables refused may still name claims that are gone.
+        if self.troubles.refused.is_empty() && self.ledger.awaits_force() {
+            self.ledger.in_force(clock::boot_seconds());
+        }
         refused
     }
 
@@ -269,7 +289,15 @@ impl Daemon {
         self.troubles.tables = None;
         let configured = self.kernel.configure(&self.whole_plan());
         self.note_tables(configured.err().map(|error| format!("{error:#}")));
-        let whole = self.ledger.table();
+        let mut whole = self.ledger.table();
+        // Some were to leave the tables, and aren't in the whole.
+        let mut leave = std::mem::take(&mut self.troubles.refused);
+        for (prefix, _entry) in whole.iter() {
+            leave.remove(&prefix);
+        }
+        for prefix in leave {
+            whole.push(prefix, &[], &[]);
+        }
         self.carry_out(&whole);
         if self.troubles.tables.is_none() {
             tracing::info!("the tables are as they should be again");

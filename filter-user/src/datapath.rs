@@ -69,6 +69,8 @@ pub struct Counts {
     pub suppressed: u64,
     /// Events that found no room.
     pub lost: u64,
+    /// Drops that no event stands for yet.
+    pub untold: u64,
     /// Buckets that were made.
     pub buckets_made: u64,
     /// Packets that found no bucket.

@@ -1,6 +1,6 @@
 //! What weir needs to know of the host: who the operator is logged in from,
-//! whom the host can't do without, what time it is, and whether the kernel and
-//! this process are up to it.
+//! whom the host can't do without, what time it is, whether the kernel and this
+//! process are up to it, and what this process takes.
 //!
 //! What reads takes the root of the file system, `/` or a test's folder; what
 //! parses is pure.
@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod fitness;
 pub mod interface;
+pub mod process;
 pub mod route;
 mod session;
 mod socket;

@@ -1,201 +1,255 @@
 //! Metrics in the Prometheus text format. Pure: what is counted comes in, the
 //! text goes out.
+//!
+//! What labels say is what the configuration names and what the law can say, so
+//! there are as many series as the configuration is long, whoever sends what.
+//! `text` is the format, `feeds` what is told of feeds.
 
-use std::fmt::{Display, Write as _};
-
-use filter_common::settings::Mode;
+use filter_common::{abi, settings::Mode};
 
 use crate::{
-    control::protocol::{Causes, Status},
-    ledger::Counts,
+    control::protocol::{CauseCount, Causes, FeedDetails, Status},
+    host::process::Process,
 };
+use text::Text;
 
-/// The text of the metrics: from the status, and the claims of each feed.
-#[must_use]
-pub fn text(status: &Status, feeds: &[(String, Counts)]) -> String {
-    let mut text = Text::default();
-    text.family("weir_info", "gauge", "The version of the daemon.");
-    text.sample("weir_info", &[("version", &status.version)], 1);
-    text.family(
-        "weir_enforcing",
-        "gauge",
-        "1 where drops are carried out, 0 in observe.",
-    );
-    text.sample(
-        "weir_enforcing",
-        &[],
-        u8::from(status.mode == Mode::Enforce),
-    );
-    text.family(
-        "weir_generation",
-        "counter",
-        "Patches applied to the tables.",
-    );
-    text.sample("weir_generation", &[], status.generation);
-    text.family(
-        "weir_problems",
-        "gauge",
-        "Sentences that weir status --check would print.",
-    );
-    text.sample("weir_problems", &[], status.problems.len());
-    text.family(
-        "weir_attached",
-        "gauge",
-        "1 for every interface that the filter is on.",
-    );
-    for interface in &status.interfaces {
-        let labels = [
-            ("interface", &interface.name),
-            ("attach", &interface.attach),
-        ];
-        text.sample(
-            "weir_attached",
-            &labels.map(|(name, value)| (name, value.as_str())),
-            1,
-        );
-    }
+mod feeds;
+mod text;
 
-    text.causes("weir", "Packets", "Bytes of frames", &status.causes);
-    text.causes(
-        "weir_shadow",
-        "In the shadow: packets",
-        "In the shadow: bytes",
-        &status.shadow,
-    );
+#[cfg(test)]
+mod tests;
 
-    text.family("weir_claims", "gauge", "Claims that stand.");
-    for (feed, counts) in feeds {
-        for (verdict, number) in [
-            ("block", counts.blocked),
-            ("limit", counts.limited),
-            ("allow", counts.allowed),
-        ] {
-            text.sample(
-                "weir_claims",
-                &[("feed", feed), ("verdict", verdict)],
-                number,
-            );
-        }
-    }
-    text.family("weir_prefixes", "gauge", "Prefixes in the tables.");
-    text.sample("weir_prefixes", &[("family", "ipv4")], status.verdicts.ipv4);
-    text.sample("weir_prefixes", &[("family", "ipv6")], status.verdicts.ipv6);
-    text.family(
-        "weir_feed_up",
-        "gauge",
-        "1 where the feed's last word could be taken.",
-    );
-    for feed in &status.feeds {
-        let up = u8::from(feed.last_error.is_none());
-        text.sample("weir_feed_up", &[("feed", &feed.name)], up);
-    }
-    text.family(
-        "weir_feed_age_seconds",
-        "gauge",
-        "Since the feed last said that it is well.",
-    );
-    for feed in &status.feeds {
-        if let Some(age) = feed.age_s {
-            text.sample("weir_feed_age_seconds", &[("feed", &feed.name)], age);
-        }
-    }
-    text.family(
-        "weir_feed_refused",
-        "gauge",
-        "Claims of the feed that weren't taken.",
-    );
-    for feed in &status.feeds {
-        text.sample("weir_feed_refused", &[("feed", &feed.name)], feed.refused);
-    }
-
-    text.family(
-        "weir_events_total",
-        "counter",
-        "Drops by what was told of them.",
-    );
-    for (outcome, number) in [
-        ("sent", status.events.sent),
-        ("suppressed", status.events.suppressed),
-        ("lost", status.events.lost),
-    ] {
-        text.sample("weir_events_total", &[("outcome", outcome)], number);
-    }
-    text.family("weir_buckets", "gauge", "The table of buckets.");
-    for (state, number) in [
-        ("capacity", status.buckets.capacity),
-        ("used", status.buckets.used),
-    ] {
-        text.sample("weir_buckets", &[("state", state)], number);
-    }
-    text.family(
-        "weir_buckets_evicted_total",
-        "counter",
-        "Buckets that gave way to others.",
-    );
-    text.sample("weir_buckets_evicted_total", &[], status.buckets.evicted);
-    text.family(
-        "weir_buckets_saturated_total",
-        "counter",
-        "Packets that found no bucket.",
-    );
-    text.sample(
-        "weir_buckets_saturated_total",
-        &[],
-        status.buckets.saturated,
-    );
-    text.0
+/// Everything that is told.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// How the daemon and the filter are doing.
+    pub status: Status,
+    /// Every feed, the operator first.
+    pub feeds: Vec<FeedDetails>,
+    /// Every interface that the configuration names.
+    pub interfaces: Vec<Interface>,
+    /// Room for prefixes.
+    pub room: Room,
+    /// The daemon's process; `None` where the system doesn't tell.
+    pub process: Option<Process>,
 }
 
-#[derive(Default)]
-struct Text(String);
+/// An interface that should be filtered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// `native` or `generic`; `None`: the daemon took the filter off.
+    pub attach: Option<String>,
+    /// Whether the daemon's own program is on it now.
+    pub filtered: bool,
+}
 
-impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+/// Prefixes that the tables have room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Of IPv4.
+    pub ipv4: u32,
+    /// Of IPv6.
+    pub ipv6: u32,
+}
+
+/// The text of the metrics.
+#[must_use]
+pub fn text(figures: &Figures) -> String {
+    let Figures {
+        status,
+        feeds,
+        interfaces,
+        room,
+        process,
+    } = figures;
+    let mut text = Text::default();
+    daemon(&mut text, status);
+    attached(&mut text, interfaces);
+    causes(&mut text, "weir", "", &status.causes);
+    causes(&mut text, "weir_shadow", " in the shadow", &status.shadow);
+    verdicts(&mut text, status);
+    tables(&mut text, status, *room);
+    feeds::tell(&mut text, feeds);
+    events(&mut text, status);
+    if let Some(process) = process {
+        self::process(&mut text, process);
     }
+    text.into_string()
+}
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<_> = labels
-            .iter()
-            .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)))
-            .collect();
-        if labels.is_empty() {
-            self.line(format_args!("{name} {value}"));
-        } else {
-            self.line(format_args!("{name}{{{}}} {value}", labels.join(",")));
-        }
+fn daemon(text: &mut Text, status: &Status) {
+    let layout = abi::LAYOUT.to_string();
+    let build = [("version", status.version.as_str()), ("layout", &layout)];
+    text.gauge("weir_build_info", "The daemon's version, and its layout.")
+        .with(&build, 1);
+    text.gauge(
+        "weir_enforcing",
+        "1 where drops are carried out, 0 in observe.",
+    )
+    .value(u8::from(status.mode == Mode::Enforce));
+    let mode = [
+        ("mode", status.mode.name()),
+        ("from", status.mode_from.as_str()),
+    ];
+    text.gauge("weir_mode_info", "The mode, and where it comes from.")
+        .with(&mode, 1);
+    // It begins anew with the daemon and only grows, but what matters of it is
+    // which it is: events carry it.
+    text.gauge("weir_generation", "Patches applied to the tables.")
+        .value(status.generation);
+    text.gauge(
+        "weir_problems",
+        "Sentences that weir status --check would print.",
+    )
+    .value(status.problems.len());
+    let mut services = text.gauge("weir_service_info", "What is guarded.");
+    for service in &status.services {
+        let labels = [
+            ("service", service.name.as_str()),
+            ("default_tier", &service.default_tier),
+            ("mode", &service.mode),
+        ];
+        services.with(&labels, 1);
     }
+}
 
-    /// Packets and bytes by cause, each split by what happened to them.
-    fn causes(&mut self, prefix: &str, packets: &str, bytes: &str, causes: &Causes) {
-        for (what, help) in [("packets", packets), ("bytes", bytes)] {
-            let name = format!("{prefix}_{what}_total");
-            self.family(&name, "counter", &format!("{help} by cause and action."));
-            for (cause, count) in causes.iter() {
-                let (all, dropped) = match what {
-                    "packets" => (count.packets, count.dropped_packets),
-                    _ => (count.bytes, count.dropped_bytes),
-                };
-                for (action, number) in [("pass", all - dropped), ("drop", dropped)] {
-                    self.sample(
-                        &name,
-                        &[("cause", cause.name()), ("action", action)],
-                        number,
-                    );
-                }
+fn attached(text: &mut Text, interfaces: &[Interface]) {
+    let mut attached = text.gauge(
+        "weir_attached",
+        "1 where the filter is on the interface, 0 where it should be and isn't.",
+    );
+    for interface in interfaces {
+        let attach = interface.attach.as_deref().unwrap_or("off");
+        let labels = [("interface", interface.name.as_str()), ("attach", attach)];
+        attached.with(&labels, u8::from(interface.filtered));
+    }
+}
+
+/// What packets came to, each cause split by what happened to them; and whom the
+/// drops hit.
+fn causes(text: &mut Text, prefix: &str, where_: &str, causes: &Causes) {
+    type Split = fn(&CauseCount) -> (u64, u64);
+    let split: [(&str, &str, Split); 2] = [
+        ("packets", "Packets", |count| {
+            (count.packets, count.dropped_packets)
+        }),
+        ("bytes", "Bytes of whole frames", |count| {
+            (count.bytes, count.dropped_bytes)
+        }),
+    ];
+    for (what, help, split) in split {
+        let help = format!("{help}{where_}, by cause and action.");
+        let mut family = text.counter(&format!("{prefix}_{what}_total"), &help);
+        for (cause, count) in causes.iter() {
+            let (all, dropped) = split(count);
+            for (action, number) in [("pass", all.saturating_sub(dropped)), ("drop", dropped)] {
+                family.with(&[("cause", cause.name()), ("action", action)], number);
             }
         }
     }
-
-    fn line(&mut self, line: impl Display) {
-        writeln!(self.0, "{line}").expect("a string takes every line");
+    type Hit = fn(&CauseCount) -> u64;
+    let hit: [(&str, &str, Hit); 2] = [
+        ("sources", "Sources, about,", |count| count.sources),
+        ("connections", "New connections", |count| count.connections),
+    ];
+    for (what, help, hit) in hit {
+        let help = format!("{help} that drops{where_} hit, or would have hit.");
+        let mut family = text.counter(&format!("{prefix}_hit_{what}_total"), &help);
+        for (cause, count) in causes.iter().filter(|(cause, _)| cause.drops()) {
+            family.with(&[("cause", cause.name())], hit(count));
+        }
     }
 }
 
-/// A label's value, by the rules of the text format.
-fn escaped(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+fn verdicts(text: &mut Text, status: &Status) {
+    let mut family = text.gauge(
+        "weir_verdicts",
+        "Claims by verdict, of feeds that are enforced and of those in the shadow.",
+    );
+    let (enforced, shadow) = (&status.verdicts, &status.shadow_verdicts);
+    for (effect, verdict, number) in [
+        ("enforced", "block", enforced.blocked),
+        ("enforced", "limit", enforced.limited),
+        ("enforced", "allow", enforced.allowed),
+        ("shadow", "block", shadow.blocked),
+        ("shadow", "limit", shadow.limited),
+        ("shadow", "allow", shadow.allowed),
+    ] {
+        family.with(&[("effect", effect), ("verdict", verdict)], number);
+    }
+}
+
+fn tables(text: &mut Text, status: &Status, room: Room) {
+    text.gauge("weir_prefixes", "Prefixes in the tables.")
+        .with(&[("family", "ipv4")], status.verdicts.ipv4)
+        .with(&[("family", "ipv6")], status.verdicts.ipv6);
+    text.gauge(
+        "weir_table_capacity",
+        "Prefixes that the tables have room for.",
+    )
+    .with(&[("family", "ipv4")], room.ipv4)
+    .with(&[("family", "ipv6")], room.ipv6);
+    let buckets = &status.buckets;
+    text.gauge("weir_buckets", "The table of buckets.")
+        .with(&[("state", "capacity")], buckets.capacity)
+        .with(&[("state", "used")], buckets.used);
+    text.counter(
+        "weir_buckets_evicted_total",
+        "Buckets that gave way to others, about.",
+    )
+    .value(buckets.evicted);
+    text.counter(
+        "weir_buckets_saturated_total",
+        "Packets that found no bucket, and passed.",
+    )
+    .value(buckets.saturated);
+}
+
+fn events(text: &mut Text, status: &Status) {
+    text.counter("weir_events_total", "Drops by what was told of them.")
+        .with(&[("outcome", "sent")], status.events.sent)
+        .with(&[("outcome", "suppressed")], status.events.suppressed)
+        .with(&[("outcome", "lost")], status.events.lost);
+}
+
+/// By the names that every exporter uses.
+fn process(text: &mut Text, process: &Process) {
+    text.counter(
+        "process_cpu_seconds_total",
+        "User and system CPU time spent in seconds.",
+    )
+    .value(process.cpu_seconds);
+    text.gauge(
+        "process_start_time_seconds",
+        "Start time of the process since the Unix epoch in seconds.",
+    )
+    .value(process.start_time_seconds);
+    for (name, help, number) in [
+        (
+            "process_resident_memory_bytes",
+            "Resident memory size in bytes.",
+            process.resident_bytes,
+        ),
+        (
+            "process_virtual_memory_bytes",
+            "Virtual memory size in bytes.",
+            process.virtual_bytes,
+        ),
+        (
+            "process_open_fds",
+            "Number of open file descriptors.",
+            process.open_fds,
+        ),
+    ] {
+        text.gauge(name, help).value(number);
+    }
+    if let Some(most) = process.max_fds {
+        text.gauge(
+            "process_max_fds",
+            "Maximum number of open file descriptors.",
+        )
+        .value(most);
+    }
 }

@@ -9,9 +9,10 @@ use filter_common::{
 
 use crate::prefix::Prefix;
 
-/// Changes to the tables, each prefix at most once. Kept small, because a
-/// snapshot of a million claims is one patch: the stages of all changes stand
-/// in one list.
+/// Changes to the tables, each prefix at most once, in the order of the prefixes:
+/// so the ledger makes every patch, and who builds tables may rely on it. Kept
+/// small, because a snapshot of a million claims is one patch: the stages of all
+/// changes stand in one list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patch {
     changes: Vec<Change>,
@@ -27,6 +28,15 @@ struct Change {
 }
 
 impl Patch {
+    /// An empty patch with room for so many changes; it takes memory as they come.
+    #[must_use]
+    pub fn with_capacity(changes: usize) -> Self {
+        Self {
+            changes: Vec::with_capacity(changes),
+            stages: Vec::with_capacity(changes),
+        }
+    }
+
     /// The prefix gets this timeline, and this one in the shadow. Without any
     /// stage the prefix leaves the tables.
     ///

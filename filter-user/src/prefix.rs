@@ -124,8 +124,20 @@ impl Prefix {
 
     /// Bits of an address in network order, padded with zeros to 16 bytes.
     #[must_use]
-    pub fn octets(&self) -> [u8; 16] {
-        (u128::from(self.high) << 64 | u128::from(self.low)).to_be_bytes()
+    pub const fn octets(&self) -> [u8; 16] {
+        self.bits().to_be_bytes()
+    }
+
+    /// The address as 128 bits from the left.
+    #[must_use]
+    pub(crate) const fn bits(&self) -> u128 {
+        (self.high as u128) << 64 | self.low as u128
+    }
+
+    /// The upper half of them, which is more than all of an IPv4 address.
+    #[must_use]
+    pub(crate) const fn upper(&self) -> u64 {
+        self.high
     }
 
     const fn masked(self) -> Self {

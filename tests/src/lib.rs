@@ -7,6 +7,7 @@ pub mod frame;
 pub mod geoip;
 pub mod mutant;
 pub mod netns;
+pub mod prometheus;
 pub mod service;
 pub mod target;
 pub mod wire;

@@ -10,8 +10,9 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -79,12 +80,14 @@ impl Service {
         let mut service = Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(State::new(1)),
+                backup: Mutex::default(),
                 learner: Mutex::new(Learner::default()),
                 mischief: Mutex::new(None),
                 news: watch::Sender::new(0),
                 token: options.token,
                 certificate: options.certificate,
                 stats: Mutex::default(),
+                answers: Condvar::new(),
                 tell: false,
             }),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -141,6 +144,19 @@ impl Service {
         self.shared.misbehave(mischief);
     }
 
+    /// Remembers its state as it is.
+    pub fn back_up(&self) {
+        self.shared.back_up();
+    }
+
+    /// Goes back to the state that it remembered, under the cursors of then.
+    ///
+    /// # Panics
+    /// If it remembered none.
+    pub fn restore(&self) {
+        assert!(self.shared.restore(), "there is no backup");
+    }
+
     /// The number of its last change.
     #[must_use]
     pub fn number(&self) -> u64 {
@@ -152,6 +168,24 @@ impl Service {
     pub fn last_answered(&self) -> u64 {
         let stats = lock(&self.shared.stats);
         stats.answered.back().map_or(0, |(number, _)| *number)
+    }
+
+    /// Waits until a change of this number, or a later one, was in an answer.
+    ///
+    /// # Panics
+    /// If that takes longer than `patience`.
+    pub fn await_answered(&self, number: u64, patience: Duration) {
+        let stats = lock(&self.shared.stats);
+        let behind = |stats: &mut server::Stats| {
+            let last = stats.answered.back();
+            last.is_none_or(|(answered, _)| *answered < number)
+        };
+        let waited = self
+            .shared
+            .answers
+            .wait_timeout_while(stats, patience, behind);
+        let (_stats, late) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!late.timed_out(), "change {number} isn't asked for");
     }
 
     /// Says these claims in place of all that it knew, and that nobody can ask

@@ -183,7 +183,7 @@ fn events_tell_the_first_drop_of_a_source_with_its_claim() {
     has(
         &event,
         "time interface source destination protocol port service cause action mode prefix feed \
-         reason tier generation suppressed_before",
+         reason tier generation suppressed_before first weight",
     );
     for (key, value) in [
         ("interface", "eth0"),
@@ -229,7 +229,8 @@ fn metrics_are_what_prometheus_reads() {
     for line in body.lines().filter(|line| !line.starts_with('#')) {
         let (sample, value) = line.rsplit_once(' ').expect(line);
         let name = sample.split('{').next().expect("a name");
-        assert!(name.starts_with("weir_"), "{line}");
+        let ours = name.starts_with("weir_") || name.starts_with("process_");
+        assert!(ours, "{line}");
         assert!(
             name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
             "{line}"

@@ -50,6 +50,8 @@ enum Measurement {
     Latency,
     /// The verification service's stream: latency, a whole word, endless changes.
     Feed,
+    /// A hundred readers of events, one of them stuck: how late the others are.
+    Events,
     /// From a list in place to its last prefix in force.
     Load,
     /// The daemon's CPU when nothing happens.

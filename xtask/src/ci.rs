@@ -15,7 +15,7 @@ type Check = (&'static str, fn() -> Result<()>);
 
 /// Runs every check and every test.
 pub(crate) fn run() -> Result<ExitCode> {
-    setup::run()?;
+    setup::for_tests()?;
     let mut failed = Vec::new();
     for (name, check) in CHECKS {
         eprintln!("ci: {name}");

@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Command::Setup => setup::for_tests().map(|()| ExitCode::SUCCESS),
         Command::Test { filter: None } | Command::Ci => ci::run(),
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Demo => demo::run(),

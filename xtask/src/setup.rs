@@ -1,7 +1,8 @@
 //! `cargo xtask setup`: what the build and the tests need and this machine lacks.
 //!
-//! Every other command begins with it, so it looks before it does anything, and
-//! is done in a blink where nothing is missing. Whatever it installs, it says.
+//! Every other command begins with it (but what only the tests need is theirs), so
+//! it looks before it does anything, and is done in a blink where nothing is
+//! missing. Whatever it installs, it says.
 
 use std::{
     env, fs,
@@ -14,11 +15,17 @@ use rustix::process::geteuid;
 
 use crate::workspace;
 
-/// Installs what is missing.
+/// Installs what every command needs and is missing.
 pub(crate) fn run() -> Result<()> {
     components()?;
     linker()?;
     packages()
+}
+
+/// The same with what only the tests need.
+pub(crate) fn for_tests() -> Result<()> {
+    run()?;
+    prometheus()
 }
 
 /// The toolchain's parts that `rust-toolchain.toml` names.
@@ -113,6 +120,55 @@ fn packages() -> Result<()> {
     )
 }
 
+/// Prometheus and its promtool: on the path, or Debian's package unpacked into
+/// the target folder. Installed, it would start a service, and bring some
+/// twenty other packages that only its web pages need.
+fn prometheus() -> Result<()> {
+    let package = "prometheus";
+    let own = workspace::prometheus();
+    let ours = PROMETHEUS.map(|command| own.join("usr/bin").join(command));
+    if ours.iter().all(|file| file.is_file()) || PROMETHEUS.iter().all(|one| on_path(one).is_some())
+    {
+        return Ok(());
+    }
+    if on_path("apt-get").is_none() || on_path("dpkg-deb").is_none() {
+        bail!("this machine lacks {package}, and has no apt-get: install it its own way");
+    }
+    say("unpacking the Debian package prometheus into the target folder (20 MB, 95 unpacked)");
+    let folder = own.with_extension("new");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+    }
+    let made = fs::create_dir_all(&folder);
+    made.with_context(|| format!("making {}", folder.display()))?;
+    // apt's own user may not write here, and it would say so.
+    let user = ["-o", "APT::Sandbox::User=root"];
+    let download = || {
+        let mut apt = apt();
+        let download = apt.args(user).args(["download", package]);
+        workspace::run(download.current_dir(&folder))
+    };
+    if let Err(error) = download() {
+        if !geteuid().is_root() {
+            return Err(error.context("if apt's lists are missing, run `sudo apt-get update`"));
+        }
+        workspace::run(apt().arg("update"))?;
+        download()?;
+    }
+    let file = fs::read_dir(&folder)
+        .with_context(|| format!("reading {}", folder.display()))?
+        .filter_map(|file| Some(file.ok()?.path()))
+        .find(|file| file.extension().is_some_and(|end| end == "deb"))
+        .context("apt-get downloaded nothing")?;
+    workspace::run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&folder))?;
+    fs::remove_file(&file).with_context(|| format!("removing {}", file.display()))?;
+    // What was interrupted before has another name.
+    if own.exists() {
+        fs::remove_dir_all(&own).with_context(|| format!("removing {}", own.display()))?;
+    }
+    fs::rename(&folder, &own).with_context(|| format!("making {}", own.display()))
+}
+
 fn apt() -> Command {
     let mut apt = Command::new("apt-get");
     apt.arg("-qq").env("DEBIAN_FRONTEND", "noninteractive");
@@ -139,6 +195,8 @@ const COMPONENTS: [(&str, &str); 3] = [
 ];
 /// The last series that links through rustc's own LLVM; later ones need a system's.
 const LINKER: &str = "0.10.4";
+/// What the tests call of the package prometheus.
+const PROMETHEUS: [&str; 2] = ["prometheus", "promtool"];
 /// A command, and the package that brings it.
 const PACKAGES: [(&str, &str); 3] = [
     ("ip", "iproute2"),

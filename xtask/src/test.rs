@@ -2,7 +2,8 @@
 //!
 //! What runs on the host is built as developers build it, with the checks of
 //! arithmetic on. What sends packets through the kernel (`weir-tests`) is built
-//! as operators get it, and gets that daemon's path in `WEIR_BIN`.
+//! as operators get it, and gets that daemon's path in `WEIR_BIN` and the unpacked
+//! Prometheus' in `WEIR_PROMETHEUS`.
 
 use std::{
     io::{BufRead as _, BufReader, Write, stdout},
@@ -25,7 +26,7 @@ pub(crate) fn all(filter: Option<&str>) -> Result<Tally> {
     if !geteuid().is_root() {
         bail!("needs root: half of the tests send packets through the kernel");
     }
-    setup::run()?;
+    setup::for_tests()?;
     let mut tally = Tally::default();
     tally += count(
         workspace::cargo()
@@ -53,7 +54,8 @@ pub(crate) fn all(filter: Option<&str>) -> Result<Tally> {
             // once would only wait for the same two cores.
             .args(["--", "--include-ignored", "--test-threads=2"])
             .args(filter)
-            .env("WEIR_BIN", workspace::daemon()),
+            .env("WEIR_BIN", workspace::daemon())
+            .env("WEIR_PROMETHEUS", workspace::prometheus()),
         stdout(),
     )?;
     Ok(tally)

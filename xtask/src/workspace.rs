@@ -27,6 +27,11 @@ pub(crate) fn daemon() -> PathBuf {
     target().join("release/weir")
 }
 
+/// Where setup unpacks Debian's package prometheus.
+pub(crate) fn prometheus() -> PathBuf {
+    target().join("tools/prometheus")
+}
+
 /// Builds the daemon as operators get it.
 pub(crate) fn build_daemon() -> Result<()> {
     run(cargo().args(["build", "--release", "--package", "filter-user"]))

@@ -102,6 +102,8 @@ mod tests {
             tier: None,
             generation: 3,
             suppressed_before: 1200,
+            first: false,
+            weight: 1,
         };
         assert_eq!(
             sentence(&event),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::control::{
     client::Client,
-    protocol::{Causes, ShadowVerdicts, Status},
+    protocol::{Causes, EventsStatus, ShadowVerdicts, Status},
 };
 
 /// Says how everything is doing.
@@ -73,6 +73,9 @@ fn show(status: &Status, output: &mut Output) -> anyhow::Result<()> {
         count(status.events.suppressed),
         count(status.events.lost)
     ))?;
+    if let Some(line) = readers(status) {
+        output.line(line)?;
+    }
     output.line(format_args!(
         "buckets     {} of {} used, {} evicted, {} without one",
         count(status.buckets.used),
@@ -152,6 +155,26 @@ fn shadow_verdicts(status: &Status) -> Option<String> {
             count(shadow.blocked),
             count(shadow.limited),
             count(shadow.allowed)
+        )
+    })
+}
+
+/// Who follows the events, and whether they keep up.
+fn readers(status: &Status) -> Option<String> {
+    let EventsStatus {
+        readers, missed, ..
+    } = status.events;
+    let follow = match readers {
+        0 if missed == 0 => return None,
+        1 => "1 follows the events".to_owned(),
+        many => format!("{} follow the events", count(many)),
+    };
+    Some(if missed == 0 {
+        format!("readers     {follow}")
+    } else {
+        format!(
+            "readers     {follow}, too slow for {} of them",
+            count(missed)
         )
     })
 }

@@ -1,170 +1,273 @@
-//! The last events, and who follows them. The daemon keeps one of these: a
-//! reader never holds it up, one that is too slow loses events and is told how
-//! many.
+//! The last events, and who follows them. The daemon keeps one of these.
+//!
+//! Every event is a line once, whoever reads it, and stands in memory once. A
+//! reader has a place in the log; what it takes are pieces of it, and a piece is
+//! taken only when the one before was written to its socket. So a reader never
+//! holds the daemon up: one that is too slow finds the log gone on, loses events
+//! and is told how many.
 
-use std::{collections::VecDeque, sync::Arc};
-
-use bytes::Bytes;
-use tokio::sync::{
-    Mutex,
-    broadcast::{self, error::RecvError},
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use tokio::sync::{self, Notify};
 use tokio_stream::{Stream, StreamExt};
 
 use super::{
     lines::line,
-    protocol::{EventLine, Missed},
+    protocol::{EventLine, Missed, Refused},
 };
 
 /// The last events as lines, and the way to whoever follows them.
 #[derive(Debug)]
 pub struct EventLog {
-    recent: VecDeque<Bytes>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    log: Mutex<Log>,
+    /// There are more events, or there will be none.
+    grew: Notify,
+}
+
+#[derive(Debug)]
+struct Log {
+    lines: VecDeque<Bytes>,
+    /// The number of the first of them: events are counted from 0.
+    first: u64,
+    /// So many are kept.
     keep: usize,
-    live: broadcast::Sender<Bytes>,
+    /// So many of them are shown to who comes later.
+    show: usize,
+    /// The next event of each follower.
+    places: HashMap<u64, u64>,
+    /// The number of the next follower.
+    next: u64,
+    /// Events that followers were too slow for.
+    missed: u64,
+    ended: bool,
 }
 
 impl EventLog {
-    /// Keeps the last `keep` events; a follower may be `behind` events late
-    /// before it loses some.
+    /// Shows the last `show` events to who comes later; a follower may be
+    /// `behind` events late before it loses some.
     #[must_use]
-    pub fn new(keep: usize, behind: usize) -> Self {
+    pub fn new(show: usize, behind: usize) -> Self {
+        let log = Log {
+            lines: VecDeque::new(),
+            first: 0,
+            keep: show.max(behind).max(1),
+            show,
+            places: HashMap::new(),
+            next: 0,
+            missed: 0,
+            ended: false,
+        };
+        let shared = Shared {
+            log: Mutex::new(log),
+            grew: Notify::new(),
+        };
         Self {
-            recent: VecDeque::with_capacity(keep),
-            keep,
-            live: broadcast::Sender::new(behind.max(1)),
+            shared: Arc::new(shared),
         }
     }
 
-    /// One more event.
-    pub fn push(&mut self, event: &EventLine) {
-        let line = line(event);
-        if self.keep > 0 {
-            if self.recent.len() == self.keep {
-                self.recent.pop_front();
+    /// More events. However many: each follower is woken once.
+    pub fn extend(&mut self, events: impl IntoIterator<Item = EventLine>) {
+        for event in events {
+            // Not under the lock, which followers wait for.
+            let line = line(&event);
+            let mut log = self.shared.lock();
+            if log.lines.len() == log.keep {
+                log.lines.pop_front();
+                log.first += 1;
             }
-            self.recent.push_back(line.clone());
+            log.lines.push_back(line);
         }
-        // An error says that nobody follows, which is as good.
-        let _nobody = self.live.send(line);
+        self.shared.grew.notify_waiters();
     }
 
-    /// What is kept, and everything that is pushed from now on.
+    /// The events so far.
     #[must_use]
-    pub fn subscribe(&self) -> Subscription {
-        Subscription {
-            recent: self.recent.iter().cloned().collect(),
-            live: self.live.subscribe(),
+    pub fn recent(&self) -> Subscription {
+        let log = self.shared.lock();
+        let place = log.begin();
+        let mut pieces = VecDeque::new();
+        let mut next = place;
+        while let Some(piece) = log.piece(&mut next) {
+            pieces.push_back(piece);
         }
+        Subscription {
+            pieces,
+            follower: None,
+        }
+    }
+
+    /// The events so far, and everything that comes from now on.
+    ///
+    /// # Errors
+    /// If there are [`FOLLOWERS`] already.
+    pub fn follow(&self) -> Result<Subscription, Refused> {
+        let mut log = self.shared.lock();
+        if log.places.len() >= FOLLOWERS {
+            return Err(Refused::new(format!(
+                "{FOLLOWERS} readers follow the events already: end one of them first"
+            )));
+        }
+        let number = log.next;
+        log.next += 1;
+        let place = log.begin();
+        log.places.insert(number, place);
+        Ok(Subscription {
+            pieces: VecDeque::new(),
+            follower: Some(Follower {
+                number,
+                shared: Arc::clone(&self.shared),
+            }),
+        })
+    }
+
+    /// How many follow, and how many events they were too slow for, all
+    /// together.
+    #[must_use]
+    pub fn followers(&self) -> (u64, u64) {
+        let log = self.shared.lock();
+        let late = |place: &u64| log.first.saturating_sub(*place);
+        let missed = log.missed + log.places.values().map(late).sum::<u64>();
+        (log.places.len() as u64, missed)
     }
 }
 
 impl Default for EventLog {
     fn default() -> Self {
-        Self::new(KEEP, BEHIND)
+        Self::new(SHOWN, BEHIND)
+    }
+}
+
+impl Drop for EventLog {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.grew.notify_waiters();
+    }
+}
+
+impl Shared {
+    /// Whatever panicked meanwhile: the log is whole at every moment.
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    /// The number of the first event for who comes now.
+    fn begin(&self) -> u64 {
+        self.first + self.lines.len().saturating_sub(self.show) as u64
+    }
+
+    /// The events from `place` on, not too many of them, and the place behind.
+    fn piece(&self, place: &mut u64) -> Option<Bytes> {
+        let from = place.saturating_sub(self.first) as usize;
+        let mut piece = BytesMut::new();
+        for line in self.lines.iter().skip(from) {
+            if !piece.is_empty() && piece.len() + line.len() > PIECE {
+                break;
+            }
+            piece.put_slice(line);
+            *place += 1;
+        }
+        (!piece.is_empty()).then(|| piece.freeze())
     }
 }
 
 /// Events so far and events to come, none twice and none left out in between.
 #[derive(Debug)]
 pub struct Subscription {
-    recent: Vec<Bytes>,
-    live: broadcast::Receiver<Bytes>,
+    pieces: VecDeque<Bytes>,
+    follower: Option<Follower>,
 }
 
 impl Subscription {
-    /// The events so far.
-    pub fn recent(self) -> impl Stream<Item = Bytes> {
-        tokio_stream::iter(self.recent)
-    }
-
-    /// The events so far, then those to come, until the daemon ends. Where the
-    /// reader was too slow, a [`Missed`] stands in place of what it lost.
-    pub fn follow(self) -> impl Stream<Item = Bytes> {
-        let live = Arc::new(Mutex::new(self.live));
-        let to_come = tokio_stream::iter(std::iter::repeat(live))
-            .then(|live| async move {
-                match live.lock().await.recv().await {
-                    Ok(line) => Some(line),
-                    Err(RecvError::Lagged(missed)) => Some(line(&Missed { missed })),
-                    Err(RecvError::Closed) => None,
+    /// The lines. Of a follower they end with the daemon; where it was too slow,
+    /// a [`Missed`] stands in place of what it lost.
+    pub fn lines(self) -> impl Stream<Item = Bytes> {
+        let follower = Arc::new(sync::Mutex::new(self.follower));
+        let to_come = tokio_stream::iter(std::iter::repeat(follower))
+            .then(|follower| async move {
+                match &*follower.lock().await {
+                    Some(follower) => follower.next().await,
+                    None => None,
                 }
             })
-            .map_while(|line| line);
-        tokio_stream::iter(self.recent).chain(to_come)
+            .map_while(|piece| piece);
+        tokio_stream::iter(self.pieces).chain(to_come)
     }
 }
 
-/// Events that are kept for who comes later.
-const KEEP: usize = 1000;
+/// One who follows; it is one less when this is dropped.
+#[derive(Debug)]
+struct Follower {
+    number: u64,
+    shared: Arc<Shared>,
+}
+
+impl Follower {
+    /// The next lines; `None` when there will be none.
+    async fn next(&self) -> Option<Bytes> {
+        loop {
+            // Before the look: what comes after it wakes this.
+            let grew = self.shared.grew.notified();
+            {
+                let mut log = self.shared.lock();
+                if let Some(lines) = self.take(&mut log) {
+                    return Some(lines);
+                }
+                if log.ended {
+                    return None;
+                }
+            }
+            grew.await;
+        }
+    }
+
+    fn take(&self, log: &mut Log) -> Option<Bytes> {
+        let mut place = *log.places.get(&self.number)?;
+        let missed = log.first.saturating_sub(place);
+        let lines = if missed > 0 {
+            place = log.first;
+            log.missed += missed;
+            Some(line(&Missed { missed }))
+        } else {
+            log.piece(&mut place)
+        };
+        log.places.insert(self.number, place);
+        lines
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut log = self.shared.lock();
+        if let Some(place) = log.places.remove(&self.number) {
+            log.missed += log.first.saturating_sub(place);
+        }
+    }
+}
+
+/// Events that are shown to who comes later.
+const SHOWN: usize = 1000;
 
 /// Events that a follower may be late.
 const BEHIND: usize = 4096;
 
+/// Bytes of lines that are sent at once. Whoever doesn't read holds some of
+/// these, so they are small.
+const PIECE: usize = 8 << 10;
+
+/// How many may follow: each is a connection, and has a file of the process.
+pub const FOLLOWERS: usize = 512;
+
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-
-    use filter_common::{
-        cause::{Action, Cause},
-        settings::Mode,
-    };
-
-    use super::*;
-
-    fn event(number: u64) -> EventLine {
-        EventLine {
-            time: "2026-11-22T20:00:00Z".into(),
-            interface: "eth0".into(),
-            source: [192, 0, 2, 7].into(),
-            destination: [198, 51, 100, 1].into(),
-            protocol: "tcp".into(),
-            port: Some(443),
-            service: None,
-            cause: Cause::Blocked,
-            action: Action::Drop,
-            mode: Mode::Enforce,
-            prefix: None,
-            feed: None,
-            reason: None,
-            tier: None,
-            generation: number,
-            suppressed_before: 0,
-        }
-    }
-
-    fn number(line: &Bytes) -> u64 {
-        let event: EventLine = serde_json::from_slice(line).expect("an event");
-        event.generation
-    }
-
-    #[tokio::test]
-    async fn the_last_events_are_kept() {
-        let mut log = EventLog::new(3, 8);
-        (0..10).for_each(|number| log.push(&event(number)));
-        let recent: Vec<_> = log.subscribe().recent().collect().await;
-        assert_eq!(recent.iter().map(number).collect::<Vec<_>>(), [7, 8, 9]);
-    }
-
-    #[tokio::test]
-    async fn a_follower_gets_what_was_and_what_comes_once() {
-        let mut log = EventLog::new(3, 8);
-        log.push(&event(0));
-        let subscription = log.subscribe();
-        log.push(&event(1));
-        drop(log);
-        let all: Vec<_> = subscription.follow().collect().await;
-        assert_eq!(all.iter().map(number).collect::<Vec<_>>(), [0, 1]);
-    }
-
-    #[tokio::test]
-    async fn a_slow_follower_is_told_what_it_missed() {
-        let mut log = EventLog::new(0, 8);
-        let mut follower = pin!(log.subscribe().follow());
-        (0..20).for_each(|number| log.push(&event(number)));
-        let first = follower.next().await.expect("a line");
-        let Missed { missed } = serde_json::from_slice(&first).expect("what was missed");
-        assert_eq!(missed, 12);
-        assert_eq!(number(&follower.next().await.expect("a line")), 12);
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! It knows nothing but how to ask: every path becomes a [`Request`], every
 //! answer a body. What goes wrong is `{"error": "sentence"}` with a status that
 //! says whose affair it is: 4xx the client's, 422 refused by the daemon, 503 the
-//! daemon is going.
+//! daemon is going. `door` bounds the connections.
 
 use std::{convert::Infallible, future::Future};
 
@@ -13,22 +13,22 @@ use axum::{
     body::{Body, Bytes},
     extract::{
         ConnectInfo, DefaultBodyLimit, Query, Request as HttpRequest, State,
-        connect_info::Connected,
         rejection::{BytesRejection, QueryRejection},
     },
     http::{StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post, put},
-    serve::IncomingStream,
 };
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, UnixStream},
     sync::{mpsc, oneshot},
 };
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
+use self::door::Limits;
 use super::{
     Reply, Request,
     peer::{Peer, Rules},
@@ -50,10 +50,11 @@ pub async fn serve(
 ) {
     let ControlSocket { listener, file } = socket;
     tracing::info!(path = %file.path.display(), "the control API answers");
-    let app = guarded(requests, rules).into_make_service_with_connect_info::<Connection>();
+    let app = guarded(requests, rules);
     tokio::select! {
-        // It waits out every error of accepting, and never ends by itself.
-        _never = axum::serve(listener, app) => {}
+        () = door::open(listener, Limits::CONTROL, |io| {
+            app.clone().layer(Extension(ConnectInfo(Connection::of(io))))
+        }) => {}
         () = shutdown => {}
     }
     drop(file);
@@ -66,12 +67,17 @@ pub async fn serve_metrics(
     requests: mpsc::Sender<Request>,
     shutdown: impl Future<Output = ()>,
 ) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "the metrics port answers");
+    }
     let app = Router::new()
         .route("/metrics", get(metrics))
         .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn(without_body))
         .with_state(requests);
     tokio::select! {
-        _never = axum::serve(listener, app) => {}
+        () = door::open(listener, Limits::METRICS, |_| app.clone()) => {}
         () = shutdown => {}
     }
 }
@@ -137,12 +143,8 @@ async fn events(
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(EventsQuery { follow }) = query?;
-    let subscription = ask(&daemon, |reply| Request::Events { reply }).await?;
-    let body = if follow {
-        Body::from_stream(subscription.follow().map(Ok::<_, Infallible>))
-    } else {
-        Body::from_stream(subscription.recent().map(Ok::<_, Infallible>))
-    };
+    let subscription = ask(&daemon, |reply| Request::Events { follow, reply }).await?;
+    let body = Body::from_stream(subscription.lines().map(Ok::<_, Infallible>));
     Ok(([(CONTENT_TYPE, NDJSON)], body).into_response())
 }
 
@@ -206,6 +208,15 @@ async fn no_such_method(request: HttpRequest) -> Failure {
     Failure(StatusCode::METHOD_NOT_ALLOWED, sentence)
 }
 
+/// Lets no question in that brings something along.
+async fn without_body(request: HttpRequest, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let sentence = format!("{} takes no body", request.uri().path());
+    Failure(StatusCode::PAYLOAD_TOO_LARGE, sentence).into_response()
+}
+
 /// Lets nobody in whom the rules don't admit.
 async fn admit(
     ConnectInfo(Connection(peer)): ConnectInfo<Connection>,
@@ -231,9 +242,9 @@ async fn admit(
 #[derive(Clone, Debug)]
 struct Connection(Option<Peer>);
 
-impl Connected<IncomingStream<'_, UnixListener>> for Connection {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self(stream.io().peer_cred().ok().map(Peer::from))
+impl Connection {
+    fn of(stream: &UnixStream) -> Self {
+        Self(stream.peer_cred().ok().map(Peer::from))
     }
 }
 
@@ -300,6 +311,8 @@ const MAX_BODY: usize = 8 << 20;
 
 const NDJSON: &str = "application/x-ndjson";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+mod door;
 
 #[cfg(test)]
 pub(crate) mod by_heart;

@@ -48,11 +48,17 @@ impl Daemon {
                 let answer = self.detach(&request).await;
                 send(reply, answer);
             }
-            Request::Events { reply } => send(reply, Ok(self.events.subscribe())),
+            Request::Events {
+                follow: false,
+                reply,
+            } => send(reply, Ok(self.events.recent())),
+            Request::Events {
+                follow: true,
+                reply,
+            } => send(reply, self.events.follow()),
             Request::Metrics { reply } => {
-                let status = self.status().await;
-                let feeds = self.claims_by_feed();
-                send(reply, Ok(metrics::text(&status, &feeds)));
+                let figures = self.figures().await;
+                send(reply, Ok(metrics::text(&figures)));
             }
         }
     }
@@ -111,6 +117,8 @@ impl Daemon {
             let applied = self
                 .ledger
                 .apply(OPERATOR, Update::Delta(vec![change.clone()]), now);
+            // Also of a claim that isn't taken: others may have ended meanwhile.
+            let refused = self.carry_out(&applied.patch);
             if let Some(refusal) = applied.refused.first.first() {
                 answers.push(PrefixAnswer::refused(text, refusal.fault.to_string()));
                 continue;
@@ -121,7 +129,6 @@ impl Daemon {
             } else {
                 changes.push(change);
             }
-            let refused = self.carry_out(&applied.patch);
             if let Some((_, why)) = refused.iter().find(|(prefix, _)| *prefix == written.prefix) {
                 answer.done = false;
                 answer.error = Some(format!(

@@ -200,7 +200,6 @@ impl Daemon {
             News::Restored { claims, held } => {
                 let changes = claims.into_iter().map(Change::Claim).collect();
                 let applied = self.ledger.apply(feed, Update::Delta(changes), now());
-                self.ledger.apply(feed, Update::Hold(held), now());
                 slot.restored(&applied);
                 tracing::info!(
                     feed = slot.name(),
@@ -208,6 +207,8 @@ impl Daemon {
                     "what the feed said before is in force"
                 );
                 self.carry_out(&applied.patch);
+                let held = self.ledger.apply(feed, Update::Hold(held), now());
+                self.carry_out(&held.patch);
             }
             News::Update {
                 update,

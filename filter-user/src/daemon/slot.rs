@@ -19,6 +19,7 @@ use crate::{
     config::{self, Kind},
     control::protocol::FeedDetails,
     feed::{self, FeedId, Refused, Rules, verdicts::Wishes},
+    host::clock,
     ledger::Applied,
 };
 
@@ -32,8 +33,8 @@ pub(super) struct Slot {
     folder: PathBuf,
     /// `None`: the feed is disabled.
     task: Option<Task>,
-    /// When it last said that it is well.
-    well: Option<Instant>,
+    /// When it last said that it is well, and that in Unix seconds.
+    well: Option<(Instant, u64)>,
     /// Somebody waits for its first word.
     awaited: bool,
     /// A word and a sentence.
@@ -48,13 +49,17 @@ pub(super) struct Slot {
     waiting: Vec<oneshot::Sender<FeedDetails>>,
 }
 
-/// How often the feed said something.
+/// How often the feed said something, and how much.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Updates {
     /// Its whole word.
     pub(super) wholes: u64,
     /// What has changed.
     pub(super) deltas: u64,
+    /// Claims that were new by then, that said something else, and that were gone.
+    pub(super) added: u64,
+    pub(super) changed: u64,
+    pub(super) withdrawn: u64,
 }
 
 /// What runs for a feed; it ends when this is dropped.
@@ -212,8 +217,11 @@ impl Slot {
 
     pub(super) fn took(&mut self, whole: bool, refused: Refused, applied: &Applied) {
         self.awaited = false;
-        self.well = Some(Instant::now());
+        self.well = Some((Instant::now(), clock::unix_seconds()));
         self.failed = None;
+        self.updates.added += u64::from(applied.added);
+        self.updates.changed += u64::from(applied.changed);
+        self.updates.withdrawn += u64::from(applied.withdrawn);
         if let Some(Task {
             last_good: Some(last_good),
             ..
@@ -286,7 +294,12 @@ impl Slot {
     }
 
     pub(super) fn age(&self) -> Option<Duration> {
-        self.well.map(|well| well.elapsed())
+        self.well.map(|(well, _)| well.elapsed())
+    }
+
+    /// When it last said that it is well, in Unix seconds.
+    pub(super) fn heard_at(&self) -> Option<u64> {
+        self.well.map(|(_, unix)| unix)
     }
 
     pub(super) const fn updates(&self) -> Updates {

@@ -19,6 +19,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 
 use super::{
     Daemon, ModeFrom, Troubles,
+    apart::Apart,
     feeds::{self, Feeds, tier_numbers},
     keeper::Keeper,
     now, readiness,
@@ -111,6 +112,8 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     let (request_sender, requests) = mpsc::channel(64);
     let (ask_page, pages) = mpsc::channel(4);
     let (stop, stopped) = watch::channel(false);
+    let ended = end(stopped.clone());
+    let server = Apart::run(server::serve(control, request_sender.clone(), rules, ended))?;
     let mut daemon = Daemon {
         options: options.clone(),
         peers: Vec::new(),
@@ -132,6 +135,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         ring,
         grace: None,
         stop,
+        _server: server,
         plan,
         config,
     };
@@ -158,14 +162,9 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         tracing::warn!("{warning}");
     }
     if let Some(listener) = metrics {
-        let ended = end(stopped.clone());
-        tokio::spawn(server::serve_metrics(
-            listener,
-            request_sender.clone(),
-            ended,
-        ));
+        let ended = end(stopped);
+        tokio::spawn(server::serve_metrics(listener, request_sender, ended));
     }
-    tokio::spawn(server::serve(control, request_sender, rules, end(stopped)));
     Ok(daemon)
 }
 

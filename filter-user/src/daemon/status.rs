@@ -1,6 +1,6 @@
 //! How the daemon is doing.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use filter_common::{cause::Cause, event::Counter, source::Family};
 use tokio::time::timeout;
@@ -8,16 +8,26 @@ use tokio::time::timeout;
 use super::{Daemon, feeds::OPERATOR_NAME};
 use crate::{
     control::protocol::{
-        BucketsStatus, CauseCount, Causes, EventsStatus, FeedStatus, InterfaceStatus,
+        BucketsStatus, CauseCount, Causes, EventsStatus, FeedDetails, FeedStatus, InterfaceStatus,
         ServiceStatus, ShadowVerdicts, Status, VerdictsStatus,
     },
-    datapath::{Counts, Datapath as _, attach::see},
-    ledger::{self, FeedId, OPERATOR},
+    datapath::{
+        Counts, Datapath as _,
+        attach::{Attach, see},
+    },
+    host::process,
+    ledger::OPERATOR,
+    metrics::{self, Figures, Room},
 };
 
 impl Daemon {
     pub(super) async fn status(&self) -> Status {
-        let mut problems = self.problems().await;
+        let looked = self.look_at_interfaces().await;
+        self.status_of(&looked)
+    }
+
+    fn status_of(&self, looked: &[Looked]) -> Status {
+        let mut problems = self.problems(looked);
         let counts = self.kernel.counts().unwrap_or_else(|error| {
             problems.push(format!("the counters can't be read: {error:#}"));
             Counts::default()
@@ -28,6 +38,7 @@ impl Daemon {
                 counts.buckets_refused
             ));
         }
+        let (readers, missed) = self.events.followers();
         let capacity = u64::from(self.config.tables.buckets);
         let verdicts = self.ledger.counts_in(false);
         let shadow = self.ledger.counts_in(true);
@@ -66,6 +77,9 @@ impl Daemon {
                 sent: counts.sent,
                 suppressed: counts.suppressed,
                 lost: counts.lost,
+                untold: counts.untold,
+                readers,
+                missed,
             },
             // The kernel's LRU table doesn't count what it evicts: what was made
             // beyond the capacity has displaced something.
@@ -79,44 +93,83 @@ impl Daemon {
         }
     }
 
-    /// Every feed's name with its claims.
-    pub(super) fn claims_by_feed(&self) -> Vec<(String, ledger::Counts)> {
-        let numbers = self.feeds.iter().map(|(feed, _)| feed);
-        std::iter::once(OPERATOR)
-            .chain(numbers)
-            .map(|feed: FeedId| {
-                (
-                    self.feeds.name(feed).to_owned(),
-                    self.ledger.counts_of(feed),
-                )
-            })
-            .collect()
+    /// Everything that the metrics tell.
+    pub(super) async fn figures(&self) -> Figures {
+        let looked = self.look_at_interfaces().await;
+        let status = self.status_of(&looked);
+        let counts = self.ledger.counts_of(OPERATOR);
+        let operator = FeedDetails {
+            status: status.feeds.first().cloned().unwrap_or_default(),
+            blocked: u64::from(counts.blocked),
+            limited: u64::from(counts.limited),
+            allowed: u64::from(counts.allowed),
+            ..FeedDetails::default()
+        };
+        let configured = self.feeds.iter();
+        let configured = configured.map(|(feed, slot)| self.details(feed, slot));
+        Figures {
+            feeds: std::iter::once(operator).chain(configured).collect(),
+            interfaces: self.interfaces(&looked),
+            room: Room {
+                ipv4: self.config.tables.ipv4,
+                ipv6: self.config.tables.ipv6,
+            },
+            process: process::of(Path::new("/"))
+                .inspect_err(|error| tracing::warn!(%error, "can't see the daemon's own process"))
+                .ok(),
+            status,
+        }
     }
 
-    async fn problems(&self) -> Vec<String> {
+    fn interfaces(&self, looked: &[Looked]) -> Vec<metrics::Interface> {
+        let each = looked.iter().map(|one| metrics::Interface {
+            name: one.interface.clone(),
+            attach: one.attach.map(|attach| attach.name().to_owned()),
+            filtered: one.trouble.is_none(),
+        });
+        each.collect()
+    }
+
+    /// Whether the filter is where the configuration wants it.
+    async fn look_at_interfaces(&self) -> Vec<Looked> {
+        let mut looked = Vec::new();
+        for interface in &self.config.datapath.interfaces {
+            let ours = self.attached.iter().find(|one| one.interface == *interface);
+            let trouble = match ours {
+                None => Some(format!(
+                    "the filter is off on {interface}: weir reload puts it back"
+                )),
+                Some(ours) => {
+                    let seen = timeout(PATIENCE, see(interface)).await;
+                    match seen.unwrap_or_else(|late| Err(late.into())) {
+                        Ok(seen)
+                            if seen
+                                .program
+                                .is_some_and(|(program, _)| program == ours.program) =>
+                        {
+                            None
+                        }
+                        Ok(_) => Some(format!(
+                            "the filter was taken off {interface} behind weir's back: restart weir"
+                        )),
+                        Err(error) => Some(format!("{interface} can't be seen: {error:#}")),
+                    }
+                }
+            };
+            looked.push(Looked {
+                interface: interface.clone(),
+                attach: ours.map(|ours| ours.attach),
+                trouble,
+            });
+        }
+        looked
+    }
+
+    fn problems(&self, looked: &[Looked]) -> Vec<String> {
         let mut problems: Vec<_> = self.troubles.start.clone();
         problems.extend(self.troubles.tables.clone());
         problems.extend(self.keeper.trouble());
-        for interface in &self.config.datapath.interfaces {
-            let ours = self.attached.iter().find(|one| one.interface == *interface);
-            let Some(ours) = ours else {
-                problems.push(format!(
-                    "the filter is off on {interface}: weir reload puts it back"
-                ));
-                continue;
-            };
-            let seen = timeout(PATIENCE, see(interface)).await;
-            match seen.unwrap_or_else(|late| Err(late.into())) {
-                Ok(seen)
-                    if seen
-                        .program
-                        .is_some_and(|(program, _)| program == ours.program) => {}
-                Ok(_) => problems.push(format!(
-                    "the filter was taken off {interface} behind weir's back: restart weir"
-                )),
-                Err(error) => problems.push(format!("{interface} can't be seen: {error:#}")),
-            }
-        }
+        problems.extend(looked.iter().filter_map(|one| one.trouble.clone()));
         for (feed, slot) in self.feeds.iter() {
             let error = slot.error().cloned();
             let held = self.held(feed, slot);
@@ -160,6 +213,15 @@ impl Daemon {
             })
             .collect()
     }
+}
+
+/// What an interface of the configuration looks like.
+struct Looked {
+    interface: String,
+    /// How the daemon attached to it; `None`: it took the filter off.
+    attach: Option<Attach>,
+    /// What isn't as it should be, in a sentence.
+    trouble: Option<String>,
 }
 
 /// The kernel answers at once, or something is wrong.

@@ -151,7 +151,8 @@ impl Daemon {
             .unwrap_or_default()
     }
 
-    fn details(&self, feed: FeedId, slot: &Slot) -> FeedDetails {
+    /// All that is known of a feed.
+    pub(super) fn details(&self, feed: FeedId, slot: &Slot) -> FeedDetails {
         let counts = self.ledger.counts_of(feed);
         let status = self.feed_status(feed, slot);
         let updates = slot.updates();
@@ -169,6 +170,10 @@ impl Daemon {
             held: u64::from(counts.held),
             snapshots: updates.wholes,
             deltas: updates.deltas,
+            added: updates.added,
+            changed: updates.changed,
+            withdrawn: updates.withdrawn,
+            heard_at: slot.heard_at(),
             peers: slot.peers().iter().map(ToString::to_string).collect(),
             notes: slot.notes().to_vec(),
             status,

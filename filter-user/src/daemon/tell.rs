@@ -9,28 +9,44 @@ use filter_common::{
     source::{Address, Family},
 };
 
-use super::Daemon;
+use super::{DRAIN_AGAIN, Daemon};
 use crate::{control::protocol::EventLine, host::clock, prefix::ip};
 
 impl Daemon {
-    /// Tells every event that waits. Whether there was one.
-    pub(super) fn tell(&mut self) -> bool {
+    /// Tells every event that waits, or many of them. When to look again, if
+    /// more may come that the kernel doesn't wake for.
+    pub(super) fn tell(&mut self) -> Option<Duration> {
+        let begun = clock::boot_seconds();
         let mut events = Vec::new();
-        while events.len() < AT_ONCE
-            && let Some(item) = self.ring.get_mut().next()
-        {
-            events.extend(read(&item));
+        let is_empty = loop {
+            if events.len() == AT_ONCE {
+                break false;
+            }
+            match self.ring.get_mut().next() {
+                Some(item) => events.extend(read(&item)),
+                None => break true,
+            }
+        };
+        if !events.is_empty() {
+            let lines: Vec<_> = events.iter().map(|event| self.line(event)).collect();
+            self.events.extend(lines);
         }
-        for event in &events {
-            let line = self.line(event);
-            self.events.push(&line);
+        // They were sent one after the other, but for the time that a program
+        // runs: far less than a claim's number rests.
+        let told = match events.last() {
+            Some(last) if !is_empty => begun.saturating_sub(seconds_ago(last) + 1),
+            _ => begun,
+        };
+        self.ledger.told(told);
+        match events.len() {
+            0 => None,
+            AT_ONCE => Some(Duration::ZERO),
+            _ => Some(DRAIN_AGAIN),
         }
-        !events.is_empty()
     }
 
     fn line(&self, event: &Event) -> EventLine {
-        let ago = clock::monotonic_nanoseconds().saturating_sub(event.nanoseconds);
-        let time = SystemTime::now() - Duration::from_nanos(ago);
+        let time = SystemTime::now() - ago(event);
         let claim = (event.claim != 0)
             .then(|| self.ledger.judged(event.claim))
             .flatten();
@@ -72,8 +88,20 @@ impl Daemon {
                 .flatten(),
             generation: event.generation,
             suppressed_before: event.suppressed_before,
+            first: event.first != 0,
+            weight: event.weight,
         }
     }
+}
+
+/// How long ago an event was sent.
+fn ago(event: &Event) -> Duration {
+    let ago = clock::monotonic_nanoseconds().saturating_sub(event.nanoseconds);
+    Duration::from_nanos(ago)
+}
+
+fn seconds_ago(event: &Event) -> u32 {
+    u32::try_from(ago(event).as_secs()).unwrap_or(u32::MAX - 1)
 }
 
 /// Events that are told before the loop looks at something else.
@@ -94,20 +122,21 @@ fn read(record: &[u8]) -> Option<Event> {
         nanoseconds: long(0),
         generation: long(8),
         suppressed_before: long(16),
-        source: [long(24), long(32)],
-        destination: [long(40), long(48)],
-        interface: word(56),
-        claim: word(60),
-        length: word(64),
-        port: u16::from_ne_bytes([record[68], record[69]]),
-        family: record[70],
-        protocol: record[71],
-        cause: record[72],
-        action: record[73],
-        mode: record[74],
-        service: record[75],
-        tier: record[76],
-        first: record[77],
+        weight: long(24),
+        source: [long(32), long(40)],
+        destination: [long(48), long(56)],
+        interface: word(64),
+        claim: word(68),
+        length: word(72),
+        port: u16::from_ne_bytes([record[76], record[77]]),
+        family: record[78],
+        protocol: record[79],
+        cause: record[80],
+        action: record[81],
+        mode: record[82],
+        service: record[83],
+        tier: record[84],
+        first: record[85],
         reserved: [0; 2],
     })
 }
@@ -148,6 +177,10 @@ mod tests {
         assert_eq!(
             event.nanoseconds,
             u64::from_ne_bytes([0, 1, 2, 3, 4, 5, 6, 7])
+        );
+        assert_eq!(
+            usize::from(event.weight.to_ne_bytes()[0]),
+            offset_of!(Event, weight)
         );
         assert_eq!(
             usize::from(event.destination[0].to_ne_bytes()[0]),

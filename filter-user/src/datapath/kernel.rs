@@ -328,6 +328,7 @@ impl Datapath for Kernel {
             counts.sent += sampler.sent;
             counts.suppressed += sampler.suppressed;
             counts.lost += sampler.lost;
+            counts.untold += sampler.untold;
         }
         for [made, refused] in self.tables.buckets_made.get(&0, 0)?.iter() {
             counts.buckets_made += made;

@@ -137,7 +137,7 @@ impl Memory {
         if telling.send {
             let event = Event::new(packet, decision, &self.settings, 0, &telling);
             self.events.push(event);
-            self.sampler.sent();
+            self.sampler.sent(&telling);
         }
     }
 
@@ -225,6 +225,7 @@ impl Datapath for Memory {
             sent: self.sampler.sent,
             suppressed: self.sampler.suppressed,
             lost: self.sampler.lost,
+            untold: self.sampler.untold,
             buckets_made: self.places.borrow().len() as u64,
             buckets_refused: self.refused.get(),
             ..self.counts.clone()

@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn links_of_all_layouts_are_found_and_own_ones_first() {
         let root = tempfile::tempdir().expect("a folder");
-        for (layout, name) in [("v0", "eth0"), ("v9", "eth1%2e5"), ("v1", "eth0")] {
+        for (layout, name) in [("v0", "eth0"), ("v9", "eth1%2e5"), ("v2", "eth0")] {
             let folder = root.path().join(layout).join(LINKS);
             fs::create_dir_all(&folder).expect("a folder");
             fs::write(folder.join(name), "").expect("a file");
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(all.len(), 3);
         assert_eq!(
             all[0],
-            ("eth0".to_owned(), root.path().join("v1/links/eth0"))
+            ("eth0".to_owned(), root.path().join("v2/links/eth0"))
         );
         assert_eq!(
             detach(root.path(), Some("eth0")).expect("detached"),

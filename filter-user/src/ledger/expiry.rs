@@ -9,54 +9,77 @@ use super::records::Records;
 /// The ends of all claims that expire, the next first. A claim that was
 /// withdrawn or prolonged leaves its old end behind; it is passed over.
 #[derive(Debug, Default)]
-pub(super) struct Expiries(BinaryHeap<Reverse<(u32, u32)>>);
+pub(super) struct Expiries {
+    heap: BinaryHeap<Reverse<(u32, u32)>>,
+    /// Those of the update at hand, which may be a million.
+    fresh: Vec<Reverse<(u32, u32)>>,
+}
 
 impl Expiries {
     /// A claim has got this end (Unix seconds, or [`NEVER`]).
     pub(super) fn push(&mut self, expires: u32, number: u32) {
         if expires != NEVER {
-            self.0.push(Reverse((expires, number)));
+            self.fresh.push(Reverse((expires, number)));
         }
     }
 
-    /// The next claim that has ended at `unix` seconds.
-    pub(super) fn pop(&mut self, unix: u32, records: &Records) -> Option<u32> {
-        while let Some(&Reverse((expires, number))) = self.0.peek() {
-            if expires > unix {
-                return None;
+    /// The claims that have ended at `unix` seconds, in the order of their numbers.
+    pub(super) fn ended(&mut self, unix: u32, records: &Records) -> Vec<u32> {
+        let mut ended = Vec::new();
+        while let Some(&Reverse((expires, number))) = self.heap.peek()
+            && expires <= unix
+        {
+            if ended.len() > self.heap.len() / FEW {
+                // So many that one way through all is less than taking each out.
+                self.heap.retain(|Reverse((expires, number))| {
+                    if *expires <= unix {
+                        ended.push((*expires, *number));
+                    }
+                    *expires > unix
+                });
+                break;
             }
-            self.0.pop();
-            if holds(expires, number, records) {
-                return Some(number);
-            }
+            self.heap.pop();
+            ended.push((expires, number));
         }
-        None
+        ended.retain(|(expires, number)| holds(*expires, *number, records));
+        let mut numbers: Vec<_> = ended.into_iter().map(|(_expires, number)| number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
     }
 
     /// The next end; to be asked after [`tidy`](Self::tidy).
     pub(super) fn next(&self) -> Option<u32> {
-        self.0.peek().map(|Reverse((expires, _number))| *expires)
+        self.heap.peek().map(|Reverse((expires, _number))| *expires)
     }
 
-    /// Makes the first end a true one, and keeps the old ones from piling up.
+    /// Takes in the new ends, makes the first a true one, and keeps the old ones
+    /// from piling up.
     pub(super) fn tidy(&mut self, records: &Records) {
-        if self.0.len() > 2 * records.expiring() + SPARE {
-            self.0 = records
+        let live = records.expiring();
+        if self.heap.len() + self.fresh.len() > live + live / 2 + SPARE {
+            self.fresh = Vec::new();
+            self.heap = records
                 .iter()
                 .filter(|(_number, record)| record.expires != NEVER)
                 .map(|(number, record)| Reverse((record.expires, number)))
                 .collect();
+        } else if self.fresh.len() > SPARE {
+            self.heap.extend(std::mem::take(&mut self.fresh));
+        } else {
+            self.heap.extend(self.fresh.drain(..));
         }
-        while let Some(&Reverse((expires, number))) = self.0.peek()
+        while let Some(&Reverse((expires, number))) = self.heap.peek()
             && !holds(expires, number, records)
         {
-            self.0.pop();
+            self.heap.pop();
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.heap.len()
     }
 }
 
@@ -65,6 +88,9 @@ fn holds(expires: u32, number: u32, records: &Records) -> bool {
         .get(number)
         .is_some_and(|record| record.expires == expires)
 }
+
+/// Fewer than one in so many are taken out singly.
+const FEW: usize = 64;
 
 /// Old ends that are not worth a clearing.
 const SPARE: usize = 1024;

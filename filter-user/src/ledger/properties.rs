@@ -97,6 +97,7 @@ impl World {
                 self.ledger.expire(self.now)
             }
         };
+        assert!(is_sorted(&patch), "{patch:?}");
         patch_into(&mut self.table, &patch);
     }
 
@@ -144,6 +145,12 @@ impl World {
     }
 }
 
+/// What the tables' builder relies on.
+fn is_sorted(patch: &Patch) -> bool {
+    let prefixes = patch.iter().map(|(prefix, _entry)| prefix);
+    prefixes.is_sorted_by(|one, next| one < next)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
     Nobody,
@@ -181,6 +188,7 @@ proptest! {
             prop_assert_eq!(&world.table, &world.expected_table(), "after {:?}", step);
         }
         let mut whole = Table::new();
+        prop_assert!(is_sorted(&world.ledger.table()));
         patch_into(&mut whole, &world.ledger.table());
         prop_assert_eq!(&world.table, &whole);
         let named = world.ledger.claims(None, None, None).map(|view| (view.feed, view.prefix));

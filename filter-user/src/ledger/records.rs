@@ -1,13 +1,15 @@
 //! The claims by their numbers.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use filter_common::verdict::{MAX_CLAIM, NEVER};
 
-use super::FeedId;
+use super::{
+    FeedId,
+    page::{PAGE, Page},
+    refusal::Fault,
+    rest::Rest,
+};
 use crate::{
     claim::{Claim, Verdict},
     prefix::Prefix,
@@ -42,6 +44,11 @@ impl Record {
         }
     }
 
+    /// Whether the claim is gone, and only its number isn't free yet.
+    const fn rests(&self) -> bool {
+        self.next == AT_REST
+    }
+
     /// Whether the claim says nothing new.
     pub(super) fn says(&self, claim: &Claim) -> bool {
         self.verdict == claim.verdict
@@ -53,24 +60,41 @@ impl Record {
 }
 
 /// The records, each at its number. Number 0 is nobody's.
+///
+/// The record of a claim that is gone stays at its number while that rests, so
+/// that an event which is still on its way names the claim that judged, and not
+/// its successor, and not nobody. See `ledger/rest.rs`.
 #[derive(Debug)]
 pub(super) struct Records {
-    slots: Vec<Option<Record>>,
-    /// Numbers that are free again, the one that is free longest first.
-    free: VecDeque<u32>,
-    /// What was last at the numbers that rest: an event may still name it.
-    resting: HashMap<u32, Record>,
+    pages: Vec<Page>,
+    /// The pages that have room, so that the lowest fill first and the others
+    /// can be given back.
+    open: BTreeSet<usize>,
+    /// So many pages there may be.
+    most: usize,
+    rest: Rest,
     expiring: usize,
+}
+
+/// A claim that was removed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Removed {
+    pub(super) prefix: Prefix,
+    pub(super) feed: FeedId,
+    pub(super) verdict: Verdict,
+    /// The next claim on the same prefix; 0: none.
+    pub(super) next: u32,
 }
 
 impl Records {
     pub(super) fn get(&self, number: u32) -> Option<&Record> {
-        self.slots.get(number as usize)?.as_ref()
+        self.last(number).filter(|record| !record.rests())
     }
 
     /// The record at a number, or what was last there while the number rests.
     pub(super) fn last(&self, number: u32) -> Option<&Record> {
-        self.get(number).or_else(|| self.resting.get(&number))
+        let (page, place) = at(number);
+        self.pages.get(page)?.get(place)
     }
 
     /// A record that a node or another record names.
@@ -80,9 +104,11 @@ impl Records {
     }
 
     pub(super) fn at_mut(&mut self, number: u32) -> &mut Record {
-        self.slots
-            .get_mut(number as usize)
-            .and_then(Option::as_mut)
+        let (page, place) = at(number);
+        self.pages
+            .get_mut(page)
+            .and_then(|page| page.get_mut(place))
+            .filter(|record| !record.rests())
             .expect("a number that is in use has a record")
     }
 
@@ -96,9 +122,10 @@ impl Records {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Record)> {
-        (0..)
-            .zip(&self.slots)
-            .filter_map(|(number, slot)| Some((number, slot.as_ref()?)))
+        let pages = (0..).step_by(PAGE).zip(&self.pages);
+        pages
+            .flat_map(|(first, page)| page.iter().map(move |(place, one)| (first + place, one)))
+            .filter(|(_number, record)| !record.rests())
     }
 
     /// How many of them expire.
@@ -106,42 +133,76 @@ impl Records {
         self.expiring
     }
 
-    /// One more than the highest number that was ever in use.
+    /// More than the highest number that is in use.
     pub(super) const fn numbers(&self) -> usize {
-        self.slots.len()
+        self.pages.len() * PAGE
     }
 
-    /// Whether every number is in use.
-    pub(super) fn is_full(&self) -> bool {
-        self.slots.len() > MAX_CLAIM as usize && self.free.is_empty()
+    /// Why there is no number for one claim more, if there is none.
+    pub(super) fn full(&self) -> Option<Fault> {
+        if !self.open.is_empty() || self.pages.len() < self.most {
+            return None;
+        }
+        Some(if self.rest.is_empty() {
+            Fault::NoNumber
+        } else {
+            Fault::NumbersRest
+        })
     }
 
     pub(super) fn insert(&mut self, record: Record) -> u32 {
         self.expiring += usize::from(record.expires != NEVER);
-        let fresh = self.slots.len() <= MAX_CLAIM as usize;
-        if (self.free.len() > RESTING || !fresh)
-            && let Some(number) = self.free.pop_front()
-        {
-            self.resting.remove(&number);
-            self.slots[number as usize] = Some(record);
-            return number;
+        let page = self.open.first().copied().unwrap_or_else(|| {
+            assert!(
+                self.pages.len() < self.most,
+                "whoever inserts has asked whether there is a number"
+            );
+            self.pages.push(Page::default());
+            self.open.insert(self.pages.len() - 1);
+            self.pages.len() - 1
+        });
+        let place = self.pages[page].insert(record, page == 0);
+        if !self.pages[page].has_room() {
+            self.open.remove(&page);
         }
-        assert!(fresh, "whoever inserts has asked whether there is a number");
-        self.slots.push(Some(record));
-        self.slots.len() as u32 - 1
+        (page * PAGE) as u32 + place
     }
 
-    pub(super) fn remove(&mut self, number: u32) -> Record {
-        let record = self.slots[number as usize]
-            .take()
-            .expect("a number that is in use has a record");
-        self.expiring -= usize::from(record.expires != NEVER);
-        self.free.push_back(number);
-        self.resting.insert(number, record.clone());
-        if let Some(rested) = self.free.len().checked_sub(RESTING + 1) {
-            self.resting.remove(&self.free[rested]);
+    /// Removes a claim; its number rests from now on.
+    pub(super) fn remove(&mut self, number: u32) -> Removed {
+        let record = self.at_mut(number);
+        let removed = Removed {
+            prefix: record.prefix,
+            feed: record.feed,
+            verdict: record.verdict,
+            next: std::mem::replace(&mut record.next, AT_REST),
+        };
+        let expires = record.expires != NEVER;
+        self.expiring -= usize::from(expires);
+        self.rest.push(number);
+        removed
+    }
+
+    /// The numbers that rest.
+    pub(super) const fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    /// The tables hold none of the numbers any more that rest, as of this
+    /// second since boot.
+    pub(super) fn in_force(&mut self, boot: u32) {
+        self.rest.in_force(boot);
+    }
+
+    /// Every event was told that was sent before this second since boot: what
+    /// has rested enough is free.
+    pub(super) fn told(&mut self, boot: u32) {
+        for number in self.rest.told(boot) {
+            let (page, place) = at(number);
+            self.pages[page].free(place, page == 0);
+            self.open.insert(page);
         }
-        record
+        self.rest.tidy();
     }
 
     /// Replaces what a claim says; its number and its place stay.
@@ -152,23 +213,38 @@ impl Records {
         let after = usize::from(record.expires != NEVER);
         self.expiring = self.expiring + after - before;
     }
+
+    #[cfg(test)]
+    pub(super) fn pages_in_memory(&self) -> usize {
+        self.pages.iter().filter(|page| page.takes_memory()).count()
+    }
+
+    /// Fewer numbers than there are, to see what happens when they run out.
+    #[cfg(test)]
+    pub(super) const fn bound(&mut self, pages: usize) {
+        self.most = pages;
+    }
 }
 
 impl Default for Records {
     fn default() -> Self {
         Self {
-            slots: vec![None],
-            free: VecDeque::new(),
-            resting: HashMap::new(),
+            pages: Vec::new(),
+            open: BTreeSet::new(),
+            most: (MAX_CLAIM as usize + 1) / PAGE,
+            rest: Rest::default(),
             expiring: 0,
         }
     }
 }
 
-/// So many free numbers rest before the first is used again, and so long what was
-/// there is known: an event that is still on its way names the claim that judged,
-/// not its successor, and not nobody.
-pub(super) const RESTING: usize = 1 << 14;
+/// The page of a number, and its place there.
+const fn at(number: u32) -> (usize, usize) {
+    (number as usize / PAGE, number as usize % PAGE)
+}
 
-// A number costs a slot, whether it is in use or not.
+/// [`Record::next`] of a claim that is gone: no number is as high.
+const AT_REST: u32 = u32::MAX;
+
+// A number costs a slot, whether it is in use or rests.
 const _: () = assert!(size_of::<Option<Record>>() <= 72);

@@ -98,6 +98,15 @@ impl<'a> Resolver<'a> {
             self.covering.extend(self.records.chain(first));
         }
         let rules = self.rules;
+        if let [(number, record)] = self.covering[..]
+            && !rules.of(record).shadow
+        {
+            // What most prefixes have: one claim.
+            let stage = Stage::new(settled(record), number, until(record.expires, self.offset));
+            self.enforced.clear();
+            self.enforced.push(stage);
+            return (&self.enforced, &[]);
+        }
         if self.covering.len() > 1 {
             self.covering
                 .sort_unstable_by_key(|(_number, record)| rules.strength(record));

@@ -1,54 +1,69 @@
 //! From changed claims to a patch: which entries may be others now, and which
 //! of them are.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::{DefaultHasher, Hasher};
 
 use filter_common::verdict::Stage;
 
 use super::{
+    nodes::Node,
     resolve::{PROTECTED, Resolver, Rules},
-    store::{Node, Store, outermost},
+    store::{Store, outermost},
 };
 use crate::{patch::Patch, prefix::Prefix};
 
 /// Prefixes whose claims have changed: what they cover may have other entries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Dirty {
     prefixes: Vec<Prefix>,
+    /// More of them aren't worth being told apart.
+    most: usize,
     all: bool,
 }
 
 impl Dirty {
-    pub(super) fn push(&mut self, prefix: Prefix) {
-        self.prefixes.push(prefix);
+    /// Nothing has changed yet, and there are so many keys.
+    pub(super) const fn new(keys: usize) -> Self {
+        Self {
+            prefixes: Vec::new(),
+            most: FEW + keys / 4,
+            all: false,
+        }
     }
 
-    pub(super) fn extend(&mut self, prefixes: Vec<Prefix>) {
-        self.prefixes.extend(prefixes);
+    pub(super) fn push(&mut self, prefix: Prefix) {
+        if self.prefixes.len() == self.most {
+            self.all();
+        }
+        if !self.all {
+            self.prefixes.push(prefix);
+        }
     }
 
     /// Every entry may be another now.
-    pub(super) const fn all(&mut self) {
+    pub(super) fn all(&mut self) {
         self.all = true;
+        self.prefixes = Vec::new();
     }
 }
 
 /// Resolves what may have changed, and drops the prefixes that are keys no more.
 pub(super) fn settle(store: &mut Store, dirty: Dirty, rules: &Rules, offset: i64) -> Patch {
     let roots = outermost(dirty.prefixes);
-    let mut walk = Walk::new(Resolver::new(rules, &store.records, offset));
+    let most = if dirty.all { store.nodes.len() } else { 0 };
+    let mut walk = Walk::new(Resolver::new(rules, &store.records, offset), most);
     let mut gone = Vec::new();
     if dirty.all || is_cheaper_whole(store, &roots) {
         let mut roots = roots.iter().peekable();
-        for (prefix, node) in &mut store.nodes {
-            walk.enter(*prefix, node);
-            while roots.next_if(|root| root.last() < *prefix).is_some() {}
-            let is_dirty = roots.peek().is_some_and(|root| root.covers(prefix));
+        for (prefix, node) in store.nodes.range_mut(..) {
+            walk.enter(prefix, node);
+            while roots.next_if(|root| root.last() < prefix).is_some() {}
+            let is_dirty = roots.peek().is_some_and(|root| root.covers(&prefix));
             if dirty.all || is_dirty {
-                node.emitted = walk.emit(*prefix, node.is_key(), node.emitted);
+                node.emitted = walk.emit(prefix, node.is_key(), node.emitted);
             }
             if !node.is_key() {
-                gone.push(*prefix);
+                gone.push(prefix);
             }
         }
     } else {
@@ -57,34 +72,25 @@ pub(super) fn settle(store: &mut Store, dirty: Dirty, rules: &Rules, offset: i64
             for (wide, node) in store.covering(*root) {
                 walk.enter(wide, node);
             }
-            for (prefix, node) in store.nodes.range_mut(root..=&root.last()) {
-                walk.enter(*prefix, node);
-                node.emitted = walk.emit(*prefix, node.is_key(), node.emitted);
+            for (prefix, node) in store.nodes.range_mut(*root..=root.last()) {
+                walk.enter(prefix, node);
+                node.emitted = walk.emit(prefix, node.is_key(), node.emitted);
                 if !node.is_key() {
-                    gone.push(*prefix);
+                    gone.push(prefix);
                 }
             }
         }
     }
     let patch = walk.patch;
-    let many = gone.len() > MANY && gone.len() > store.nodes.len() / 4;
-    for prefix in gone {
-        store.nodes.remove(&prefix);
-    }
-    if many {
-        // A tree that has lost many keys keeps its leaves half empty.
-        store.nodes = std::mem::take(&mut store.nodes).into_iter().collect();
-    }
+    store.nodes.remove(&gone);
     patch
 }
 
-/// Fewer keys that leave aren't worth a new tree.
-const MANY: usize = 10_000;
-
 /// Every entry, as a patch to empty tables.
 pub(super) fn table(store: &Store, rules: &Rules, offset: i64) -> Patch {
-    let mut walk = Walk::new(Resolver::new(rules, &store.records, offset));
-    for (prefix, node) in &store.nodes {
+    let resolver = Resolver::new(rules, &store.records, offset);
+    let mut walk = Walk::new(resolver, store.nodes.len());
+    for (prefix, node) in store.nodes.range(..) {
         walk.enter(*prefix, node);
         walk.emit(*prefix, node.is_key(), NOT_EMITTED);
     }
@@ -106,11 +112,12 @@ struct Above {
 }
 
 impl<'a> Walk<'a> {
-    fn new(resolver: Resolver<'a>) -> Self {
+    /// A walk over keys of which so many may change.
+    fn new(resolver: Resolver<'a>, most: usize) -> Self {
         Self {
             resolver,
             above: Vec::new(),
-            patch: Patch::default(),
+            patch: Patch::with_capacity(most),
         }
     }
 
@@ -129,7 +136,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Resolves the key just entered, and puts it into the patch if the tables
-    /// hold something else. Returns the hash of what they hold then.
+    /// hold something else. Returns the mark of what they hold then.
     fn emit(&mut self, prefix: Prefix, is_key: bool, emitted: u64) -> u64 {
         let (enforced, shadow): (&[Stage], &[Stage]) = if !is_key {
             (&[], &[])
@@ -139,11 +146,11 @@ impl<'a> Walk<'a> {
             let chains = self.above.iter().map(|above| above.first);
             self.resolver.resolve(chains)
         };
-        let hash = hash(enforced, shadow);
-        if hash != emitted {
+        let mark = mark(enforced, shadow);
+        if mark != emitted {
             self.patch.push(prefix, enforced, shadow);
         }
-        hash
+        mark
     }
 }
 
@@ -158,18 +165,37 @@ fn is_cheaper_whole(store: &Store, roots: &[Prefix]) -> bool {
     lookups.saturating_mul(LOOKUP) > store.nodes.len()
 }
 
-/// Hashes an entry. Its 96 bytes would be too many to keep for each of a
-/// million keys only to know whether they change.
-fn hash(enforced: &[Stage], shadow: &[Stage]) -> u64 {
-    if enforced.is_empty() && shadow.is_empty() {
-        return NOT_EMITTED;
+/// What is kept of an entry to know whether it changes: its 96 bytes would be too
+/// many for each of a million keys. One stage, which is what most have, stands
+/// for itself, so that no other is ever taken for it; several are hashed into
+/// what no stage can be. Two hashes that meet would hide a change from the
+/// tables: 56 bits are enough because nobody outside can choose or see claim
+/// numbers and ends, and SipHash because a feed might try.
+fn mark(enforced: &[Stage], shadow: &[Stage]) -> u64 {
+    match (enforced, shadow) {
+        ([], []) => NOT_EMITTED,
+        ([stage], []) => word(*stage),
+        _ => {
+            let mut hash = DefaultHasher::new();
+            hash.write_usize(enforced.len());
+            for stage in enforced.iter().chain(shadow) {
+                hash.write_u64(word(*stage));
+            }
+            (hash.finish() & !0xff).max(0x100)
+        }
     }
-    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((enforced, shadow));
-    hash.max(NOT_EMITTED + 1)
+}
+
+/// A stage as a number; the lower 8 bits are its verdict, and never 0.
+const fn word(stage: Stage) -> u64 {
+    (stage.until() as u64) << 32 | (stage.claim() as u64) << 8 | stage.verdict().code() as u64
 }
 
 /// [`Node::emitted`] of what the tables don't hold.
 const NOT_EMITTED: u64 = 0;
+
+/// So many dirty prefixes are always told apart.
+const FEW: usize = 1_000;
 
 /// A look-up costs about as much as so many steps of a walk.
 const LOOKUP: usize = 4;

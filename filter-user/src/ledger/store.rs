@@ -1,104 +1,33 @@
 //! The claims by their prefixes, and how many there are.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    fmt,
-    ops::AddAssign,
-};
+use std::{collections::BTreeSet, fmt};
 
 use filter_common::source::Family;
 
 use super::{
-    FeedId, index,
+    FeedId,
+    counts::{Capacity, Counts},
+    index,
+    nodes::{Builder, Node, Nodes, Place},
     records::{Record, Records},
     refusal::Fault,
 };
 use crate::{
-    claim::{Claim, Verdict},
+    claim::Claim,
     prefix::{Prefix, bits},
 };
 
-/// How many prefixes of each family the tables hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    /// IPv4 prefixes.
-    pub ipv4: u32,
-    /// IPv6 prefixes.
-    pub ipv6: u32,
-}
-
-/// Claims by family, and the same claims by verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// On IPv4 prefixes.
-    pub ipv4: u32,
-    /// On IPv6 prefixes.
-    pub ipv6: u32,
-    /// That block.
-    pub blocked: u32,
-    /// That limit.
-    pub limited: u32,
-    /// That allow.
-    pub allowed: u32,
-    /// That the feed's whole word left out, without being believed.
-    pub held: u32,
-}
-
-impl Counts {
-    /// All claims.
-    #[must_use]
-    pub const fn claims(&self) -> u32 {
-        self.ipv4 + self.ipv6
-    }
-
-    const fn family(&mut self, family: Family) -> &mut u32 {
-        match family {
-            Family::V4 => &mut self.ipv4,
-            Family::V6 => &mut self.ipv6,
-        }
-    }
-
-    const fn verdict(&mut self, verdict: Verdict) -> &mut u32 {
-        match verdict {
-            Verdict::Allow => &mut self.allowed,
-            Verdict::Limit(_) => &mut self.limited,
-            Verdict::Block => &mut self.blocked,
-        }
-    }
-}
-
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.ipv4 += other.ipv4;
-        self.ipv6 += other.ipv6;
-        self.blocked += other.blocked;
-        self.limited += other.limited;
-        self.allowed += other.allowed;
-        self.held += other.held;
-    }
-}
-
-/// What is known of a prefix. It stays after its last claim is gone until the
-/// patch that takes it out of the tables is made.
-#[derive(Debug, Default)]
-pub(super) struct Node {
-    /// The hash of what the tables hold; 0: they don't hold it.
-    pub(super) emitted: u64,
-    /// The first of its claims; 0: none.
-    pub(super) first: u32,
-    pub(super) protected: bool,
-}
-
-impl Node {
-    /// Whether the prefix belongs into the tables.
-    pub(super) const fn is_key(&self) -> bool {
-        self.first != 0 || self.protected
-    }
+/// Claims that are being added, in the order of their prefixes.
+#[derive(Default)]
+pub(super) struct Adding {
+    pub(super) place: Place,
+    /// Nodes that come.
+    nodes: Builder,
 }
 
 /// Claims by prefix and by number.
 pub(super) struct Store {
-    pub(super) nodes: BTreeMap<Prefix, Node>,
+    pub(super) nodes: Nodes,
     pub(super) records: Records,
     capacity: [u32; 2],
     keys: [u32; 2],
@@ -115,7 +44,7 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn new(capacity: Capacity) -> Self {
         Self {
-            nodes: BTreeMap::new(),
+            nodes: Nodes::default(),
             records: Records::default(),
             capacity: [capacity.ipv4, capacity.ipv6],
             keys: [0; 2],
@@ -126,39 +55,60 @@ impl Store {
         }
     }
 
-    /// The number of a feed's claim on a prefix.
-    pub(super) fn find(&self, feed: FeedId, prefix: &Prefix) -> Option<u32> {
-        let node = self.nodes.get(prefix)?;
+    /// The number of a feed's claim on a prefix, from a place among the nodes on.
+    pub(super) fn find(&self, place: &mut Place, feed: FeedId, prefix: &Prefix) -> Option<u32> {
+        let node = self.nodes.seek(place, prefix)?;
         self.records
             .chain(node.first)
             .find(|(_number, record)| record.feed == feed)
             .map(|(number, _record)| number)
     }
 
-    /// Adds a claim that isn't there yet, if there is room.
-    pub(super) fn add(&mut self, feed: FeedId, claim: Claim) -> Result<u32, Fault> {
+    /// Adds a claim that isn't there yet, if there is room. They have to come in
+    /// the order of their prefixes, and the last is followed by
+    /// [`added`](Self::added).
+    pub(super) fn add(
+        &mut self,
+        adding: &mut Adding,
+        feed: FeedId,
+        claim: Claim,
+    ) -> Result<u32, Fault> {
         let prefix = claim.prefix;
         let capacity = self.capacity[index(&prefix)];
         let full = self.keys(prefix.family()) >= capacity;
-        if self.records.is_full() {
-            return Err(Fault::NoNumber);
+        if let Some(fault) = self.records.full() {
+            return Err(fault);
         }
-        let node = match self.nodes.entry(prefix) {
-            Entry::Occupied(node) if node.get().is_key() || !full => node.into_mut(),
-            Entry::Vacant(node) if !full => node.insert(Node::default()),
-            _ => return Err(Fault::Full(capacity)),
-        };
-        let was_key = node.is_key();
+        let node = self.nodes.seek_mut(&mut adding.place, &prefix);
+        let is_key = node.as_ref().is_some_and(|node| node.is_key());
+        if full && !is_key {
+            return Err(Fault::Full(capacity));
+        }
         let verdict = claim.verdict;
-        node.first = self.records.insert(Record::new(feed, claim, node.first));
-        let number = node.first;
-        if !was_key {
+        let next = node.as_ref().map_or(0, |node| node.first);
+        let number = self.records.insert(Record::new(feed, claim, next));
+        match node {
+            Some(node) => node.first = number,
+            None => adding.nodes.push((
+                prefix,
+                Node {
+                    first: number,
+                    ..Node::default()
+                },
+            )),
+        }
+        if !is_key {
             self.key_came(&prefix);
         }
         let counts = self.counts_mut(feed);
         *counts.family(prefix.family()) += 1;
         *counts.verdict(verdict) += 1;
         Ok(number)
+    }
+
+    /// All claims of an update were added.
+    pub(super) fn added(&mut self, adding: Adding) {
+        self.nodes.add(adding.nodes.finish());
     }
 
     /// Replaces what a claim says.
@@ -196,28 +146,33 @@ impl Store {
 
     /// Removes a claim, and says which prefix it was on.
     pub(super) fn remove(&mut self, number: u32) -> Prefix {
+        self.remove_near(&mut Place::default(), number)
+    }
+
+    /// The same from a place among the nodes on.
+    pub(super) fn remove_near(&mut self, place: &mut Place, number: u32) -> Prefix {
         self.hold(number, false);
-        let record = self.records.remove(number);
-        let prefix = record.prefix;
+        let removed = self.records.remove(number);
+        let prefix = removed.prefix;
         let node = self
             .nodes
-            .get_mut(&prefix)
+            .seek_mut(place, &prefix)
             .expect("the prefix of a claim has a node");
         if node.first == number {
-            node.first = record.next;
+            node.first = removed.next;
         } else {
             let mut before = node.first;
             while self.records.at(before).next != number {
                 before = self.records.at(before).next;
             }
-            self.records.at_mut(before).next = record.next;
+            self.records.at_mut(before).next = removed.next;
         }
         if !node.is_key() {
             self.key_went(&prefix);
         }
-        let counts = self.counts_mut(record.feed);
+        let counts = self.counts_mut(removed.feed);
         *counts.family(prefix.family()) -= 1;
-        *counts.verdict(record.verdict) -= 1;
+        *counts.verdict(removed.verdict) -= 1;
         prefix
     }
 
@@ -241,7 +196,7 @@ impl Store {
         let mut changed = Vec::new();
         for prefix in old {
             if new.binary_search(&prefix).is_err() {
-                let node = self.nodes.entry(prefix).or_default();
+                let node = self.nodes.get_or_add(prefix);
                 node.protected = false;
                 if !node.is_key() {
                     self.key_went(&prefix);
@@ -250,7 +205,7 @@ impl Store {
             }
         }
         for prefix in new {
-            let node = self.nodes.entry(prefix).or_default();
+            let node = self.nodes.get_or_add(prefix);
             if !node.protected {
                 let was_key = node.is_key();
                 node.protected = true;
@@ -274,7 +229,7 @@ impl Store {
     pub(super) fn inside_protected(&self) -> Vec<(u32, Prefix)> {
         let mut inside = Vec::new();
         for protected in &self.protected {
-            for node in self.nodes.range(protected..=&protected.last()) {
+            for node in self.nodes.range(*protected..=protected.last()) {
                 let claims = self.records.chain(node.1.first);
                 inside.extend(claims.map(|(number, _record)| (number, *protected)));
             }

@@ -1,6 +1,7 @@
 //! What the ledger promises, one sentence a test.
 
 mod cost;
+mod numbers;
 mod precedence;
 mod refusals;
 mod time;

@@ -2,8 +2,11 @@
 
 use super::{
     Applied, FeedId, Ledger, Now, has_ended,
+    nodes::Place,
+    order::last_by_prefix,
     refusal::{Fault, too_wide},
     settle::Dirty,
+    store::Adding,
 };
 use crate::{
     claim::{Change, Claim},
@@ -17,7 +20,7 @@ impl Ledger {
     pub(super) fn take_snapshot(
         &mut self,
         feed: FeedId,
-        mut claims: Vec<Claim>,
+        claims: Vec<Claim>,
         trust: Trust,
         now: Now,
         dirty: &mut Dirty,
@@ -25,19 +28,16 @@ impl Ledger {
     ) {
         let counts = self.store.counts_of(feed);
         let standing = counts.claims() - counts.held;
-        // Stable: of two claims on one prefix the later counts.
-        claims.sort_by_key(|claim| claim.prefix);
-        let mut claims = claims.into_iter().peekable();
+        let most = claims.len();
+        let claims = last_by_prefix(claims, |claim| claim.prefix, hollowed);
+        let mut claims = claims.filter(|claim| !has_ended(claim.expires, now));
+        let mut place = Place::default();
         let mut kept = vec![false; self.store.records.numbers()];
-        let mut fresh = Vec::new();
-        while let Some(claim) = claims.next() {
-            let prefix = claim.prefix;
-            if claims.peek().is_some_and(|next| next.prefix == prefix)
-                || has_ended(claim.expires, now)
-            {
-                continue;
-            }
-            if let Some(number) = self.store.find(feed, &prefix) {
+        // Where there is nothing to find, as at the start, they needn't wait.
+        let may_find = counts.claims() > 0;
+        let mut fresh = Vec::with_capacity(if may_find { most } else { 0 });
+        while may_find && let Some(claim) = claims.next() {
+            if let Some(number) = self.store.find(&mut place, feed, &claim.prefix) {
                 kept[number as usize] = true;
                 self.revise(number, claim, dirty, applied);
             } else {
@@ -56,13 +56,15 @@ impl Ledger {
                 self.store.hold(number, true);
                 applied.held += 1;
             } else {
-                dirty.push(self.store.remove(number));
+                dirty.push(self.store.remove_near(&mut place, number));
                 applied.withdrawn += 1;
             }
         }
-        for claim in fresh {
-            self.add(feed, claim, dirty, applied);
+        let mut adding = Adding::default();
+        for claim in fresh.into_iter().chain(claims) {
+            self.add(&mut adding, feed, claim, dirty, applied);
         }
+        self.store.added(adding);
     }
 
     /// A feed's changes. Of several on one prefix the last counts; and here too
@@ -70,51 +72,45 @@ impl Ledger {
     pub(super) fn take_delta(
         &mut self,
         feed: FeedId,
-        mut changes: Vec<Change>,
+        changes: Vec<Change>,
         now: Now,
         dirty: &mut Dirty,
         applied: &mut Applied,
     ) {
-        changes.sort_by_key(about);
-        let mut changes = changes.into_iter().peekable();
-        let mut claims = Vec::new();
-        while let Some(change) = changes.next() {
+        let mut claims = Vec::with_capacity(changes.len());
+        let changes = last_by_prefix(changes, about, |change| {
+            let hollow = Change::Withdraw(about(change));
+            std::mem::replace(change, hollow)
+        });
+        let mut place = Place::default();
+        for change in changes {
             let prefix = about(&change);
-            if changes.peek().is_some_and(|next| about(next) == prefix) {
-                continue;
-            }
             match change {
                 Change::Claim(claim) if !has_ended(claim.expires, now) => claims.push(claim),
-                _ => self.withdraw(feed, prefix, dirty, applied),
+                _ => {
+                    if let Some(number) = self.store.find(&mut place, feed, &prefix) {
+                        dirty.push(self.store.remove_near(&mut place, number));
+                        applied.withdrawn += 1;
+                    }
+                }
             }
         }
+        let mut adding = Adding::default();
         for claim in claims {
-            self.take(feed, claim, dirty, applied);
+            if let Some(number) = self.store.find(&mut adding.place, feed, &claim.prefix) {
+                self.revise(number, claim, dirty, applied);
+            } else {
+                self.add(&mut adding, feed, claim, dirty, applied);
+            }
         }
+        self.store.added(adding);
     }
 
     /// A feed has left the prefix out, and isn't believed.
     pub(super) fn hold(&mut self, feed: FeedId, prefix: Prefix, applied: &mut Applied) {
-        if let Some(number) = self.store.find(feed, &prefix) {
+        if let Some(number) = self.store.find(&mut Place::default(), feed, &prefix) {
             self.store.hold(number, true);
             applied.held += 1;
-        }
-    }
-
-    /// A feed's claim, whatever it said of the prefix before.
-    fn take(&mut self, feed: FeedId, claim: Claim, dirty: &mut Dirty, applied: &mut Applied) {
-        if let Some(number) = self.store.find(feed, &claim.prefix) {
-            self.revise(number, claim, dirty, applied);
-        } else {
-            self.add(feed, claim, dirty, applied);
-        }
-    }
-
-    /// A feed says nothing of the prefix any more.
-    fn withdraw(&mut self, feed: FeedId, prefix: Prefix, dirty: &mut Dirty, applied: &mut Applied) {
-        if let Some(number) = self.store.find(feed, &prefix) {
-            dirty.push(self.store.remove(number));
-            applied.withdrawn += 1;
         }
     }
 
@@ -139,7 +135,14 @@ impl Ledger {
     }
 
     /// A claim that isn't there yet, if it may be.
-    fn add(&mut self, feed: FeedId, claim: Claim, dirty: &mut Dirty, applied: &mut Applied) {
+    fn add(
+        &mut self,
+        adding: &mut Adding,
+        feed: FeedId,
+        claim: Claim,
+        dirty: &mut Dirty,
+        applied: &mut Applied,
+    ) {
         let prefix = claim.prefix;
         let fault = if self.rules.feed(feed).is_none() {
             Some(Fault::NoFeed(feed))
@@ -148,7 +151,7 @@ impl Ledger {
         } else {
             too_wide(&prefix)
         };
-        match fault.map_or_else(|| self.store.add(feed, claim), Err) {
+        match fault.map_or_else(|| self.store.add(adding, feed, claim), Err) {
             Ok(number) => {
                 let expires = self.store.records.at(number).expires;
                 self.expiries.push(expires, number);
@@ -167,6 +170,15 @@ pub(super) enum Trust {
     Whole,
     /// Unless that is more than half of what stands.
     UnlessShrunk,
+}
+
+/// The claim, of which what can't be copied is taken.
+const fn hollowed(claim: &mut Claim) -> Claim {
+    Claim {
+        reason: claim.reason.take(),
+        id: claim.id.take(),
+        ..*claim
+    }
 }
 
 /// Whom a change is about.

@@ -4,11 +4,7 @@ use std::ops::Bound;
 
 use filter_common::{source::Address, source::Family, verdict::NEVER};
 
-use super::{
-    FeedId, Ledger,
-    records::Record,
-    store::{Counts, Node},
-};
+use super::{FeedId, Ledger, counts::Counts, records::Record};
 use crate::{claim::Verdict, prefix::Prefix};
 
 /// A claim, as it is shown.
@@ -88,7 +84,7 @@ impl Ledger {
         self.store
             .nodes
             .range((from, to))
-            .flat_map(|(_prefix, node): (&Prefix, &Node)| self.store.records.chain(node.first))
+            .flat_map(|(_prefix, node)| self.store.records.chain(node.first))
             .filter(move |(_number, record)| feed.is_none_or(|feed| record.feed == feed))
             .map(|(number, record)| self.view(number, record))
     }

@@ -18,6 +18,8 @@ pub struct Sent {
     pub(super) ending: Ending,
     /// `None`: the client isn't told.
     pub(super) length: Option<u64>,
+    /// What was said went out: before it breaks off.
+    pub(super) flushed: bool,
 }
 
 impl Body for Sent {
@@ -26,10 +28,17 @@ impl Body for Sent {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some(body) = self.body.take() {
             return Poll::Ready(Some(Ok(Frame::data(body))));
+        }
+        if self.ending == Ending::Broken && !self.flushed {
+            // hyper writes when nothing more is to be had, and an error at once
+            // would take what was said before with it.
+            self.flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         match &self.ending {
             Ending::Whole => Poll::Ready(None),

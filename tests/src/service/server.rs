@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     io,
     net::TcpListener,
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -46,6 +46,8 @@ use super::{
 #[derive(Debug)]
 pub struct Shared {
     pub(super) state: Mutex<State>,
+    /// An older state, to fall back to.
+    pub(super) backup: Mutex<Option<State>>,
     pub(super) learner: Mutex<Learner>,
     pub(super) mischief: Mutex<Option<Mischief>>,
     /// The number of the last change, or any other reason to look again.
@@ -53,6 +55,8 @@ pub struct Shared {
     pub(super) token: Option<String>,
     pub(super) certificate: Option<Certificate>,
     pub(super) stats: Mutex<Stats>,
+    /// There is one more in the [`Stats`].
+    pub(super) answers: Condvar,
     /// Tell each claim on standard output.
     pub(super) tell: bool,
 }
@@ -83,12 +87,14 @@ impl Shared {
     ) -> Self {
         Self {
             state: Mutex::new(State::new(unix())),
+            backup: Mutex::default(),
             learner: Mutex::new(learner),
             mischief: Mutex::new(None),
             news: watch::Sender::new(0),
             token,
             certificate,
             stats: Mutex::default(),
+            answers: Condvar::new(),
             tell: true,
         }
     }
@@ -108,6 +114,23 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Remembers its state as it is.
+    pub(super) fn back_up(&self) {
+        *lock(&self.backup) = Some(lock(&self.state).clone());
+    }
+
+    /// Goes back to the state that was remembered, as a restore from a backup
+    /// does: what was said since never was, and its cursors will be given again.
+    /// Whether there was one.
+    pub(super) fn restore(&self) -> bool {
+        let Some(backup) = lock(&self.backup).clone() else {
+            return false;
+        };
+        *lock(&self.state) = backup;
+        self.news.send_modify(|_number| {});
+        true
     }
 
     pub(super) fn misbehave(&self, mischief: Option<Mischief>) {
@@ -220,6 +243,12 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
             }
             Err(error) => plain(400, &json!({"error": error.to_string()})),
         },
+        (&Method::PUT, "/v1/backup") => {
+            shared.back_up();
+            plain(200, &json!({}))
+        }
+        (&Method::POST, "/v1/backup") if shared.restore() => plain(200, &json!({})),
+        (&Method::POST, "/v1/backup") => plain(409, &json!({"error": "there is no backup"})),
         (&Method::DELETE, "/v1/claims") => {
             lock(&shared.state).forget_all();
             shared.news.send_modify(|_number| {});
@@ -282,6 +311,7 @@ async fn stream(query: &str, shared: &Shared) -> io::Result<Response<Sent>> {
     }
     stats.answered.push_back((number, monotonic()));
     drop(stats);
+    shared.answers.notify_all();
     let mut response = Response::builder()
         .status(reply.status)
         .header(SERVER, DISCLAIMER)
@@ -295,6 +325,7 @@ async fn stream(query: &str, shared: &Shared) -> io::Result<Response<Sent>> {
         length,
         body: Some(reply.body.into()).filter(|body: &Bytes| !body.is_empty()),
         ending: reply.ending,
+        flushed: false,
     };
     Ok(response.body(body).expect("the head is in order"))
 }
@@ -337,6 +368,7 @@ fn plain(status: u16, body: &Value) -> Response<Sent> {
         length: Some(body.len() as u64),
         body: Some(body),
         ending: Ending::Whole,
+        flushed: false,
     };
     let response = Response::builder()
         .status(status)

@@ -78,6 +78,9 @@ fn observing() -> Status {
             sent: 312,
             suppressed: 4201,
             lost: 0,
+            untold: 40,
+            readers: 2,
+            missed: 1200,
         },
         buckets: BucketsStatus {
             capacity: 1_048_576,
@@ -100,6 +103,7 @@ interfaces  eth0 native (program 97)
 verdicts    1,204 IPv4, 33 IPv6: 1,100 blocked, 130 limited, 7 allowed
 shadow      1,234 blocked, 0 limited, 0 allowed: only counted
 events      312 sent, 4,201 suppressed, 0 lost
+readers     2 follow the events, too slow for 1,200 of them
 buckets     1,204 of 1,048,576 used, 0 evicted, 0 packets without one
 
 FEED      KIND      MODE     STATE  CLAIMS  REFUSED     AGE

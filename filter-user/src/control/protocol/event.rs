@@ -48,6 +48,12 @@ pub struct EventLine {
     pub generation: u64,
     /// Drops on its CPU, since the last event, of which none was sent.
     pub suppressed_before: u64,
+    /// The first drop of its source for a while.
+    #[serde(default)]
+    pub first: bool,
+    /// Drops that it stands for, itself included.
+    #[serde(default)]
+    pub weight: u64,
 }
 
 /// Stands in the place of events that a reader was too slow for.
@@ -80,10 +86,12 @@ mod tests {
             tier: None,
             generation: 1,
             suppressed_before: 0,
+            first: false,
+            weight: 1,
         };
         let value = serde_json::to_value(&event).expect("json");
         let keys: Vec<_> = value.as_object().expect("an object").keys().collect();
-        assert_eq!(keys.len(), 16, "{keys:?}");
+        assert_eq!(keys.len(), 18, "{keys:?}");
         assert_eq!(value["cause"], "blocked");
         assert_eq!(value["action"], "drop");
         assert_eq!(value["source"], "192.0.2.7");

@@ -30,6 +30,19 @@ pub struct FeedDetails {
     pub snapshots: u64,
     /// How often it said what has changed.
     pub deltas: u64,
+    /// Claims that its updates added.
+    #[serde(default)]
+    pub added: u64,
+    /// Claims that its updates changed.
+    #[serde(default)]
+    pub changed: u64,
+    /// Claims that its updates withdrew. (Those that ended by themselves aren't
+    /// counted.)
+    #[serde(default)]
+    pub withdrawn: u64,
+    /// Unix time in seconds at which it last said that it is up to date.
+    #[serde(default)]
+    pub heard_at: Option<u64>,
     /// Where it comes from, as far as that is protected.
     pub peers: Vec<String>,
     /// What is doubtful though it works: a sentence each.

@@ -193,6 +193,15 @@ pub struct EventsStatus {
     pub suppressed: u64,
     /// Events that found no room on their way.
     pub lost: u64,
+    /// Drops that no event stands for yet.
+    #[serde(default)]
+    pub untold: u64,
+    /// Readers that follow the events.
+    #[serde(default)]
+    pub readers: u64,
+    /// Events that readers were too slow for, all of them together.
+    #[serde(default)]
+    pub missed: u64,
 }
 
 /// The table of buckets.

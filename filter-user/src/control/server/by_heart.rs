@@ -105,10 +105,14 @@ pub(crate) fn by_heart(request: Request) {
         Request::Detach { request, reply } => drop(reply.send(Ok(DetachAnswer {
             interfaces: request.interface.into_iter().collect(),
         }))),
-        Request::Events { reply } => {
+        Request::Events { follow, reply } => {
             let mut log = EventLog::new(8, 8);
-            (0..3).for_each(|number| log.push(&event(number)));
-            drop(reply.send(Ok(log.subscribe())));
+            log.extend((0..3).map(event));
+            drop(reply.send(if follow {
+                log.follow()
+            } else {
+                Ok(log.recent())
+            }));
         }
         Request::Metrics { reply } => drop(reply.send(Ok("weir_up 1\n".into()))),
     }
@@ -203,6 +207,8 @@ pub(super) fn event(number: u64) -> EventLine {
         tier: None,
         generation: number,
         suppressed_before: 0,
+        first: false,
+        weight: 1,
     }
 }
 

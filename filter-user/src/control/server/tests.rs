@@ -138,10 +138,12 @@ async fn the_events_so_far_end_where_nobody_follows() {
 async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_missed() {
     const EVENTS: u64 = 50_000;
     let mut log = EventLog::new(0, 64);
-    let subscription = log.subscribe();
-    let mut once = Some(subscription);
+    let mut once = Some(log.follow());
     let daemon = running(move |request| match request {
-        Request::Events { reply } => drop(reply.send(Ok(once.take().expect("asked once")))),
+        Request::Events {
+            follow: true,
+            reply,
+        } => drop(reply.send(once.take().expect("asked once"))),
         other => panic!("{other:?} wasn't asked"),
     });
     let mut lines = daemon
@@ -150,12 +152,14 @@ async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_m
         .await
         .expect("lines");
     for number in 0..EVENTS {
-        log.push(&event(number));
+        log.extend([event(number)]);
         if number % 32 == 0 {
             // The server sends as long as the reader's socket takes it.
             tokio::task::yield_now().await;
         }
     }
+    let (readers, late) = log.followers();
+    assert_eq!(readers, 1);
     drop(log);
     let (mut seen, mut missed) = (0, 0);
     while let Some(line) = lines.next().await.expect("a line") {
@@ -169,6 +173,7 @@ async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_m
         }
     }
     assert_eq!(seen + missed, EVENTS);
+    assert_eq!(missed, late, "what it lost was counted when it lost it");
     assert!(missed > 0 && seen > 0, "{seen} seen, {missed} missed");
 }
 
@@ -176,7 +181,7 @@ async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_m
 async fn a_stranger_is_not_let_in() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("control.sock");
-    let listener = UnixListener::bind(&path).expect("a socket");
+    let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
     let (sender, mut requests) = mpsc::channel(1);
     let stranger = Peer {
         uid: 1000,
@@ -206,20 +211,43 @@ async fn the_metrics_port_gives_metrics_and_nothing_else() {
             by_heart(request);
         }
     });
-    assert!(fetch(address, "/metrics").await.ends_with("weir_up 1\n"));
+    let ask = async |head: &str| fetch(address, head).await;
+    let answer = ask("GET /metrics HTTP/1.1\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let kind = "content-type: text/plain; version=0.0.4; charset=utf-8\r\n";
+    assert!(answer.contains(kind), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nweir_up 1\n"), "{answer}");
+
+    let head = ask("HEAD /metrics HTTP/1.1\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(
-        fetch(address, "/v1/status")
-            .await
-            .starts_with("HTTP/1.1 404")
+        head.contains("content-length: 10\r\n") && head.ends_with("\r\n\r\n"),
+        "{head}"
     );
+    for (question, status) in [
+        ("GET /v1/status HTTP/1.1\r\n", "404 Not Found"),
+        ("GET / HTTP/1.1\r\n", "404 Not Found"),
+        ("POST /metrics HTTP/1.1\r\n", "405 Method Not Allowed"),
+        (
+            "GET /metrics HTTP/1.1\r\ncontent-length: 1\r\n",
+            "413 Payload Too Large",
+        ),
+        ("metrics\r\n", "400 Bad Request"),
+    ] {
+        let answer = ask(question).await;
+        let expected = format!("HTTP/1.1 {status}\r\n");
+        assert!(answer.starts_with(&expected), "{question:?}: {answer}");
+    }
+    let refused = ask("POST /metrics HTTP/1.1\r\n").await;
+    assert!(refused.contains("allow: GET,HEAD\r\n"), "{refused}");
 }
 
-async fn fetch(address: std::net::SocketAddr, path: &str) -> String {
+async fn fetch(address: std::net::SocketAddr, head: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address)
         .await
         .expect("it listens");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n\r\n");
+    let request = format!("{head}host: weir\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");

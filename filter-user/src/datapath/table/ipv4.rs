@@ -1,6 +1,6 @@
 //! The IPv4 table as it is written: groups and their blocks.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::atomic::Ordering};
 
 use filter_common::table::{
     force,
@@ -199,6 +199,10 @@ impl Builder<'_> {
     /// Closes every group before this one.
     fn go_on_to(&mut self, group: u32) {
         while self.group < group {
+            if self.cells.is_empty() {
+                self.leave_empty(group);
+                return;
+            }
             let runs = &mut *self.runs;
             let word = self.room.block(self.cells, |rows| runs.take(rows));
             self.fits &= word.is_some();
@@ -207,6 +211,15 @@ impl Builder<'_> {
             self.group += 1;
             self.begin();
         }
+    }
+
+    /// Nothing is said of the groups up to this one.
+    fn leave_empty(&mut self, group: u32) {
+        let at = |group: u32| (self.first + group) as usize;
+        for word in &self.groups[at(self.group)..at(group)] {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.group = group;
     }
 
     /// A group begins with what covers its beginning.

@@ -53,10 +53,12 @@ impl Follower {
     pub fn said(&mut self, said: Said, took: Duration, dice: u64) -> Duration {
         self.failures = 0;
         let moved = self.cursor.as_ref() != Some(&said.cursor);
-        self.cursor = Some(said.cursor);
+        let before = self.cursor.replace(said.cursor);
         if said.whole {
             self.wholes += 1;
-            return self.between_wholes(dice);
+            // Where it was asked for, changes come next, and there is nothing to
+            // wait for: whether it is too much is seen when it is asked for again.
+            return before.map_or(Duration::ZERO, |_| self.between_wholes(dice));
         }
         self.wholes = 0;
         if moved && said.lines > 0 {
@@ -164,9 +166,14 @@ mod tests {
         assert_eq!(follower.failed(&Trouble::TooOld, 0), Duration::ZERO);
         assert_eq!(follower.said(said("d", true, 1), IDLE, 0), Duration::ZERO);
         assert_eq!(follower.failed(&Trouble::TooOld, 0), Duration::ZERO);
-        assert!(follower.said(said("e", true, 1), IDLE, 0) >= FIRST / 2);
+        // What changes behind it isn't waited for.
+        assert_eq!(follower.said(said("e", true, 1), IDLE, 0), Duration::ZERO);
         assert!(follower.failed(&Trouble::TooOld, 0) >= FIRST / 2);
-        assert!(follower.said(said("f", true, 1), IDLE, 0) >= FIRST);
+        assert_eq!(follower.said(said("f", true, 1), IDLE, 0), Duration::ZERO);
+        assert!(follower.failed(&Trouble::TooOld, 0) >= FIRST);
+        // And so is one that says its whole word where changes were asked for.
+        follower.said(said("g", true, 1), IDLE, 0);
+        assert!(follower.said(said("h", true, 1), IDLE, 0) >= FIRST);
     }
 
     #[test]

@@ -30,41 +30,6 @@ fn other_words_for_the_same_verdict_need_no_patch() {
 }
 
 #[test]
-fn claim_numbers_rest_before_they_are_used_again() {
-    let mut ledger = ledger();
-    let resting = records::RESTING as u32;
-    let mut numbers = Vec::new();
-    for _round in 0..resting + 3 {
-        ledger.apply(FEED, blocks("192.0.2.7"), NOW);
-        let stage = entry(&ledger, "192.0.2.7").stages[0];
-        numbers.push(stage.claim());
-        assert_eq!(ledger.claim(stage.claim()).expect("a claim").feed, FEED);
-        ledger.drop_feed(FEED, NOW);
-        assert_eq!(ledger.claim(stage.claim()), None);
-        // An event may still name it.
-        let judged = ledger.judged(stage.claim()).expect("it rests");
-        assert_eq!((judged.feed, judged.prefix), (FEED, prefix("192.0.2.7")));
-    }
-    let expected = (1..=resting + 1).chain([1, 2]);
-    assert_eq!(numbers, expected.collect::<Vec<_>>());
-    assert_eq!((ledger.claim(0), ledger.judged(0)), (None, None));
-}
-
-#[test]
-fn only_what_rests_is_known_of_claims_that_are_gone() {
-    let mut ledger = ledger();
-    let many = records::RESTING as u32 + 100;
-    let claims = (0..many).map(|low| {
-        let [_, b, c, d] = low.to_be_bytes();
-        claim(Prefix::of(Address::v4([10, b, c, d])), Verdict::Block)
-    });
-    ledger.apply(FEED, Update::Snapshot(claims.collect()), NOW);
-    ledger.drop_feed(FEED, NOW);
-    let known = (1..=many).filter(|number| ledger.judged(*number).is_some());
-    assert_eq!(known.count(), records::RESTING);
-}
-
-#[test]
 fn claims_are_counted_listed_and_explained() {
     let mut ledger = ledger();
     for (feed, text, verdict) in [

@@ -138,9 +138,13 @@ impl<'a> Daemon<'a> {
         Ok(())
     }
 
+    /// A connection to its control socket.
+    pub(crate) fn connect(&self) -> Result<UnixStream> {
+        UnixStream::connect(self.edge.file(SOCKET)).context("connecting to the daemon")
+    }
+
     fn ask(&self, method: &str, path: &str, body: &str) -> Result<Value> {
-        let mut stream =
-            UnixStream::connect(self.edge.file(SOCKET)).context("connecting to the daemon")?;
+        let mut stream = self.connect()?;
         let length = body.len();
         write!(
             stream,

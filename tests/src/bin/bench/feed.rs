@@ -115,13 +115,7 @@ fn changes(service: &Service, daemon: &Daemon<'_>, seconds: u64) -> Result<()> {
         .tell()?;
     }
     let stopped = Instant::now();
-    while service.last_answered() < end {
-        ensure!(
-            stopped.elapsed() < Duration::from_secs(10),
-            "it lags for good"
-        );
-        thread::sleep(Duration::from_millis(1));
-    }
+    service.await_answered(end, Duration::from_secs(10));
     // It answers between one piece of news and the next.
     daemon.status()?;
     let wholes = service.stats().wholes;

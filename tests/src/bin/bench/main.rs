@@ -21,6 +21,7 @@ use self::edge::Edge;
 mod claims;
 mod daemon;
 mod edge;
+mod events;
 mod feed;
 mod idle;
 mod latency;
@@ -39,6 +40,7 @@ fn main() -> Result<()> {
             "--quick" => {}
             "latency" => latency::measure(&edge, quick)?,
             "feed" => feed::measure(&edge, quick)?,
+            "events" => events::measure(&edge, quick)?,
             "load" => load::measure(&edge, quick)?,
             "idle" => idle::measure(&edge, quick)?,
             "memory" => memory::measure(&edge, quick)?,

@@ -23,21 +23,36 @@ pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
         edge.put(LIST)?;
         let daemon = Daemon::start(edge, many * 2 + 1000)?;
         daemon.await_claims(LIST, many)?;
-        told(&daemon, many, &format!("{many} claims"))?;
+        told(&daemon, many, &format!("{many} claims"), SETTLE)?;
         if many > 0 {
             // All of them others: the most that a list can change.
             edge.write(LIST, list(many, many - 1))?;
             edge.put(LIST)?;
             daemon.await_claims(LIST, many - 1)?;
-            told(&daemon, many, &format!("{many} claims, all replaced"))?;
+            let what = format!("{many} claims, all replaced");
+            shown(&daemon, &format!("{what}, their numbers at rest"))?;
+            told(&daemon, many, &what, REST)?;
         }
     }
     Ok(())
 }
 
-fn told(daemon: &Daemon<'_>, many: u32, what: &str) -> Result<()> {
+/// What it takes at once, which isn't what stays.
+fn shown(daemon: &Daemon<'_>, what: &str) -> Result<()> {
     thread::sleep(SETTLE);
-    let resident = kilobytes(daemon.pid(), "VmRSS:")?;
+    Figure {
+        name: &format!("memory, {what}"),
+        value: resident(daemon.pid())? / 1024.0,
+        unit: "MiB",
+        target: None,
+    }
+    .tell()
+}
+
+/// What stays after a while.
+fn told(daemon: &Daemon<'_>, many: u32, what: &str, after: Duration) -> Result<()> {
+    thread::sleep(after);
+    let resident = resident(daemon.pid())?;
     let most = kilobytes(daemon.pid(), "VmHWM:")?;
     Figure {
         name: &format!("memory, {what}"),
@@ -55,6 +70,11 @@ fn told(daemon: &Daemon<'_>, many: u32, what: &str) -> Result<()> {
     .tell()
 }
 
+/// Kilobytes that a process takes now.
+pub(crate) fn resident(pid: u32) -> Result<f64> {
+    kilobytes(pid, "VmRSS:")
+}
+
 fn kilobytes(pid: u32, what: &str) -> Result<f64> {
     let status =
         fs::read_to_string(format!("/proc/{pid}/status")).context("is the daemon gone?")?;
@@ -66,3 +86,5 @@ fn kilobytes(pid: u32, what: &str) -> Result<f64> {
 /// Bytes that a claim may take.
 const A_CLAIM: f64 = 200.0;
 const SETTLE: Duration = Duration::from_secs(1);
+/// Longer than the numbers of claims that are gone rest.
+const REST: Duration = Duration::from_secs(16);

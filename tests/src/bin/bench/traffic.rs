@@ -191,6 +191,45 @@ impl Seen {
     }
 }
 
+/// Packets of one source at a steady pace, as long as this lives.
+pub(crate) struct Drip {
+    stop: Arc<AtomicBool>,
+    sender: Option<JoinHandle<()>>,
+}
+
+impl Drip {
+    /// Some 10,000 a second.
+    pub(crate) fn start(source: Ipv4Addr) -> Result<Self> {
+        let socket = from(source)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let sender = thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                while !stop.load(SeqCst) {
+                    for _ in 0..BATCH / 2 {
+                        let _sent = socket.send(&[0x40; 64]);
+                    }
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        Ok(Self {
+            stop,
+            sender: Some(sender),
+        })
+    }
+}
+
+impl Drop for Drip {
+    fn drop(&mut self) {
+        self.stop.store(true, SeqCst);
+        let sender = self.sender.take().map(JoinHandle::join);
+        if sender.is_some_and(|ended| ended.is_err()) {
+            eprintln!("bench: the sender panicked");
+        }
+    }
+}
+
 /// Packets of many sources, most of them listed, as long as this lives.
 pub(crate) struct Flood {
     stop: Arc<AtomicBool>,
@@ -234,6 +273,14 @@ impl Drop for Flood {
             eprintln!("bench: the flood panicked");
         }
     }
+}
+
+/// Sends one packet of a source, which needn't arrive.
+pub(crate) fn probe_from(source: Ipv4Addr) -> Result<()> {
+    from(source)?
+        .send(&probe(0, 0))
+        .context("sending a probe")?;
+    Ok(())
 }
 
 /// A socket in the net that sends from this source to the server.

@@ -1,0 +1,232 @@
+//! Who says which drop is told.
+
+use super::mix;
+use crate::{decide::Clock, rate::Rate, settings::Settings, source::Address};
+
+/// One CPU's choice of what is told. All zero is the beginning.
+///
+/// The first drop of a source is told, and stands for itself. Of all others one
+/// in so many is told, on average, and stands for those before it that weren't:
+/// its [`Telling::weight`]. So the weights of all events, and what is
+/// [`untold`](Self::untold), add up to the drops; and because the gap from one
+/// to the next is thrown by dice, nobody who sends in step with it can hide or
+/// push himself forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Sampler {
+    /// Events that were sent.
+    pub sent: u64,
+    /// Drops that weren't told, by sampling or for lack of budget.
+    pub suppressed: u64,
+    /// Events that found no room on their way.
+    pub lost: u64,
+    /// Drops that no event stands for yet.
+    pub untold: u64,
+    /// Drops since the last event that was sent.
+    since: u64,
+    /// How many drops further on one is due that stands for the untold; 0 and 1:
+    /// the next.
+    left: u64,
+    /// What the dice are thrown with; 0: not yet.
+    dice: u64,
+    /// 1: among the untold is a source's first drop, for lack of budget or room.
+    short: u64,
+    /// Arrival time of the budget.
+    budget: u64,
+    /// From when on the daemon may be woken again.
+    wake: u64,
+    /// Which sources were seen of late.
+    seen: [Seen; SLOTS],
+}
+
+/// A source seen of late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+struct Seen {
+    source: u64,
+    /// Seconds since boot at which it is forgotten; 0: nothing is here.
+    until: u32,
+    /// [`Family`](crate::source::Family).
+    family: u32,
+}
+
+/// What is to be told of a drop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Telling {
+    /// The first drop of this source in [`LIFETIME`] seconds.
+    pub first: bool,
+    /// An event is to be sent.
+    pub send: bool,
+    /// The daemon is to be woken for it.
+    pub wake: bool,
+    /// Monotonic nanoseconds, if `send`.
+    pub now: u64,
+    /// Drops since the last event that was sent, if `send`.
+    pub suppressed_before: u64,
+    /// Drops that the event stands for, if `send`: itself, and if `sampled` all
+    /// that are untold.
+    pub weight: u64,
+    /// It stands for the untold.
+    pub sampled: bool,
+}
+
+/// Sources that a CPU remembers.
+pub const SLOTS: usize = 256;
+
+/// Seconds for which a CPU remembers a source.
+pub const LIFETIME: u32 = 60;
+
+/// Nanoseconds between two wake-ups of the daemon by one CPU. In between it
+/// comes by itself.
+pub const WAKE_EVERY: u64 = 20_000_000;
+
+/// At one drop in so many a CPU looks whether a known source is forgotten:
+/// reading the clock at each would cost 59 ns.
+pub const LOOK: u64 = 16;
+
+impl Sampler {
+    /// Nothing was told yet.
+    pub const NEW: Self = Self {
+        sent: 0,
+        suppressed: 0,
+        lost: 0,
+        untold: 0,
+        since: 0,
+        left: 0,
+        dice: 0,
+        short: 0,
+        budget: 0,
+        wake: 0,
+        seen: [Seen {
+            source: 0,
+            until: 0,
+            family: 0,
+        }; SLOTS],
+    };
+
+    /// Says what is told of a drop: the first of a source, then one in so
+    /// many, all within the budget. Of a source that is known the clock is read
+    /// only at its turn, and at one drop in [`LOOK`] to see if it is forgotten.
+    #[inline(always)]
+    pub fn tell<C: Clock>(&mut self, source: &Address, settings: &Settings, clock: &C) -> Telling {
+        let mut telling = Telling {
+            first: false,
+            send: false,
+            wake: false,
+            now: 0,
+            suppressed_before: 0,
+            weight: 1,
+            sampled: false,
+        };
+        let key = source.source();
+        let family = source.family as u32;
+        let seen = &mut self.seen[slot(key, family)];
+        let due = settings.sample != 0 && self.left <= 1;
+        let known = seen.until != 0 && seen.source == key && seen.family == family;
+        if known && !due && !self.since.is_multiple_of(LOOK) {
+            self.suppress();
+            return telling;
+        }
+        let second = clock.boot_seconds();
+        if !known || second >= seen.until {
+            telling.first = true;
+            *seen = Seen {
+                source: key,
+                until: second.wrapping_add(LIFETIME).max(1),
+                family,
+            };
+        }
+        // A first drop isn't like those that weren't told, unless firsts are
+        // among them.
+        telling.sampled = due && (!telling.first || self.short != 0);
+        if !telling.first && !telling.sampled {
+            self.suppress();
+            return telling;
+        }
+        let now = clock.nanoseconds();
+        if self.dice == 0 {
+            self.dice = mix(now, 0) | 1;
+            self.left = self.draw(settings.sample);
+        }
+        if !self.pay(&settings.event_budget, now) {
+            if telling.first {
+                self.short = 1;
+            }
+            if telling.sampled {
+                // Not at each drop from now on: that would read the clock.
+                self.left = self.draw(settings.sample.min(LOOK as u32));
+            }
+            self.suppress();
+            return telling;
+        }
+        telling.send = true;
+        telling.now = now;
+        telling.suppressed_before = self.since;
+        if telling.sampled {
+            telling.weight += self.untold;
+            self.left = self.draw(settings.sample);
+        }
+        // Wrapping, so that any beginning is one that lies in the past.
+        if now.wrapping_sub(self.wake) < u64::MAX / 2 {
+            telling.wake = true;
+            self.wake = now.wrapping_add(WAKE_EVERY);
+        }
+        telling
+    }
+
+    /// The event went out.
+    #[inline(always)]
+    pub const fn sent(&mut self, telling: &Telling) {
+        self.sent += 1;
+        self.since = 0;
+        if telling.sampled {
+            self.untold = 0;
+            self.short = 0;
+        }
+    }
+
+    /// The event found no room.
+    #[inline(always)]
+    pub const fn lost(&mut self, telling: &Telling) {
+        self.lost += 1;
+        self.since += 1;
+        self.untold += 1;
+        if telling.first {
+            self.short = 1;
+        }
+    }
+
+    #[inline(always)]
+    const fn suppress(&mut self) {
+        self.suppressed += 1;
+        self.since += 1;
+        self.untold += 1;
+        self.left = self.left.saturating_sub(1);
+    }
+
+    /// A number from 1 to `2 * mean - 1`, each as likely as any other.
+    #[inline(always)]
+    const fn draw(&mut self, mean: u32) -> u64 {
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let span = (2 * mean as u64).saturating_sub(1);
+        1 + (((mix(self.dice, 0) >> 33) * span) >> 31)
+    }
+
+    #[inline(always)]
+    const fn pay(&mut self, budget: &Rate, now: u64) -> bool {
+        if !budget.is_set() {
+            return false;
+        }
+        let (next, admitted) = budget.step(self.budget, now, budget.cost(1));
+        self.budget = next;
+        admitted
+    }
+}
+
+#[inline(always)]
+const fn slot(key: u64, family: u32) -> usize {
+    (mix(key, family) >> 56) as usize & (SLOTS - 1)
+}
+
+#[cfg(test)]
+mod tests;
