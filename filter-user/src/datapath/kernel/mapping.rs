@@ -1,9 +1,10 @@
 //! A map's memory in the daemon's own: what is written there the kernel reads. A
 //! room with `unsafe`, for this alone.
 
-use std::{ops::Deref, os::fd::AsFd, ptr::NonNull, sync::atomic::AtomicU64};
+use std::{ops::Deref, ptr::NonNull, sync::atomic::AtomicU64};
 
 use anyhow::{Context as _, Result};
+use aya::maps::MapData;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// The elements of an array map with `BPF_F_MMAPABLE`, as words.
@@ -11,6 +12,8 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 pub(crate) struct Mapping {
     start: NonNull<AtomicU64>,
     words: usize,
+    /// A program that is loaded later still needs the map.
+    _map: MapData,
 }
 
 impl Mapping {
@@ -18,7 +21,7 @@ impl Mapping {
     ///
     /// # Errors
     /// If the kernel refuses: the map is smaller, or isn't made for it.
-    pub(super) fn of(map: impl AsFd, words: usize) -> Result<Self> {
+    pub(super) fn of(map: MapData, words: usize) -> Result<Self> {
         // SAFETY: a fresh mapping at a place that the kernel chooses; nothing
         // that exists is touched.
         let start = unsafe {
@@ -27,7 +30,7 @@ impl Mapping {
                 words * size_of::<AtomicU64>(),
                 ProtFlags::READ | ProtFlags::WRITE,
                 MapFlags::SHARED,
-                map,
+                map.fd(),
                 0,
             )
         }
@@ -35,6 +38,7 @@ impl Mapping {
         Ok(Self {
             start: NonNull::new(start.cast()).context("a mapping at address 0")?,
             words,
+            _map: map,
         })
     }
 }

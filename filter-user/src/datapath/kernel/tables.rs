@@ -59,7 +59,7 @@ fn verdicts(ebpf: &mut Ebpf, shape: &Shape) -> Result<Table> {
             Some(Map::Array(map)) => map,
             _ => anyhow::bail!("the object has no array {name}"),
         };
-        Mapping::of(map.fd(), words).with_context(|| format!("the map {name}"))
+        Mapping::of(map, words).with_context(|| format!("the map {name}"))
     };
     let shelves = Shelves::mapped([
         map("FORCE", force::WORDS)?,
