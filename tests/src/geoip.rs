@@ -2,7 +2,7 @@
 //! world are, its ranges split into prefixes. (CC BY-SA 4.0; nothing of it is
 //! kept here.)
 
-use std::{fs, net::Ipv6Addr, path::Path};
+use std::{env, fs, net::Ipv6Addr, path::Path};
 
 use filter_common::source::{Address, Family};
 use weir::prefix::Prefix;
@@ -14,10 +14,13 @@ use weir::prefix::Prefix;
 #[must_use]
 pub fn prefixes() -> Vec<Prefix> {
     let mut prefixes = Vec::new();
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/tor-geoipdb");
+    let folder = env::var_os("WEIR_GEOIP").unwrap_or_else(|| built.into());
     for (file, family) in [("geoip", Family::V4), ("geoip6", Family::V6)] {
-        let path = Path::new(FOLDER).join(file);
-        let text = fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}: cargo xtask setup", path.display()));
+        let path = Path::new(&folder).join("usr/share/tor").join(file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}: cargo xtask test brings it", path.display())
+        });
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let mut fields = line.split(',');
             let mut number = || {
@@ -57,5 +60,3 @@ fn split(family: Family, mut first: u128, last: u128, prefixes: &mut Vec<Prefix>
         first = end + 1;
     }
 }
-
-const FOLDER: &str = "/usr/share/tor";

@@ -25,7 +25,8 @@ pub(crate) fn run() -> Result<()> {
 /// The same with what only the tests need.
 pub(crate) fn for_tests() -> Result<()> {
     run()?;
-    prometheus()
+    prometheus()?;
+    geoip()
 }
 
 /// The toolchain's parts that `rust-toolchain.toml` names.
@@ -120,21 +121,37 @@ fn packages() -> Result<()> {
     )
 }
 
-/// Prometheus and its promtool: on the path, or Debian's package unpacked into
-/// the target folder. Installed, it would start a service, and bring some
-/// twenty other packages that only its web pages need.
+/// Prometheus and its promtool: on the path, or Debian's package unpacked.
+/// Installed, it would start a service, and bring some twenty other packages that
+/// only its web pages need.
 fn prometheus() -> Result<()> {
-    let package = "prometheus";
-    let own = workspace::prometheus();
-    let ours = PROMETHEUS.map(|command| own.join("usr/bin").join(command));
-    if ours.iter().all(|file| file.is_file()) || PROMETHEUS.iter().all(|one| on_path(one).is_some())
-    {
+    if PROMETHEUS.iter().all(|one| on_path(one).is_some()) {
+        return Ok(());
+    }
+    let files = PROMETHEUS.map(|command| format!("usr/bin/{command}"));
+    unpacked("prometheus", &files, "20 MB, 95 unpacked")
+}
+
+/// Which addresses lie in which country, for real prefixes: Debian's package
+/// tor-geoipdb unpacked.
+fn geoip() -> Result<()> {
+    let files = ["usr/share/tor/geoip", "usr/share/tor/geoip6"].map(String::from);
+    unpacked("tor-geoipdb", &files, "3 MB, 25 unpacked")
+}
+
+/// Unpacks a Debian package into the target folder, if these files of it aren't
+/// there yet. Nothing is installed.
+fn unpacked(package: &str, files: &[String], size: &str) -> Result<()> {
+    let own = workspace::unpacked(package);
+    if files.iter().all(|file| own.join(file).is_file()) {
         return Ok(());
     }
     if on_path("apt-get").is_none() || on_path("dpkg-deb").is_none() {
         bail!("this machine lacks {package}, and has no apt-get: install it its own way");
     }
-    say("unpacking the Debian package prometheus into the target folder (20 MB, 95 unpacked)");
+    say(&format!(
+        "unpacking the Debian package {package} into the target folder ({size})"
+    ));
     let folder = own.with_extension("new");
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;

@@ -2,8 +2,8 @@
 //!
 //! What runs on the host is built as developers build it, with the checks of
 //! arithmetic on. What sends packets through the kernel (`weir-tests`) is built
-//! as operators get it, and gets that daemon's path in `WEIR_BIN` and the unpacked
-//! Prometheus' in `WEIR_PROMETHEUS`.
+//! as operators get it, and gets that daemon's path in `WEIR_BIN`, and those of unpacked
+//! packages in `WEIR_PROMETHEUS` and `WEIR_GEOIP`.
 
 use std::{
     io::{BufRead as _, BufReader, Write, stdout},
@@ -55,7 +55,8 @@ pub(crate) fn all(filter: Option<&str>) -> Result<Tally> {
             .args(["--", "--include-ignored", "--test-threads=2"])
             .args(filter)
             .env("WEIR_BIN", workspace::daemon())
-            .env("WEIR_PROMETHEUS", workspace::prometheus()),
+            .env("WEIR_PROMETHEUS", workspace::unpacked("prometheus"))
+            .env("WEIR_GEOIP", workspace::unpacked("tor-geoipdb")),
         stdout(),
     )?;
     Ok(tally)

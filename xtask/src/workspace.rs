@@ -27,9 +27,9 @@ pub(crate) fn daemon() -> PathBuf {
     target().join("release/weir")
 }
 
-/// Where setup unpacks Debian's package prometheus.
-pub(crate) fn prometheus() -> PathBuf {
-    target().join("tools/prometheus")
+/// Where setup unpacks a Debian package.
+pub(crate) fn unpacked(package: &str) -> PathBuf {
+    target().join("tools").join(package)
 }
 
 /// Builds the daemon as operators get it.
