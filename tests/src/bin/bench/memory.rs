@@ -44,6 +44,7 @@ fn told(daemon: &Daemon<'_>, many: u32, what: &str) -> Result<()> {
         value: resident / 1024.0,
         unit: "MiB",
         target: Some(64.0 + f64::from(many) * A_CLAIM / f64::from(1 << 20)),
+        ..Figure::default()
     }
     .tell()?;
     Figure {
@@ -51,6 +52,7 @@ fn told(daemon: &Daemon<'_>, many: u32, what: &str) -> Result<()> {
         value: most / 1024.0,
         unit: "MiB",
         target: None,
+        ..Figure::default()
     }
     .tell()
 }
