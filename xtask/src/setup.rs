@@ -52,7 +52,7 @@ fn components() -> Result<()> {
 
 /// The linker of the kernel side: our own in the target folder, or one on the path.
 fn linker() -> Result<()> {
-    let tools = workspace::target().join("tools");
+    let tools = workspace::tools();
     let own = tools.join("bin/bpf-linker");
     if fits(&own) || on_path("bpf-linker").is_some_and(|linker| fits(&linker)) {
         return Ok(());

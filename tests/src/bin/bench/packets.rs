@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use bench_ebpf::Draw;
 
 use crate::{
     Figure,
@@ -13,11 +12,12 @@ use crate::{
     lane::Lane,
     peer::{self, NFTABLES},
     programs::{PeerSizes, Programs},
-    rounds::{Candidate, Cost, median, rounds},
+    rounds::{Cost, Row, median, rounds},
     thousands,
 };
 
 pub(crate) fn measure(object: &Path, quick: bool) -> Result<()> {
+    peer::tell_missing();
     let mut flood = Flood::load(object)?;
     let sizes: &[u32] = if quick {
         &[1_000, 10_000]
@@ -38,30 +38,25 @@ pub(crate) fn measure(object: &Path, quick: bool) -> Result<()> {
 /// The lookup alone.
 fn lookups(object: &Path, flood: &mut Flood, size: u32, quick: bool) -> Result<()> {
     let field = Field::build(object, size, 0, &["lookup", "peer_lookup"])?;
-    let rows = vec![
-        row(
-            format!("weir, lookup, {}, miss", thousands(size)),
-            "lookup",
-            random(4),
-        ),
-        row(
-            format!("weir, lookup, {}, hit", thousands(size)),
-            "lookup",
-            listed(4, size),
-        ),
-        row(
-            format!("kernel hash + LPM, {}, miss", thousands(size)),
-            "peer_lookup",
-            random(4),
-        ),
-        row(
-            format!("kernel hash + LPM, {}, hit", thousands(size)),
-            "peer_lookup",
-            listed(4, size),
-        ),
-    ];
-    field.measure(flood, rows, &[], quick)?;
+    // Ten million are more than they take in an hour.
+    let peers = if size <= 100_000 {
+        peer::put_lists(size, quick)?
+    } else {
+        Vec::new()
+    };
+    field.measure(flood, of_a_list(size), &peers, quick)?;
     Ok(())
+}
+
+fn of_a_list(size: u32) -> Vec<(&'static str, Row)> {
+    let [weir, kernel] = ["weir, lookup", "kernel hash + LPM"];
+    let (miss, hit) = (random(4), listed(4, size));
+    vec![
+        ("lookup", Row::sized(weir, size, "miss", miss)),
+        ("lookup", Row::sized(weir, size, "hit", hit)),
+        ("peer_lookup", Row::sized(kernel, size, "miss", miss)),
+        ("peer_lookup", Row::sized(kernel, size, "hit", hit)),
+    ]
 }
 
 /// Everything there is, with a list of this size of either family.
@@ -76,67 +71,53 @@ fn everything(object: &Path, flood: &mut Flood, size: u32, quick: bool) -> Resul
         "peer_whole",
     ];
     let field = Field::build(object, size, size, &programs)?;
-    let many = thousands(size);
-    let mut rows = vec![
-        row("weir, reading the packet alone", "parse", random(4)),
-        row(format!("weir, lookup, {many}, miss"), "lookup", random(4)).within(3.2, 1.5),
-        row(
-            format!("weir, lookup, {many}, hit"),
+    let mut rows = of_a_list(size);
+    // In the order of `of_a_list`.
+    for (number, (must, aim)) in [(0, (3.2, 1.5)), (1, (5.5, 2.5))] {
+        rows[number].1 = rows[number].1.clone().within(must, aim);
+    }
+    let (miss, hit) = (random(6), listed(6, size));
+    rows.extend([
+        (
+            "parse",
+            Row::new("weir, reading the packet alone", random(4)),
+        ),
+        (
             "lookup",
-            listed(4, size),
-        )
-        .within(5.5, 2.5),
-        row(
-            format!("weir, lookup, {many} of IPv6, miss"),
-            "lookup",
-            random(6),
+            Row::sized("weir, lookup, IPv6", size, "miss", miss),
         ),
-        row(
-            format!("weir, lookup, {many} of IPv6, hit"),
-            "lookup",
-            listed(6, size),
-        ),
-        row(
-            format!("kernel hash + LPM, {many}, miss"),
+        ("lookup", Row::sized("weir, lookup, IPv6", size, "hit", hit)),
+        (
             "peer_lookup",
-            random(4),
+            Row::sized("kernel hash + LPM, IPv6", size, "miss", miss),
         ),
-        row(
-            format!("kernel hash + LPM, {many}, hit"),
+        (
             "peer_lookup",
-            listed(4, size),
+            Row::sized("kernel hash + LPM, IPv6", size, "hit", hit),
         ),
-        row(
-            format!("kernel hash + LPM, {many} of IPv6, hit"),
-            "peer_lookup",
-            listed(6, size),
-        ),
-    ];
+    ]);
     for (whose, program) in [("weir", "rates"), ("kernel LRU", "peer_rates")] {
         for sources in [10_000, 256_000, 1_000_000] {
             let name = format!("{whose}, rates, {} sources", thousands(sources));
-            rows.push(row(name, program, among(4, sources)));
+            rows.push((program, Row::new(name, among(4, sources))));
         }
-        let flooded = row(
-            format!("{whose}, rates, 1,000 heavy in a random flood"),
-            program,
-            heavy(4),
-        );
-        rows.push(if program == "rates" {
-            flooded.within(4.0, 2.0)
-        } else {
-            flooded
-        });
+        let name = format!("{whose}, rates, 1,000 heavy in a random flood");
+        rows.push((program, Row::new(name, heavy(4))));
     }
+    let flooded = rows.iter_mut().rfind(|(program, _)| *program == "rates");
+    let (_, flooded) = flooded.context("it was just put there")?;
+    *flooded = flooded.clone().within(4.0, 2.0);
     rows.extend([
-        row(WHOLE, "whole", mixed(4, size)).within(6.5, 3.0),
-        row(WHOLE_V6, "whole", mixed(6, size)),
-        row(KERNEL, "peer_whole", mixed(4, size)),
+        ("whole", Row::new(WHOLE, mixed(4, size)).within(6.5, 3.0)),
+        ("whole", Row::new(WHOLE_V6, mixed(6, size))),
+        ("peer_whole", Row::new(KERNEL, mixed(4, size))),
     ]);
-    let peers = peer::put(size, quick)?;
+    let mut peers = peer::put_lists(size, quick)?;
+    peers.extend(peer::put_limits(size)?);
     let costs = field.measure(flood, rows, &peers, quick)?;
+    drop(peers);
     let of = |name: &str| {
-        let cost = costs.iter().find(|cost| cost.name == name)?;
+        let cost = costs.iter().find(|cost| cost.row.name == name)?;
         Some(median(&cost.ratios))
     };
     let weir = of(WHOLE).context("the whole program was measured")?;
@@ -164,30 +145,6 @@ struct Field<'a> {
     // Their maps and what is attached.
     _loaded: Programs,
     _filled: Filled,
-}
-
-/// A row of the table: a name, a program, and what is sent to it.
-struct Row {
-    name: String,
-    program: &'static str,
-    draw: Draw,
-    goal: Option<(f64, f64)>,
-}
-
-fn row(name: impl Into<String>, program: &'static str, draw: Draw) -> Row {
-    Row {
-        name: name.into(),
-        program,
-        draw,
-        goal: None,
-    }
-}
-
-impl Row {
-    fn within(self, must: f64, aim: f64) -> Self {
-        let goal = Some((must, aim));
-        Self { goal, ..self }
-    }
 }
 
 impl<'a> Field<'a> {
@@ -225,34 +182,22 @@ impl<'a> Field<'a> {
     fn measure(
         &self,
         flood: &mut Flood,
-        rows: Vec<Row>,
+        rows: Vec<(&str, Row)>,
         peers: &[peer::Peer],
         quick: bool,
     ) -> Result<Vec<Cost>> {
         let mut candidates = Vec::new();
-        for row in rows {
-            let place = self.programs.iter().position(|name| *name == row.program);
-            candidates.push(Candidate {
-                name: row.name,
-                lane: &self.lanes[place.context("a row without a lane")?],
-                draw: row.draw,
-                goal: row.goal.filter(|_| !quick),
-            });
+        for (program, row) in rows {
+            let place = self.programs.iter().position(|name| *name == program);
+            candidates.push((&self.lanes[place.context("a row without a lane")?], row));
         }
         for peer in peers {
-            for (name, draw) in &peer.rows {
-                candidates.push(Candidate {
-                    name: name.clone(),
-                    lane: &peer.lane,
-                    draw: *draw,
-                    goal: None,
-                });
-            }
+            candidates.extend(peer.rows.iter().map(|row| (&peer.lane, row.clone())));
         }
         let pace = if quick { (2, 40_000) } else { (5, 2_000_000) };
-        let costs = rounds(flood, &self.bare, &candidates, pace)?;
+        let costs = rounds(flood, &self.bare, candidates, pace)?;
         for cost in &costs {
-            cost.tell()?;
+            cost.tell(quick)?;
         }
         Ok(costs)
     }

@@ -5,18 +5,19 @@ use std::{
     env,
     io::Write as _,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use bench_ebpf::Draw;
 
-use self::xdp_filter::XdpFilter;
+use self::{nftables::Rules, xdp_filter::XdpFilter};
 use crate::{
     Figure,
     edge::End,
     flood::{among, heavy, listed, mixed, random},
     lane::Lane,
+    rounds::Row,
     thousands,
 };
 
@@ -27,127 +28,121 @@ mod xdp_filter;
 
 /// A peer at its lane's end.
 pub(crate) struct Peer {
-    /// What is measured of it: a name, and what is sent.
-    pub(crate) rows: Vec<(String, Draw)>,
+    /// What is measured of it.
+    pub(crate) rows: Vec<Row>,
     _alive: Option<XdpFilter>,
     pub(crate) lane: Lane,
 }
 
-/// Puts all that are there on lanes, with a list of this size.
-pub(crate) fn put(size: u32, quick: bool) -> Result<Vec<Peer>> {
-    let missing = missing();
+/// Tells which aren't there.
+pub(crate) fn tell_missing() {
+    let missing: Vec<_> = COMMANDS
+        .into_iter()
+        .filter(|(command, _)| !is_there(command))
+        .map(|(_, package)| package)
+        .collect();
     if !missing.is_empty() {
         let missing = missing.join(" ");
         eprintln!("bench: not compared with {missing} (`apt-get install {missing}`)");
     }
+}
+
+/// Puts those that are there on lanes, with a list of this size.
+pub(crate) fn put_lists(size: u32, quick: bool) -> Result<Vec<Peer>> {
     let mut peers = Vec::new();
-    if nftables::is_there() {
-        nftables(size, &mut peers)?;
-    } else {
-        eprintln!("bench: not compared with nftables, which isn't there or not in this kernel");
+    if is_there("nft") {
+        let set = Rules {
+            list: size,
+            exact: true,
+            limit: false,
+        };
+        let name = "nftables set";
+        let rows = vec![
+            Row::sized(name, size, "miss", random(4)),
+            Row::sized(name, size, "hit", exact(listed(4, size))),
+        ];
+        peers.push(peer(name, size, rows, |lane| nftables::put(lane, set))?);
+        let interval = Rules {
+            exact: false,
+            ..set
+        };
+        let name = "nftables interval set";
+        let rows = vec![
+            Row::sized(name, size, "miss", random(4)),
+            Row::sized(name, size, "hit", listed(4, size)),
+        ];
+        peers.push(peer(name, size, rows, |lane| {
+            nftables::put(lane, interval)
+        })?);
     }
-    let shown = thousands(size);
     if is_there("ipset") && is_there("iptables") {
-        let lane = Lane::lay()?;
-        let name = format!("ipset hash:ip, {shown}");
-        filled(&name, || ipset::put(&lane, size))?;
-        let rows = vec![(format!("{name}, hit"), exact(listed(4, size)))];
-        peers.push(Peer {
-            rows,
-            _alive: None,
-            lane,
-        });
+        let name = "ipset hash:ip";
+        let rows = vec![Row::sized(name, size, "hit", exact(listed(4, size)))];
+        peers.push(peer(name, size, rows, |lane| ipset::put(lane, size))?);
     }
     if is_there("xdp-filter") {
-        let lane = Lane::lay()?;
-        // Its map ends there.
+        // Its map ends there, and an address takes it milliseconds.
         let size = if quick { 100 } else { size.min(10_000) };
-        let name = format!("xdp-filter, {}", thousands(size));
+        let name = "xdp-filter";
+        let rows = vec![Row::sized(name, size, "hit", exact(listed(4, size)))];
         let mut alive = None;
-        filled(&name, || {
-            let start = Instant::now();
-            alive = Some(XdpFilter::put(&lane, size)?);
-            Ok(start.elapsed())
-        })?;
+        let put = |lane: &Lane| {
+            alive = Some(XdpFilter::put(lane, size)?);
+            Ok(())
+        };
+        let peer = peer(name, size, rows, put)?;
         peers.push(Peer {
-            rows: vec![(format!("{name}, hit"), exact(listed(4, size)))],
             _alive: alive,
-            lane,
+            ..peer
         });
     }
     Ok(peers)
 }
 
-fn nftables(size: u32, peers: &mut Vec<Peer>) -> Result<()> {
-    let shown = thousands(size);
-    let whole = nftables::Rules {
+/// Puts what limits each source on lanes, alone and with a list of this size.
+pub(crate) fn put_limits(size: u32) -> Result<Vec<Peer>> {
+    if !is_there("nft") {
+        return Ok(Vec::new());
+    }
+    let both = Rules {
         list: size,
         exact: true,
         limit: true,
     };
-    let limit = nftables::Rules { list: 0, ..whole };
-    let set = nftables::Rules {
-        limit: false,
-        ..whole
-    };
-    let interval = nftables::Rules {
-        exact: false,
-        ..set
-    };
-    let named = |name: &str, what: &str, draw| (format!("{name}, {what}"), draw);
-    let (one, two) = (
-        format!("nftables set, {shown}"),
-        format!("nftables interval set, {shown}"),
-    );
-    let three = "nftables limit";
-    for (name, rules, rows) in [
-        (
-            one.as_str(),
-            set,
-            vec![
-                named(&one, "miss", random(4)),
-                named(&one, "hit", exact(listed(4, size))),
-            ],
-        ),
-        (
-            &two,
-            interval,
-            vec![
-                named(&two, "miss", random(4)),
-                named(&two, "hit", listed(4, size)),
-            ],
-        ),
-        (
-            three,
-            limit,
-            vec![
-                named(three, "10,000 sources", among(4, 10_000)),
-                named(three, "256,000 sources", among(4, 256_000)),
-                named(three, "1,000 heavy in a random flood", heavy(4)),
-            ],
-        ),
-        (
-            NFTABLES,
-            whole,
-            vec![(NFTABLES.to_owned(), exact(mixed(4, size)))],
-        ),
-    ] {
-        let lane = Lane::lay()?;
-        filled(name, || nftables::put(&lane, rules))?;
-        peers.push(Peer {
-            rows,
-            _alive: None,
-            lane,
-        });
-    }
-    Ok(())
+    let limit = Rules { list: 0, ..both };
+    let name = "nftables limit";
+    let rows = vec![
+        Row::new(format!("{name}, 10,000 sources"), among(4, 10_000)),
+        Row::new(format!("{name}, 256,000 sources"), among(4, 256_000)),
+        Row::new(format!("{name}, 1,000 heavy in a random flood"), heavy(4)),
+    ];
+    let alone = peer(name, 0, rows, |lane| nftables::put(lane, limit))?;
+    let rows = vec![Row::new(NFTABLES, exact(mixed(4, size)))];
+    let both = peer("nftables set + limit", size, rows, |lane| {
+        nftables::put(lane, both)
+    })?;
+    Ok(vec![alone, both])
 }
 
-/// Tells how long it took to fill one.
-fn filled(name: &str, fill: impl FnOnce() -> Result<Duration>) -> Result<()> {
+fn peer(
+    name: &str,
+    size: u32,
+    rows: Vec<Row>,
+    put: impl FnOnce(&Lane) -> Result<()>,
+) -> Result<Peer> {
+    let name = format!("{name}, {}", thousands(size));
     eprintln!("bench: filling {name}");
-    let took = fill()?;
-    Figure::new(&format!("{name}: put in force"), took.as_secs_f64(), "s").tell()
+    let lane = Lane::lay()?;
+    let start = Instant::now();
+    put(&lane)?;
+    let took = start.elapsed();
+    lane.pin()?;
+    Figure::new(&format!("{name}: put in force"), took.as_secs_f64(), "s").tell()?;
+    Ok(Peer {
+        rows,
+        _alive: None,
+        lane,
+    })
 }
 
 const fn exact(draw: Draw) -> Draw {
@@ -158,15 +153,6 @@ const fn exact(draw: Draw) -> Draw {
 fn is_there(command: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(command).is_file())
-}
-
-/// The packages of the peers that aren't there.
-fn missing() -> Vec<&'static str> {
-    COMMANDS
-        .into_iter()
-        .filter(|(command, _)| !is_there(command))
-        .map(|(_, package)| package)
-        .collect()
 }
 
 /// Runs a command on the host with this as its input.

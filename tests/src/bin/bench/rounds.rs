@@ -4,37 +4,64 @@
 use anyhow::{Result, ensure};
 use bench_ebpf::Draw;
 
-use crate::{Figure, flood::Flood, lane::Lane};
+use crate::{Figure, flood::Flood, lane::Lane, thousands};
 
-/// Something that packets are sent to.
-pub(crate) struct Candidate<'a> {
+/// A row of the table: what is sent, and what that may cost.
+#[derive(Clone)]
+pub(crate) struct Row {
     pub(crate) name: String,
-    pub(crate) lane: &'a Lane,
     pub(crate) draw: Draw,
+    /// A line of the drawing, and the size of the list.
+    series: Option<(String, u32)>,
     /// How many times the bare program it may cost: must, and aim.
-    pub(crate) goal: Option<(f64, f64)>,
-}
-
-/// What a packet cost, by rounds.
-pub(crate) struct Cost {
-    pub(crate) name: String,
-    /// Nanoseconds.
-    pub(crate) nanoseconds: Vec<f64>,
-    /// Times the bare program, next to it in the same round.
-    pub(crate) ratios: Vec<f64>,
     goal: Option<(f64, f64)>,
 }
 
+impl Row {
+    pub(crate) fn new(name: impl Into<String>, draw: Draw) -> Self {
+        Self {
+            name: name.into(),
+            draw,
+            series: None,
+            goal: None,
+        }
+    }
+
+    /// One of a list of this size.
+    pub(crate) fn sized(whose: &str, size: u32, what: &str, draw: Draw) -> Self {
+        Self {
+            series: Some((format!("{whose}, {what}"), size)),
+            ..Self::new(format!("{whose}, {}, {what}", thousands(size)), draw)
+        }
+    }
+
+    pub(crate) fn within(self, must: f64, aim: f64) -> Self {
+        let goal = Some((must, aim));
+        Self { goal, ..self }
+    }
+}
+
+/// What a packet of a row cost, by rounds.
+pub(crate) struct Cost {
+    pub(crate) row: Row,
+    /// Nanoseconds.
+    nanoseconds: Vec<f64>,
+    /// Times the bare program, next to it in the same round.
+    pub(crate) ratios: Vec<f64>,
+}
+
 impl Cost {
-    /// In times of the bare program.
-    pub(crate) fn tell(&self) -> Result<()> {
-        let (must, aim) = self.goal.unzip();
+    /// In times of the bare program; a quick run judges nothing.
+    pub(crate) fn tell(&self, quick: bool) -> Result<()> {
+        let (must, aim) = self.row.goal.filter(|_| !quick).unzip();
+        let series = self.row.series.as_ref();
         Figure {
             target: must,
             aim,
             nanoseconds: Some(median(&self.nanoseconds)),
             spread: Some(spread(&self.ratios)),
-            ..Figure::new(&self.name, median(&self.ratios), "x bare")
+            series: series.map(|(name, size)| (name.as_str(), *size)),
+            ..Figure::new(&self.row.name, median(&self.ratios), "x bare")
         }
         .tell()
     }
@@ -44,26 +71,28 @@ impl Cost {
 pub(crate) fn rounds(
     flood: &mut Flood,
     bare: &Lane,
-    candidates: &[Candidate<'_>],
+    candidates: Vec<(&Lane, Row)>,
     (rounds, packets): (usize, u32),
 ) -> Result<Vec<Cost>> {
-    let mut costs: Vec<Cost> = candidates
-        .iter()
-        .map(|candidate| Cost {
-            name: candidate.name.clone(),
-            nanoseconds: Vec::new(),
-            ratios: Vec::new(),
-            goal: candidate.goal,
+    let (lanes, mut costs): (Vec<_>, Vec<_>) = candidates
+        .into_iter()
+        .map(|(lane, row)| {
+            let cost = Cost {
+                row,
+                nanoseconds: Vec::new(),
+                ratios: Vec::new(),
+            };
+            (lane, cost)
         })
-        .collect();
+        .unzip();
     let random = crate::flood::random(4);
     for _ in 0..rounds {
         let mut beside = 0.0;
-        for (number, (candidate, cost)) in candidates.iter().zip(&mut costs).enumerate() {
+        for (number, (lane, cost)) in lanes.iter().zip(&mut costs).enumerate() {
             if number % NEAR == 0 {
                 beside = measure(flood, bare, &random, packets)?;
             }
-            let nanoseconds = measure(flood, candidate.lane, &candidate.draw, packets)?;
+            let nanoseconds = measure(flood, lane, &cost.row.draw, packets)?;
             cost.nanoseconds.push(nanoseconds);
             cost.ratios.push(nanoseconds / beside);
         }

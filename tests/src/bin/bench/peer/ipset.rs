@@ -1,10 +1,6 @@
 //! ipset with a rule of iptables, where it is earliest: in the raw table.
 
-use std::{
-    fmt::Write as _,
-    net::Ipv4Addr,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, net::Ipv4Addr};
 
 use anyhow::Result;
 use bench_ebpf::listed;
@@ -12,8 +8,8 @@ use bench_ebpf::listed;
 use super::feed;
 use crate::lane::{Lane, on_host};
 
-/// Puts a set of so many addresses at a lane's end, and gives the time it took.
-pub(super) fn put(lane: &Lane, list: u32) -> Result<Duration> {
+/// Puts a set of so many addresses at a lane's end.
+pub(super) fn put(lane: &Lane, list: u32) -> Result<()> {
     let name = &lane.name;
     let mut script = format!(
         "create {name} hash:ip hashsize {} maxelem {}\n",
@@ -24,7 +20,6 @@ pub(super) fn put(lane: &Lane, list: u32) -> Result<Duration> {
         let address = Ipv4Addr::from_bits((listed(4, number, true).high >> 32) as u32);
         writeln!(script, "add {name} {address} -exist")?;
     }
-    let start = Instant::now();
     feed(&["ipset", "restore"], &script)?;
     let rule = [
         "iptables",
@@ -38,8 +33,5 @@ pub(super) fn put(lane: &Lane, list: u32) -> Result<Duration> {
     ];
     let listed = ["-m", "set", "--match-set", name, "src", "-j", "DROP"];
     on_host(&[&rule[..], &listed[..]].concat())?;
-    on_host(&[&rule[..], &["-j", "DROP"]].concat())?;
-    let took = start.elapsed();
-    lane.pin()?;
-    Ok(took)
+    on_host(&[&rule[..], &["-j", "DROP"]].concat())
 }

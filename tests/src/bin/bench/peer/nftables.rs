@@ -1,17 +1,13 @@
 //! nftables at the netdev hook: a set of addresses, an interval set of prefixes,
 //! a limit of each source by a dynamic set.
 
-use std::{
-    fmt::Write as _,
-    net::Ipv4Addr,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, net::Ipv4Addr};
 
 use anyhow::Result;
 use bench_ebpf::listed;
 
 use super::feed;
-use crate::{edge::End, filled::BUCKETS, lane::Lane};
+use crate::{filled::BUCKETS, lane::Lane};
 
 /// What a chain has.
 #[derive(Clone, Copy, Default)]
@@ -24,8 +20,8 @@ pub(super) struct Rules {
     pub(super) limit: bool,
 }
 
-/// Puts a chain at a lane's end, and gives the time it took.
-pub(super) fn put(lane: &Lane, rules: Rules) -> Result<Duration> {
+/// Puts a chain at a lane's end.
+pub(super) fn put(lane: &Lane, rules: Rules) -> Result<()> {
     let name = &lane.name;
     let mut script = format!("add table netdev {name}\n");
     let mut chain = String::new();
@@ -58,18 +54,7 @@ pub(super) fn put(lane: &Lane, rules: Rules) -> Result<Duration> {
         script,
         "table netdev {name} {{ chain ends {{ type filter hook ingress device \"{name}\" priority 0; policy drop; {chain}}}\n}}"
     )?;
-    let start = Instant::now();
-    feed(&["nft", "-f", "-"], &script)?;
-    let took = start.elapsed();
-    lane.pin()?;
-    Ok(took)
-}
-
-/// Whether nftables can be put here at all: some kernels are built without.
-pub(super) fn is_there() -> bool {
-    super::is_there("nft")
-        && End::Host.path().exists()
-        && feed(&["nft", "-f", "-"], "list tables\n").is_ok()
+    feed(&["nft", "-f", "-"], &script)
 }
 
 fn elements(rules: Rules) -> String {

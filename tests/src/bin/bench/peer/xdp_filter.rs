@@ -47,7 +47,6 @@ impl XdpFilter {
             "xdp-filter couldn't be put on {}",
             lane.name
         );
-        lane.pin()?;
         // Put back: the shell lives as long as its input.
         shell.stdin = Some(input);
         Ok(Self { shell })
