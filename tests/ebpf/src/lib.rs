@@ -151,14 +151,14 @@ pub const fn listed(family: u32, number: u32, exact: bool) -> Listed {
         if exact || share >= TENTH {
             32
         } else {
-            20 + (step * 10 >> 16)
+            20 + ((step * 10) >> 16)
         }
     } else if exact || share >= 3 * TENTH {
         128
     } else if share >= TENTH {
         64
     } else {
-        48 + (step * 9 >> 16)
+        48 + ((step * 9) >> 16)
     };
     let host = if length >= 128 {
         [0, 0]
@@ -191,7 +191,7 @@ const fn one_of(class: u8, many: u32, pick: u32) -> [u64; 2] {
 /// A number below `many`, for a random one.
 #[inline(always)]
 const fn below(many: u32, random: u32) -> u32 {
-    (many as u64 * random as u64 >> 32) as u32
+    ((many as u64 * random as u64) >> 32) as u32
 }
 
 /// A number that looks random, and no two are alike (the finalizer of

@@ -45,7 +45,7 @@ pub(crate) fn generator(ctx: XdpContext) -> u32 {
 
 /// Nothing: what everything else is held against.
 #[xdp]
-pub(crate) fn bare(_ctx: XdpContext) -> u32 {
+pub(crate) const fn bare(_ctx: XdpContext) -> u32 {
     XDP_DROP
 }
 

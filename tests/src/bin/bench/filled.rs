@@ -137,7 +137,7 @@ pub(crate) const fn block(prefix: Prefix) -> Claim {
 }
 
 /// A hundred packets a second, a hundred at once.
-pub(crate) fn rate() -> Rate {
+pub(crate) const fn rate() -> Rate {
     Rate::new(100, 1_000_000_000, 100).expect("a rate that can be held")
 }
 

@@ -38,12 +38,14 @@ pub(crate) fn measure(object: &Path, quick: bool) -> Result<()> {
 /// The lookup alone.
 fn lookups(object: &Path, flood: &mut Flood, size: u32, quick: bool) -> Result<()> {
     let field = Field::build(object, size, 0, &["lookup", "peer_lookup"])?;
+    let mut peers = Vec::new();
     // Ten million are more than they take in an hour.
-    let peers = if size <= 100_000 {
-        peer::put_lists(size, quick)?
-    } else {
-        Vec::new()
-    };
+    if size <= 100_000 {
+        peers.extend(peer::put_lists(size)?);
+    }
+    if size <= 1_000 && !quick {
+        peers.extend(peer::put_xdp_filter(size)?);
+    }
     field.measure(flood, of_a_list(size), &peers, quick)?;
     Ok(())
 }
@@ -112,7 +114,8 @@ fn everything(object: &Path, flood: &mut Flood, size: u32, quick: bool) -> Resul
         ("whole", Row::new(WHOLE_V6, mixed(6, size))),
         ("peer_whole", Row::new(KERNEL, mixed(4, size))),
     ]);
-    let mut peers = peer::put_lists(size, quick)?;
+    let mut peers = peer::put_lists(size)?;
+    peers.extend(peer::put_xdp_filter(if quick { 100 } else { 10_000 })?);
     peers.extend(peer::put_limits(size)?);
     let costs = field.measure(flood, rows, &peers, quick)?;
     drop(peers);

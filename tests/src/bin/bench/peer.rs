@@ -48,7 +48,7 @@ pub(crate) fn tell_missing() {
 }
 
 /// Puts those that are there on lanes, with a list of this size.
-pub(crate) fn put_lists(size: u32, quick: bool) -> Result<Vec<Peer>> {
+pub(crate) fn put_lists(size: u32) -> Result<Vec<Peer>> {
     let mut peers = Vec::new();
     if is_there("nft") {
         let set = Rules {
@@ -80,23 +80,27 @@ pub(crate) fn put_lists(size: u32, quick: bool) -> Result<Vec<Peer>> {
         let rows = vec![Row::sized(name, size, "hit", exact(listed(4, size)))];
         peers.push(peer(name, size, rows, |lane| ipset::put(lane, size))?);
     }
-    if is_there("xdp-filter") {
-        // Its map ends there, and an address takes it milliseconds.
-        let size = if quick { 100 } else { size.min(10_000) };
-        let name = "xdp-filter";
-        let rows = vec![Row::sized(name, size, "hit", exact(listed(4, size)))];
-        let mut alive = None;
-        let put = |lane: &Lane| {
-            alive = Some(XdpFilter::put(lane, size)?);
-            Ok(())
-        };
-        let peer = peer(name, size, rows, put)?;
-        peers.push(Peer {
-            _alive: alive,
-            ..peer
-        });
-    }
     Ok(peers)
+}
+
+/// Puts xdp-filter on a lane with so many addresses: its map ends at 10,000, and
+/// an address takes it milliseconds.
+pub(crate) fn put_xdp_filter(size: u32) -> Result<Vec<Peer>> {
+    if !is_there("xdp-filter") {
+        return Ok(Vec::new());
+    }
+    let name = "xdp-filter";
+    let rows = vec![Row::sized(name, size, "hit", exact(listed(4, size)))];
+    let mut alive = None;
+    let put = |lane: &Lane| {
+        alive = Some(XdpFilter::put(lane, size)?);
+        Ok(())
+    };
+    let peer = peer(name, size, rows, put)?;
+    Ok(vec![Peer {
+        _alive: alive,
+        ..peer
+    }])
 }
 
 /// Puts what limits each source on lanes, alone and with a list of this size.
