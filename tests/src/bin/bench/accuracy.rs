@@ -2,9 +2,9 @@
 //! thousand below, and ten million others. The filter is the whole one; what
 //! became of each class is counted beside it.
 
-use std::{path::Path, thread, time::Duration};
+use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bench_ebpf::{Draw, HEAVY, HONEST};
 use filter_common::rate::Rate;
 
@@ -18,7 +18,7 @@ use crate::{
 
 pub(crate) fn measure(object: &Path, quick: bool) -> Result<()> {
     let others = if quick { 100_000 } else { 10_000_000 };
-    let seconds = if quick { 1 } else { 10 };
+    let seconds = if quick { 2 } else { 10 };
     let draw = Draw {
         heavy: ALL / 4,
         heavy_sources: SOURCES,
@@ -27,54 +27,76 @@ pub(crate) fn measure(object: &Path, quick: bool) -> Result<()> {
         ..among(4, others)
     };
     let mut flood = Flood::load(object)?;
+    // The rates follow from the pace, which another program can change meanwhile:
+    // then heavy sources weren't heavy, or honest ones weren't honest.
+    for _ in 0..ATTEMPTS {
+        let outcome = attempt(object, &mut flood, &draw, seconds)?;
+        if outcome.times > TIMES / 4.0 && outcome.honest < 0.8 {
+            return outcome.tell(quick);
+        }
+    }
+    eprintln!("bench: this machine is too busy: packets came in at another pace each time");
+    ensure!(quick, "no accuracy could be measured");
+    attempt(object, &mut flood, &draw, seconds)?.tell(quick)
+}
 
-    // How fast packets come in on this machine, now.
-    let mut trial = Trial::new(object, rate())?;
-    let took = flood.send(&trial.lane, &draw, PACE)?;
-    let came = trial.lane.taken()?.packets;
+/// What came of a flood.
+struct Outcome {
+    /// How many times what they were allowed the heavy sources sent.
+    times: f64,
+    /// Which part of what was beyond that was admitted.
+    over: f64,
+    /// How many times their rate the honest sources sent.
+    honest: f64,
+    /// Which part of it was dropped.
+    lost: f64,
+}
+
+fn attempt(object: &Path, flood: &mut Flood, draw: &Draw, seconds: u32) -> Result<Outcome> {
+    let trial = Trial::new(object, rate())?;
+    let took = flood.send(&trial.lane, draw, PACE)?;
+    let came = trial.lane.taken()?.packets as f64;
     let sent_a_second = f64::from(PACE) / took.as_secs_f64();
-    let came_a_second = came as f64 / took.as_secs_f64();
+    // A fortieth of what each heavy source sends.
+    let share = f64::from(draw.heavy) / f64::from(ALL) / f64::from(SOURCES);
+    let held = (came / took.as_secs_f64() * share / TIMES).round().max(1.0);
+    let burst = held.max(10.0);
     drop(trial);
 
-    // A fortieth of what each heavy source sends.
-    let each = came_a_second / 4.0 / f64::from(SOURCES);
-    let held = (each / TIMES).max(1.0) as u64;
-    let burst = held.max(10);
-    let rate = Rate::new(held, 1_000_000_000, burst);
-    ensure!(rate.is_some(), "no rate of {held} packets a second");
-    trial = Trial::new(object, rate.unwrap_or(Rate::NONE))?;
+    let rate = Rate::new(held as u64, 1_000_000_000, burst as u64);
+    let trial = Trial::new(object, rate.context("a rate that can't be held")?)?;
     let packets = (sent_a_second * f64::from(seconds)) as u32;
-    let took = flood.send(&trial.lane, &draw, packets)?;
+    let took = flood.send(&trial.lane, draw, packets)?;
+    // Until all of them are through.
     trial.lane.taken()?;
-    thread::sleep(Duration::from_millis(10));
-
+    let allowed = |sources: u32| f64::from(sources) * (burst + held * took.as_secs_f64());
     let [admitted, refused] = trial.programs.pair("JUDGED", u32::from(HEAVY))?;
-    let allowed = f64::from(SOURCES) * (burst as f64 + held as f64 * took.as_secs_f64());
     let offered = (admitted + refused) as f64;
-    ensure!(
-        offered > 2.0 * allowed,
-        "the heavy sources weren't heavy: {offered} packets, {allowed} allowed"
-    );
-    let over = (admitted as f64 - allowed).max(0.0) / (offered - allowed);
-    Figure::new("heavy sources: times their rate", offered / allowed, "x").tell()?;
-    Figure::new(
-        "heavy sources: of what is over their rate, admitted",
-        over * 100.0,
-        "%",
-    )
-    .within(0.1, 0.1, quick)
-    .tell()?;
-    let [admitted, refused] = trial.programs.pair("JUDGED", u32::from(HONEST))?;
-    let lost = refused as f64 / (admitted + refused).max(1) as f64;
-    Figure::new(
-        "honest sources: packets a second of each",
-        (admitted + refused) as f64 / took.as_secs_f64() / f64::from(SOURCES),
-        "/s",
-    )
-    .tell()?;
-    Figure::new("honest sources: dropped", lost * 100.0, "%")
-        .within(1e-9, 1e-9, quick)
-        .tell()
+    let beyond = (offered - allowed(SOURCES)).max(1.0);
+    let [let_in, dropped] = trial.programs.pair("JUDGED", u32::from(HONEST))?;
+    let all = (let_in + dropped) as f64;
+    Ok(Outcome {
+        times: offered / allowed(SOURCES),
+        over: (admitted as f64 - allowed(SOURCES)).max(0.0) / beyond,
+        honest: all / took.as_secs_f64() / f64::from(SOURCES) / held,
+        lost: dropped as f64 / all.max(1.0),
+    })
+}
+
+impl Outcome {
+    fn tell(&self, quick: bool) -> Result<()> {
+        let name = "heavy sources: times what they are allowed";
+        Figure::new(name, self.times, "x").tell()?;
+        let name = "heavy sources: of what is beyond it, admitted";
+        Figure::new(name, self.over * 100.0, "%")
+            .within(0.1, 0.1, quick)
+            .tell()?;
+        let name = "honest sources: times their rate";
+        Figure::new(name, self.honest, "x").tell()?;
+        Figure::new("honest sources: dropped", self.lost * 100.0, "%")
+            .within(NOTHING, NOTHING, quick)
+            .tell()
+    }
 }
 
 /// The filter on a lane, with fresh buckets.
@@ -104,5 +126,9 @@ const SOURCES: u32 = 1_000;
 const TIMES: f64 = 40.0;
 /// Of 65,536: each honest source sends a third of its rate.
 const HONEST_SHARE: u32 = ALL / 4 / 40 / 3;
+/// How often the pace may change.
+const ATTEMPTS: usize = 3;
+/// Below one packet of all that can be sent.
+const NOTHING: f64 = 1e-9;
 /// Packets to see how fast they come in.
 const PACE: u32 = 300_000;

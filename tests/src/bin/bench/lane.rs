@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::{
-    process::Pid,
+    process::{Pid, setpriority_process},
     thread::{CpuSet, sched_setaffinity},
 };
 use serde_json::Value;
@@ -76,12 +76,14 @@ impl Lane {
         })
     }
 
-    /// Puts its thread on its CPU. To be done once the filter is there: a
-    /// program that is attached gives it a new thread.
+    /// Puts its thread on its CPU, before whatever else runs there. To be done
+    /// once the filter is there: a program that is attached gives it a new thread.
     pub(crate) fn pin(&self) -> Result<()> {
         let mut cpus = CpuSet::new();
         cpus.set(RECEIVER);
-        sched_setaffinity(Some(self.thread()?), &cpus).context("pinning the thread of a cable")
+        let thread = self.thread()?;
+        sched_setaffinity(Some(thread), &cpus).context("pinning the thread of a cable")?;
+        setpriority_process(Some(thread), -20).context("giving the thread of a cable its priority")
     }
 
     /// What came in so far, once nothing comes in any more.
