@@ -74,9 +74,14 @@ impl Filled {
         self.update(FEED, Update::Snapshot(claims))
     }
 
-    /// Takes changes of the operator.
-    pub(crate) fn change(&mut self, changes: Vec<Change>) -> Result<Duration> {
-        self.update(OPERATOR, Update::Delta(changes))
+    /// Takes changes of the operator, who is stronger than the feed.
+    pub(crate) fn change(&mut self, change: Change) -> Result<Duration> {
+        self.update(OPERATOR, Update::Delta(vec![change]))
+    }
+
+    /// Takes changes of the feed.
+    pub(crate) fn changes(&mut self, changes: Vec<Change>) -> Result<Duration> {
+        self.update(FEED, Update::Delta(changes))
     }
 
     fn update(&mut self, feed: u16, update: Update) -> Result<Duration> {

@@ -59,25 +59,26 @@ pub(crate) fn measure(quick: bool) -> Result<()> {
     let mut gone = Vec::new();
     for number in 0..times {
         let single = prefix(4, 20_000_000 + number);
-        one.push(filled.change(vec![Change::Claim(block(single))])?);
-        gone.push(filled.change(vec![Change::Withdraw(single)])?);
+        one.push(filled.change(Change::Claim(block(single)))?);
+        gone.push(filled.change(Change::Withdraw(single))?);
     }
     microseconds("one change, p50", at(&mut one, 50))?;
     microseconds("one change, p99", at(&mut one, 99))?;
     microseconds("one withdrawn, p50", at(&mut gone, 50))?;
 
-    // A hundred addresses of one /24, each with its claim; then one on them all.
+    // A hundred addresses of one /24, each with its claim; then a stronger one on
+    // them all.
     let wide = Prefix::new(prefix(4, 30_000_000).address(), 24);
     let within = (0..100).map(|host| {
         let mut address = wide.address();
         address.low += host;
         Change::Claim(block(Prefix::of(address)))
     });
-    filled.change(within.collect())?;
+    filled.changes(within.collect())?;
     let mut covering = Vec::new();
     for _ in 0..times {
-        covering.push(filled.change(vec![Change::Claim(block(wide))])?);
-        filled.change(vec![Change::Withdraw(wide)])?;
+        covering.push(filled.change(Change::Claim(block(wide)))?);
+        filled.change(Change::Withdraw(wide))?;
     }
     microseconds(
         "a change that covers 100 others, p50",
