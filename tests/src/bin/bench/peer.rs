@@ -122,9 +122,7 @@ pub(crate) fn put_limits(size: u32) -> Result<Vec<Peer>> {
     ];
     let alone = peer(name, 0, rows, |lane| nftables::put(lane, limit))?;
     let rows = vec![Row::new(NFTABLES, exact(mixed(4, size)))];
-    let both = peer("nftables set + limit", size, rows, |lane| {
-        nftables::put(lane, both)
-    })?;
+    let both = peer(NFTABLES_LATER, size, rows, |lane| nftables::put(lane, both))?;
     Ok(vec![alone, both])
 }
 
@@ -141,7 +139,10 @@ fn peer(
     put(&lane)?;
     let took = start.elapsed();
     lane.pin()?;
-    Figure::new(&format!("{name}: put in force"), took.as_secs_f64(), "s").tell()?;
+    // nft first reads what is in all its other sets: that is no time of this one.
+    if size > 0 && !name.starts_with(NFTABLES_LATER) {
+        Figure::new(&format!("{name}: put in force"), took.as_secs_f64(), "s").tell()?;
+    }
     Ok(Peer {
         rows,
         _alive: None,
@@ -182,6 +183,7 @@ fn feed(command: &[&str], input: &str) -> Result<()> {
 
 /// A set of all that are listed and a limit of each source.
 pub(crate) const NFTABLES: &str = "nftables set + limit, mixed flood";
+const NFTABLES_LATER: &str = "nftables set + limit";
 const COMMANDS: [(&str, &str); 4] = [
     ("nft", "nftables"),
     ("ipset", "ipset"),
