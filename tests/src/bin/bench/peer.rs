@@ -15,6 +15,7 @@ use self::{nftables::Rules, xdp_filter::XdpFilter};
 use crate::{
     Figure,
     edge::End,
+    filled::BUCKETS,
     flood::{among, heavy, listed, mixed, random},
     lane::Lane,
     rounds::Row,
@@ -54,7 +55,7 @@ pub(crate) fn put_lists(size: u32) -> Result<Vec<Peer>> {
         let set = Rules {
             list: size,
             exact: true,
-            limit: false,
+            limit: 0,
         };
         let name = "nftables set";
         let rows = vec![
@@ -111,19 +112,34 @@ pub(crate) fn put_limits(size: u32) -> Result<Vec<Peer>> {
     let both = Rules {
         list: size,
         exact: true,
-        limit: true,
+        limit: ROOM,
     };
-    let limit = Rules { list: 0, ..both };
-    let name = "nftables limit";
-    let rows = vec![
-        Row::new(format!("{name}, 10,000 sources"), among(4, 10_000)),
-        Row::new(format!("{name}, 256,000 sources"), among(4, 256_000)),
-        Row::new(format!("{name}, 1,000 heavy in a random flood"), heavy(4)),
-    ];
-    let alone = peer(name, 0, rows, |lane| nftables::put(lane, limit))?;
+    let mut peers = Vec::new();
+    for (name, limit) in [("nftables limit", ROOM), ("nftables limit, full", BUCKETS)] {
+        let rules = Rules {
+            list: 0,
+            limit,
+            ..both
+        };
+        let flooded = Row::new(format!("{name}, 1,000 heavy in a random flood"), heavy(4));
+        let mut rows = vec![flooded];
+        if limit == ROOM {
+            rows.push(Row::new(
+                format!("{name}, 10,000 sources"),
+                among(4, 10_000),
+            ));
+            rows.push(Row::new(
+                format!("{name}, 256,000 sources"),
+                among(4, 256_000),
+            ));
+        }
+        peers.push(peer(name, 0, rows, |lane| nftables::put(lane, rules))?);
+    }
     let rows = vec![Row::new(NFTABLES, exact(mixed(4, size)))];
-    let both = peer(NFTABLES_LATER, size, rows, |lane| nftables::put(lane, both))?;
-    Ok(vec![alone, both])
+    peers.push(peer(NFTABLES_LATER, size, rows, |lane| {
+        nftables::put(lane, both)
+    })?);
+    Ok(peers)
 }
 
 fn peer(
@@ -183,6 +199,9 @@ fn feed(command: &[&str], input: &str) -> Result<()> {
 
 /// A set of all that are listed and a limit of each source.
 pub(crate) const NFTABLES: &str = "nftables set + limit, mixed flood";
+/// nftables throws nobody out: so many sources find room before the first ones'
+/// ten seconds are over, and in a full set no new source is limited.
+const ROOM: u32 = 1 << 23;
 const NFTABLES_LATER: &str = "nftables set + limit";
 const COMMANDS: [(&str, &str); 4] = [
     ("nft", "nftables"),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use bench_ebpf::listed;
 
 use super::feed;
-use crate::{filled::BUCKETS, lane::Lane};
+use crate::lane::Lane;
 
 /// What a chain has.
 #[derive(Clone, Copy, Default)]
@@ -16,8 +16,8 @@ pub(super) struct Rules {
     pub(super) list: u32,
     /// Only addresses: a set without intervals.
     pub(super) exact: bool,
-    /// A limit of each source.
-    pub(super) limit: bool,
+    /// A limit of each source, with room for so many; 0: none.
+    pub(super) limit: u32,
 }
 
 /// Puts a chain at a lane's end.
@@ -42,10 +42,11 @@ pub(super) fn put(lane: &Lane, rules: Rules) -> Result<()> {
         )?;
         chain += "ip saddr @listed counter drop; ";
     }
-    if rules.limit {
+    if rules.limit > 0 {
         writeln!(
             script,
-            "add set netdev {name} seen {{ type ipv4_addr; flags dynamic,timeout; timeout 1m; size {BUCKETS}; }}"
+            "add set netdev {name} seen {{ type ipv4_addr; flags dynamic,timeout; timeout 10s; size {}; }}",
+            rules.limit
         )?;
         chain +=
             "update @seen { ip saddr limit rate over 100/second burst 100 packets } counter drop; ";
