@@ -84,7 +84,7 @@ fn fits(linker: &Path) -> bool {
         })
 }
 
-/// The Debian packages whose commands the tests and the demo call.
+/// The Debian packages whose commands the tests, the demo and the bench call.
 fn packages() -> Result<()> {
     let mut missing: Vec<_> = PACKAGES
         .iter()
@@ -140,7 +140,8 @@ const COMPONENTS: [(&str, &str); 3] = [
 /// The last series that links through rustc's own LLVM; later ones need a system's.
 const LINKER: &str = "0.10.4";
 /// A command, and the package that brings it.
-const PACKAGES: [(&str, &str); 3] = [
+const PACKAGES: [(&str, &str); 4] = [
+    ("ethtool", "ethtool"),
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),

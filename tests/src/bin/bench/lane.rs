@@ -54,8 +54,7 @@ impl Lane {
         }
         // Without GRO a veth has no thread to take packets in, and without one
         // of its own the time would be spent in whatever else runs.
-        on_host(&["ethtool", "-K", &name, "gro", "on"])
-            .context("switching GRO on (`apt-get install ethtool`)")?;
+        on_host(&["ethtool", "-K", &name, "gro", "on"]).context("switching GRO on")?;
         let file = format!("/sys/class/net/{name}/threaded");
         on_host(&["sh", "-c", &format!("echo 1 > {file}")]).context("asking for a thread")?;
         let sender = link(End::Net, &name)?["ifindex"]
@@ -80,7 +79,7 @@ impl Lane {
     /// once the filter is there: a program that is attached gives it a new thread.
     pub(crate) fn pin(&self) -> Result<()> {
         let mut cpus = CpuSet::new();
-        cpus.set(RECEIVER);
+        cpus.set(receiver());
         let thread = self.thread()?;
         sched_setaffinity(Some(thread), &cpus).context("pinning the thread of a cable")?;
         setpriority_process(Some(thread), -20).context("giving the thread of a cable its priority")
@@ -164,8 +163,11 @@ fn link(end: End, name: &str) -> Result<Value> {
     links.pop().with_context(|| format!("there is no {name}"))
 }
 
-/// The CPU that takes packets in.
-pub(crate) const RECEIVER: usize = 1;
+/// The CPU that takes packets in: another than the sender's, if there is one.
+pub(crate) fn receiver() -> usize {
+    thread::available_parallelism().map_or(SENDER, |cpus| usize::from(cpus.get() > 1))
+}
+
 /// The CPU that sends them.
 pub(crate) const SENDER: usize = 0;
 /// What a thread may take while nothing comes in.

@@ -11,7 +11,7 @@ use crate::{
     Figure,
     filled::{Filled, claims, rate},
     flood::{listed, pin, random},
-    lane::RECEIVER,
+    lane::receiver,
     peer,
     programs::{PeerSizes, Programs},
     rounds::median,
@@ -22,7 +22,7 @@ pub(crate) fn measure(object: &Path, quick: bool) -> Result<()> {
     // On a thread of its own, since that stays on its CPU.
     std::thread::scope(|scope| {
         let pinned = || {
-            pin(RECEIVER)?;
+            pin(receiver())?;
             all(object, quick)
         };
         scope
