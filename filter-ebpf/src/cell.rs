@@ -9,7 +9,7 @@ use filter_common::rate::Cell;
 
 /// A word that all CPUs read and write.
 #[repr(transparent)]
-pub(crate) struct Word(UnsafeCell<u64>);
+pub struct Word(UnsafeCell<u64>);
 
 impl Cell for Word {
     #[inline(always)]
@@ -37,7 +37,7 @@ impl Cell for Word {
 
 /// A word that is read and never written: asking changes nothing.
 #[repr(transparent)]
-pub(crate) struct Peeked(Word);
+pub struct Peeked(Word);
 
 impl Cell for Peeked {
     #[inline(always)]

@@ -7,8 +7,7 @@ use filter_common::{
     decide::{Clock, Decision, decide},
     packet,
 };
-
-use crate::{
+use filter_ebpf::{
     frame::Wire,
     maps::{KernelClock, Maps, Peek, Trial},
 };

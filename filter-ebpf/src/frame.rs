@@ -6,7 +6,7 @@ use aya_ebpf::programs::XdpContext;
 use filter_common::{abi::Preamble, frame::Frame};
 
 /// The bytes from `start` to `end`, as the kernel gave them.
-pub(crate) struct Wire {
+pub struct Wire {
     start: usize,
     end: usize,
 }
@@ -14,7 +14,7 @@ pub(crate) struct Wire {
 impl Wire {
     /// The whole frame.
     #[inline(always)]
-    pub(crate) fn of(ctx: &XdpContext) -> Self {
+    pub fn of(ctx: &XdpContext) -> Self {
         Self {
             start: ctx.data(),
             end: ctx.data_end(),
@@ -23,7 +23,7 @@ impl Wire {
 
     /// The frame behind the preamble of a test run.
     #[inline(always)]
-    pub(crate) fn behind_preamble(ctx: &XdpContext) -> Self {
+    pub fn behind_preamble(ctx: &XdpContext) -> Self {
         Self {
             start: ctx.data() + size_of::<Preamble>(),
             end: ctx.data_end(),

@@ -8,26 +8,16 @@
 
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch, core_intrinsics)]
-#![expect(
-    internal_features,
-    reason = "compare-and-swap for BPF exists only as an intrinsic"
-)]
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use filter_common::{decide::decide, packet};
-
-use crate::{
+use filter_ebpf::{
     frame::Wire,
     maps::{KernelClock, Live, Maps},
+    report,
 };
 
-mod cell;
 mod explain;
-mod frame;
-mod maps;
-mod report;
-mod verdicts;
 
 /// Read, decide, count and tell, act.
 #[xdp]

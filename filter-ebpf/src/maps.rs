@@ -58,18 +58,21 @@ static TRIAL_BUCKETS: LruHashMap<BucketKey, Bucket<u64>> = LruHashMap::with_max_
 #[map]
 static PEEKED: PerCpuArray<[Bucket<u64>; 4]> = PerCpuArray::with_max_entries(1, 0);
 
+/// What each cause has come to, and behind that each in the shadow.
 #[map]
-pub(crate) static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
+pub static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
 
 /// Which sources a drop hit, or would have hit, by the same index.
 #[map]
-pub(crate) static SKETCHES: PerCpuArray<Sketch> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
+pub static SKETCHES: PerCpuArray<Sketch> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
 
+/// Which drops are told of.
 #[map]
-pub(crate) static SAMPLERS: PerCpuArray<Sampler> = PerCpuArray::with_max_entries(1, 0);
+pub static SAMPLERS: PerCpuArray<Sampler> = PerCpuArray::with_max_entries(1, 0);
 
+/// What was told.
 #[map]
-pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
 /// Where a number is laid to be forgotten.
 #[map]
@@ -77,7 +80,7 @@ static FORGOTTEN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// The settings, or the safe beginning.
 #[inline(always)]
-pub(crate) fn settings() -> Settings {
+pub fn settings() -> Settings {
     match SETTINGS.get(0) {
         Some(settings) => *settings,
         None => Settings::default(),
@@ -85,7 +88,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 /// The maps as the law's tables, with one of several kinds of buckets.
-pub(crate) struct Maps<B> {
+pub struct Maps<B> {
     interface: u32,
     merges: bool,
     forgotten: *mut u64,
@@ -96,7 +99,7 @@ impl<B> Maps<B> {
     /// The tables for a packet that came in here. (An array has its elements
     /// for sure; but the verifier wants to see that asked.)
     #[inline(always)]
-    pub(crate) fn new(ctx: &XdpContext) -> Option<Self> {
+    pub fn new(ctx: &XdpContext) -> Option<Self> {
         Some(Self {
             interface: ctx.ingress_ifindex() as u32,
             merges: false,
@@ -107,7 +110,7 @@ impl<B> Maps<B> {
 
     /// The tables for a packet of a test run.
     #[inline(always)]
-    pub(crate) fn of_trial(ctx: &XdpContext, merges: bool) -> Option<Self> {
+    pub fn of_trial(ctx: &XdpContext, merges: bool) -> Option<Self> {
         Some(Self {
             merges,
             ..Self::new(ctx)?
@@ -218,9 +221,11 @@ fn octets(address: &Address) -> [u8; 16] {
 }
 
 /// A table of buckets.
-pub(crate) trait Buckets {
+pub trait Buckets {
+    /// The word of a bucket.
     type Cell: Cell + 'static;
 
+    /// As [`Tables::bucket`].
     fn bucket(
         key: &BucketKey,
         fresh: impl FnOnce() -> Bucket<u64>,
@@ -228,7 +233,7 @@ pub(crate) trait Buckets {
 }
 
 /// The buckets of the traffic.
-pub(crate) struct Live;
+pub struct Live;
 
 impl Buckets for Live {
     type Cell = Word;
@@ -260,7 +265,7 @@ impl Buckets for Live {
 }
 
 /// The buckets of the test entry.
-pub(crate) struct Trial;
+pub struct Trial;
 
 impl Buckets for Trial {
     type Cell = Word;
@@ -279,7 +284,7 @@ impl Buckets for Trial {
 }
 
 /// The buckets of the traffic, only looked at.
-pub(crate) struct Peek;
+pub struct Peek;
 
 impl Buckets for Peek {
     type Cell = Peeked;
@@ -313,7 +318,7 @@ fn shared<C: Cell>(bucket: Option<*const Bucket<u64>>) -> Option<&'static Bucket
 }
 
 /// The kernel's clocks.
-pub(crate) struct KernelClock;
+pub struct KernelClock;
 
 impl Clock for KernelClock {
     #[inline(always)]

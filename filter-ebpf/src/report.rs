@@ -13,7 +13,7 @@ use crate::maps::{COUNTERS, EVENTS, KernelClock, SAMPLERS, SKETCHES, settings};
 
 /// Counts a decision, and tells of it if it is one to be told of.
 #[inline(always)]
-pub(crate) fn report(ctx: &XdpContext, packet: &Packet, decision: &Decision) {
+pub fn report(ctx: &XdpContext, packet: &Packet, decision: &Decision) {
     let would_drop = decision.would_drop();
     count(
         abi::counter(decision.cause),

@@ -2,8 +2,8 @@
 //!
 //! The measuring is done by `bench` of the tests' crate, with the real daemon in
 //! network namespaces of its own. Here it is started, its figures are shown
-//! beside their targets, and what a killed run left is taken away
-//! ([`sweep`]).
+//! beside their targets, written into the documentation if that is asked for
+//! ([`page`], [`plot`]), and what a killed run left is taken away ([`sweep`]).
 
 use std::{
     io::{Write as _, stdout},
@@ -25,6 +25,8 @@ use self::figure::Figure;
 use crate::{setup, workspace};
 
 mod figure;
+mod page;
+mod plot;
 mod sweep;
 
 /// What is measured, and how.
@@ -32,7 +34,7 @@ mod sweep;
 pub(crate) struct Options {
     /// What to measure; nothing named: everything.
     measurements: Vec<Measurement>,
-    /// In less than a minute: fewer times, and without the million claims.
+    /// A few minutes for all: fewer times, short lists, and no targets for packets.
     #[arg(long)]
     quick: bool,
     /// Print one JSON object.
@@ -41,6 +43,9 @@ pub(crate) struct Options {
     /// Fail if a target is missed. (A busy machine misses some.)
     #[arg(long)]
     strict: bool,
+    /// Write what was measured into docs/performance.md and docs/performance.svg.
+    #[arg(long, conflicts_with = "quick")]
+    doc: bool,
 }
 
 /// What can be measured.
@@ -58,6 +63,15 @@ enum Measurement {
     Idle,
     /// The daemon's memory.
     Memory,
+    /// What a packet costs: weir's parts and the whole of it, and what a user
+    /// would pick instead, as ratios to a program that only drops.
+    Packets,
+    /// How the cost of a packet grows with the list.
+    Sizes,
+    /// How long changes take until they are in force; the tables' memory.
+    Updates,
+    /// Whether the rates hold in a flood of ten million sources.
+    Accuracy,
 }
 
 /// Builds what is measured, measures, and tells.
@@ -70,11 +84,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     eprintln!("bench: building weir (a few minutes the first time)");
     workspace::build_daemon()?;
     workspace::build_tool("bench")?;
+    workspace::build_bench_programs()?;
     let figures = Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?
         .block_on(measure(options))?;
+    if options.doc {
+        page::write(&figures)?;
+    }
     let missed = figures.iter().filter(|figure| figure.is_missed()).count();
     if options.json {
         let figures: Vec<_> = figures.iter().map(Figure::json).collect();
@@ -96,7 +114,9 @@ async fn measure(options: &Options) -> Result<Vec<Figure>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut command = Command::new(workspace::tool("bench"));
-    command.env("WEIR_BIN", workspace::daemon());
+    command
+        .env("WEIR_BIN", workspace::daemon())
+        .env("WEIR_BENCH_PROGRAMS", workspace::bench_programs());
     if options.quick {
         command.arg("--quick");
     }

@@ -53,6 +53,8 @@ fn lints() -> Result<()> {
                 "--workspace",
                 "--exclude",
                 "filter-ebpf",
+                "--exclude",
+                "bench-ebpf",
                 "--all-targets",
             ])
             .args(["--", "-Dwarnings"]),
@@ -60,7 +62,11 @@ fn lints() -> Result<()> {
 }
 
 fn lints_ebpf() -> Result<()> {
-    workspace::run(workspace::cargo_ebpf("clippy").args(["--", "-Dwarnings"]))
+    workspace::run(
+        workspace::cargo_ebpf("clippy")
+            .args(["--package", "filter-ebpf", "--package", "bench-ebpf"])
+            .args(["--", "-Dwarnings"]),
+    )
 }
 
 fn docs() -> Result<()> {
@@ -71,6 +77,8 @@ fn docs() -> Result<()> {
                 "--workspace",
                 "--exclude",
                 "filter-ebpf",
+                "--exclude",
+                "bench-ebpf",
                 "--no-deps",
             ])
             .env("RUSTDOCFLAGS", "-Dwarnings"),

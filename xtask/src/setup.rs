@@ -60,7 +60,7 @@ fn components() -> Result<()> {
 
 /// The linker of the kernel side: our own in the target folder, or one on the path.
 fn linker() -> Result<()> {
-    let tools = workspace::target().join("tools");
+    let tools = workspace::tools();
     let own = tools.join("bin/bpf-linker");
     if fits(&own) || on_path("bpf-linker").is_some_and(|linker| fits(&linker)) {
         return Ok(());
@@ -92,7 +92,7 @@ fn fits(linker: &Path) -> bool {
         })
 }
 
-/// The Debian packages whose commands the tests and the demo call.
+/// The Debian packages whose commands the tests, the demo and the bench call.
 fn packages() -> Result<()> {
     let mut missing: Vec<_> = PACKAGES
         .iter()
@@ -215,7 +215,8 @@ const LINKER: &str = "0.10.4";
 /// What the tests call of the package prometheus.
 const PROMETHEUS: [&str; 2] = ["prometheus", "promtool"];
 /// A command, and the package that brings it.
-const PACKAGES: [(&str, &str); 3] = [
+const PACKAGES: [(&str, &str); 4] = [
+    ("ethtool", "ethtool"),
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),

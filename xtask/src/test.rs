@@ -31,12 +31,14 @@ pub(crate) fn all(filter: Option<&str>) -> Result<Tally> {
     tally += count(
         workspace::cargo()
             .args(["test", "--workspace", "--no-fail-fast"])
-            .args(["--exclude", "filter-ebpf", "--exclude", "weir-tests"])
+            .args(["--exclude", "filter-ebpf", "--exclude", "bench-ebpf"])
+            .args(["--exclude", "weir-tests"])
             .args(["--", "--include-ignored"])
             .args(filter),
         stdout(),
     )?;
-    if let Err(error) = workspace::build_daemon() {
+    let built = workspace::build_daemon().and_then(|()| workspace::build_bench_programs());
+    if let Err(error) = built {
         eprintln!("error: {error:#}");
         tally.failed += 1;
         return Ok(tally);
@@ -56,7 +58,8 @@ pub(crate) fn all(filter: Option<&str>) -> Result<Tally> {
             .args(filter)
             .env("WEIR_BIN", workspace::daemon())
             .env("WEIR_PROMETHEUS", workspace::unpacked("prometheus"))
-            .env("WEIR_GEOIP", workspace::unpacked("tor-geoipdb")),
+            .env("WEIR_GEOIP", workspace::unpacked("tor-geoipdb"))
+            .env("WEIR_BENCH_PROGRAMS", workspace::bench_programs()),
         stdout(),
     )?;
     Ok(tally)

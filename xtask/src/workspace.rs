@@ -65,12 +65,45 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// The bench's programs for the kernel, as [`build_bench_programs`] leaves them.
+pub(crate) fn bench_programs() -> PathBuf {
+    target().join("ebpf/bpfel-unknown-none/release/bench-ebpf")
+}
+
+/// Builds the bench's programs for the kernel. (weir's own are built with the
+/// daemon, by its build script.)
+pub(crate) fn build_bench_programs() -> Result<()> {
+    let own = tools().join("bin/bpf-linker");
+    let linker = if own.is_file() {
+        own
+    } else {
+        PathBuf::from("bpf-linker")
+    };
+    let flags = [
+        "--cfg=bpf_target_arch=\"x86_64\"",
+        "-Ctarget-cpu=v3",
+        "-Cdebuginfo=2",
+        "-Clink-arg=--btf",
+        &format!("-Clinker={}", linker.display()),
+    ];
+    run(cargo_ebpf("build")
+        .args(["--package", "bench-ebpf", "--release"])
+        .env_remove("RUSTFLAGS")
+        // Spaces in a path would be taken for the end of a flag.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")))
+}
+
+/// Where `cargo xtask setup` puts what the build needs.
+pub(crate) fn tools() -> PathBuf {
+    target().join("tools")
+}
+
 /// A call of cargo for the kernel side, by its own target and in a folder of
 /// its own: on the host its panic handler would be defined twice.
 pub(crate) fn cargo_ebpf(subcommand: &str) -> Command {
     let mut cargo = cargo();
     cargo
-        .args([subcommand, "--package", "filter-ebpf"])
+        .arg(subcommand)
         .args(["--target", "bpfel-unknown-none", "-Zbuild-std=core"])
         .arg("--target-dir")
         .arg(target().join("ebpf"))

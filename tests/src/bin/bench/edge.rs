@@ -131,7 +131,7 @@ impl End {
         })
     }
 
-    fn path(self) -> PathBuf {
+    pub(crate) fn path(self) -> PathBuf {
         Path::new(NAMESPACES).join(self.name())
     }
 }
@@ -146,7 +146,8 @@ fn own(what: &str) -> String {
     format!("weir-bench-{}{what}", process::id())
 }
 
-fn ip(on: Option<End>, commands: &str) -> Result<()> {
+/// Tells `ip` what to do, on one end or on neither.
+pub(crate) fn ip(on: Option<End>, commands: &str) -> Result<()> {
     let mut ip = Command::new("ip");
     if let Some(end) = on {
         ip.args(["-n", &end.name()]);

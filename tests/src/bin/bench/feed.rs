@@ -61,6 +61,7 @@ fn whole(service: &Service, daemon: &Daemon<'_>) -> Result<()> {
         value: milliseconds(Duration::from_nanos(now - answered)),
         unit: "ms",
         target: Some(1000.0),
+        ..Figure::default()
     }
     .tell()
 }
@@ -111,6 +112,7 @@ fn changes(service: &Service, daemon: &Daemon<'_>, seconds: u64) -> Result<()> {
             value,
             unit,
             target,
+            ..Figure::default()
         }
         .tell()?;
     }
@@ -125,6 +127,7 @@ fn changes(service: &Service, daemon: &Daemon<'_>, seconds: u64) -> Result<()> {
         value: milliseconds(stopped.elapsed()),
         unit: "ms",
         target: Some(250.0),
+        ..Figure::default()
     }
     .tell()
 }

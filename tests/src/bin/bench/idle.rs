@@ -30,6 +30,7 @@ pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
         value: milliseconds(spent),
         unit: "ms",
         target: Some(TARGET * seconds as f64 / 60.0),
+        ..Figure::default()
     }
     .tell()
 }

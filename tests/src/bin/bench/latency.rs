@@ -79,6 +79,7 @@ pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
         value: dropped / start.elapsed().as_secs_f64(),
         unit: "/s",
         target: None,
+        ..Figure::default()
     }
     .tell()
 }
@@ -107,6 +108,7 @@ pub(crate) fn series(
             value: at(percent),
             unit: "ms",
             target,
+            ..Figure::default()
         }
         .tell()?;
     }

@@ -45,6 +45,7 @@ fn load(edge: &Edge, many: u32, target: Option<f64>) -> Result<()> {
         value: milliseconds(loaded),
         unit: "ms",
         target,
+        ..Figure::default()
     }
     .tell()?;
     Figure {
@@ -52,6 +53,7 @@ fn load(edge: &Edge, many: u32, target: Option<f64>) -> Result<()> {
         value: milliseconds(silent),
         unit: "ms",
         target: None,
+        ..Figure::default()
     }
     .tell()
 }

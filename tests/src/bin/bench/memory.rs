@@ -59,6 +59,7 @@ fn told(daemon: &Daemon<'_>, many: u32, what: &str, after: Duration) -> Result<(
         value: resident / 1024.0,
         unit: "MiB",
         target: Some(64.0 + f64::from(many) * A_CLAIM / f64::from(1 << 20)),
+        ..Figure::default()
     }
     .tell()?;
     Figure {
@@ -66,6 +67,7 @@ fn told(daemon: &Daemon<'_>, many: u32, what: &str, after: Duration) -> Result<(
         value: most / 1024.0,
         unit: "MiB",
         target: None,
+        ..Figure::default()
     }
     .tell()
 }

@@ -1,0 +1,78 @@
+//! The law's rates, and nothing else of it.
+
+use filter_common::{
+    decide::{Clock, Tables},
+    rate::{Bucket, BucketKey, Tier},
+    settings::{Mode, Port, Service, Settings},
+    source::Address,
+    table::Standing,
+};
+use filter_ebpf::maps::{Live, Maps};
+
+/// Tables in which every port is the first service's and nobody has a verdict:
+/// what the law does then is to hold the source to its rates.
+pub(crate) struct RatesAlone(pub(crate) Maps<Live>);
+
+impl Tables for RatesAlone {
+    type Cell = <Maps<Live> as Tables>::Cell;
+
+    #[inline(always)]
+    fn settings(&self) -> Settings {
+        Settings {
+            mode: Mode::Enforce as u8,
+            ..Settings::default()
+        }
+    }
+
+    #[inline(always)]
+    fn port(&self, _protocol: u8, _port: u16) -> Port {
+        Port {
+            service: 1,
+            ..Port::default()
+        }
+    }
+
+    #[inline(always)]
+    fn protects(&self, _protocol: u8, _port: u16, _source: &Address) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn service_at(&self, _protocol: u8, _port: u16, _destination: &Address) -> u8 {
+        0
+    }
+
+    #[inline(always)]
+    fn standing<C: Clock>(&self, _source: &Address, _clock: &C) -> Standing {
+        Standing::NONE
+    }
+
+    #[inline(always)]
+    fn service(&self, service: u8) -> Option<&Service> {
+        self.0.service(service)
+    }
+
+    #[inline(always)]
+    fn tier(&self, service: u8, tier: u8) -> Option<&Tier> {
+        self.0.tier(service, tier)
+    }
+
+    #[inline(always)]
+    fn bucket(
+        &self,
+        key: &BucketKey,
+        fresh: impl FnOnce() -> Bucket<u64>,
+    ) -> Option<&Bucket<Self::Cell>> {
+        self.0.bucket(key, fresh)
+    }
+
+    #[inline(always)]
+    fn merges(&self) -> bool {
+        self.0.merges()
+    }
+
+    #[inline(always)]
+    fn forget(&self, number: u64) -> u64 {
+        self.0.forget(number)
+    }
+}
