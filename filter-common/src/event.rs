@@ -116,6 +116,15 @@ impl Counter {
         self.passed_bytes + self.dropped_bytes
     }
 
+    /// Whether the packet that was added last is one of those that stand for
+    /// [`HITS`] in the count of its claim's hits. Which they are is spread (by the
+    /// golden ratio), so that sources that take turns are counted alike.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_hit(&self) -> bool {
+        self.packets().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - HITS.ilog2()) == 0
+    }
+
     /// Adds one packet.
     #[inline(always)]
     pub const fn add(&mut self, packet: &Packet, would_drop: bool, drops: bool) {
@@ -132,6 +141,10 @@ impl Counter {
         }
     }
 }
+
+/// Of so many packets that a claim judges one is counted, for all of them. So the
+/// count of a claim that judged `n` is off by about 8 times the square root of `n`.
+pub const HITS: u64 = 64;
 
 /// Which sources a drop hit, or would have hit: one bit each by a hash, so that
 /// the CPUs' sketches can be laid over each other, and the bits that are still

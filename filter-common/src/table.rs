@@ -102,9 +102,10 @@ impl Standing {
 /// What holds for a source now.
 #[inline(always)]
 pub fn standing<S: Shelves, C: Clock>(shelves: &S, source: &Address, clock: &C) -> Standing {
+    let low = shelves.forget(source.low);
     let value = match source.family {
-        Family::V4 => ipv4::find(shelves, source.low as u32),
-        Family::V6 => ipv6::find(shelves, source.high, source.low),
+        Family::V4 => ipv4::find(shelves, low as u32),
+        Family::V6 => ipv6::find(shelves, source.high, low),
     };
     Value(shelves.forget(value)).standing(shelves, clock)
 }

@@ -9,7 +9,10 @@ use filter_common::{
     packet::Packet,
 };
 
-use crate::maps::{COUNTERS, EVENTS, KernelClock, SAMPLERS, SKETCHES, settings};
+use crate::{
+    maps::{COUNTERS, EVENTS, KernelClock, SAMPLERS, SKETCHES, settings},
+    verdicts,
+};
 
 /// Counts a decision, and tells of it if it is one to be told of.
 #[inline(always)]
@@ -18,6 +21,7 @@ pub fn report(ctx: &XdpContext, packet: &Packet, decision: &Decision) {
     count(
         abi::counter(decision.cause),
         packet,
+        decision.claim,
         would_drop,
         decision.drops(),
     );
@@ -28,15 +32,20 @@ pub fn report(ctx: &XdpContext, packet: &Packet, decision: &Decision) {
     }
     if decision.shadow != Decision::NO_SHADOW {
         let drops = decision.shadow_drops();
-        count(abi::shadow_counter(decision.shadow), packet, drops, drops);
+        let index = abi::shadow_counter(decision.shadow);
+        count(index, packet, decision.shadow_claim, drops, drops);
     }
 }
 
 #[inline(always)]
-fn count(index: u32, packet: &Packet, would_drop: bool, drops: bool) {
+fn count(index: u32, packet: &Packet, claim: u32, would_drop: bool, drops: bool) {
     if let Some(counter) = COUNTERS.get_ptr_mut(index) {
         // SAFETY: as above.
-        unsafe { &mut *counter }.add(packet, would_drop, drops);
+        let counter = unsafe { &mut *counter };
+        counter.add(packet, would_drop, drops);
+        if claim != 0 && counter.is_hit() {
+            verdicts::hit(claim);
+        }
     }
     if would_drop && let Some(sketch) = SKETCHES.get_ptr_mut(index) {
         // SAFETY: as above.

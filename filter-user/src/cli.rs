@@ -3,7 +3,7 @@
 use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{
-    Args, CommandFactory as _, Parser, Subcommand, builder::PossibleValuesParser,
+    Args, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser,
     builder::TypedValueParser as _, builder::ValueParser,
 };
 use clap_complete::Shell;
@@ -52,6 +52,10 @@ pub enum Command {
         /// Only this feed's ("operator": what was said by hand)
         #[arg(long, value_name = "FEED")]
         feed: Option<String>,
+
+        /// The order of the list; with "hits" nothing is shown before all has come
+        #[arg(long, value_enum, value_name = "ORDER", default_value_t = ListOrder::Prefix)]
+        sort: ListOrder,
 
         /// Only those on prefixes that overlap this one
         #[arg(value_parser = prefix)]
@@ -188,6 +192,15 @@ pub struct Prefixes {
     /// Addresses and prefixes; `-` reads them from standard input, one a line
     #[arg(required = true, value_name = "PREFIX", value_parser = prefix_or_stdin)]
     pub prefixes: Vec<String>,
+}
+
+/// The order of a list of claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListOrder {
+    /// By prefix
+    Prefix,
+    /// What judged most packets first
+    Hits,
 }
 
 /// What about feeds.
@@ -328,6 +341,7 @@ Examples:
 const LIST_EXAMPLES: &str = "\
 Examples:
   weir list --feed operator
+  weir list --sort hits     what judged most packets first
   weir list 203.0.113.7     every claim that touches this address";
 
 const EXPLAIN_EXAMPLES: &str = "\

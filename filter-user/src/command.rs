@@ -89,7 +89,9 @@ async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::
     match command {
         Command::Status { check: false } => status::status(client, output).await,
         Command::Status { check: true } => status::check(client, output).await,
-        Command::List { feed, prefix } => list::list(feed, prefix, client, output).await,
+        Command::List { feed, sort, prefix } => {
+            list::list(feed, sort, prefix, client, output).await
+        }
         Command::Explain {
             address,
             port,

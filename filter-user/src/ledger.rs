@@ -224,9 +224,9 @@ impl Ledger {
 
     /// Every event was told that was sent before this second since boot: no
     /// other will name the claims that were gone long before. Their numbers are
-    /// free.
-    pub fn told(&mut self, boot: u32) {
-        self.store.records.told(boot);
+    /// free, and given to `freed`.
+    pub fn told(&mut self, boot: u32, freed: impl FnMut(u32)) {
+        self.store.records.told(boot, freed);
     }
 
     /// From which second since boot on [`told`](Self::told) frees numbers.

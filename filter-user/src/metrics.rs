@@ -8,7 +8,7 @@
 use filter_common::{abi, settings::Mode};
 
 use crate::{
-    control::protocol::{CauseCount, Causes, FeedDetails, Status},
+    control::protocol::{CauseCount, Causes, FeedDetails, Status, TablesStatus},
     host::process::Process,
 };
 use text::Text;
@@ -28,8 +28,6 @@ pub struct Figures {
     pub feeds: Vec<FeedDetails>,
     /// Every interface that the configuration names.
     pub interfaces: Vec<Interface>,
-    /// Room for prefixes.
-    pub room: Room,
     /// The daemon's process; `None` where the system doesn't tell.
     pub process: Option<Process>,
 }
@@ -45,15 +43,6 @@ pub struct Interface {
     pub filtered: bool,
 }
 
-/// Prefixes that the tables have room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// Of IPv4.
-    pub ipv4: u32,
-    /// Of IPv6.
-    pub ipv6: u32,
-}
-
 /// The text of the metrics.
 #[must_use]
 pub fn text(figures: &Figures) -> String {
@@ -61,7 +50,6 @@ pub fn text(figures: &Figures) -> String {
         status,
         feeds,
         interfaces,
-        room,
         process,
     } = figures;
     let mut text = Text::default();
@@ -70,7 +58,7 @@ pub fn text(figures: &Figures) -> String {
     causes(&mut text, "weir", "", &status.causes);
     causes(&mut text, "weir_shadow", " in the shadow", &status.shadow);
     verdicts(&mut text, status);
-    tables(&mut text, status, *room);
+    tables(&mut text, status);
     feeds::tell(&mut text, feeds);
     events(&mut text, status);
     if let Some(process) = process {
@@ -181,16 +169,25 @@ fn verdicts(text: &mut Text, status: &Status) {
     }
 }
 
-fn tables(text: &mut Text, status: &Status, room: Room) {
+fn tables(text: &mut Text, status: &Status) {
     text.gauge("weir_prefixes", "Prefixes in the tables.")
         .with(&[("family", "ipv4")], status.verdicts.ipv4)
         .with(&[("family", "ipv6")], status.verdicts.ipv6);
+    let TablesStatus { ipv4, ipv6 } = status.tables;
     text.gauge(
         "weir_table_capacity",
         "Prefixes that the tables have room for.",
     )
-    .with(&[("family", "ipv4")], room.ipv4)
-    .with(&[("family", "ipv6")], room.ipv6);
+    .with(&[("family", "ipv4")], ipv4.capacity)
+    .with(&[("family", "ipv6")], ipv6.capacity);
+    text.gauge(
+        "weir_table_bytes",
+        "Memory of a half of each table, and what of the one in force is in use.",
+    )
+    .with(&[("family", "ipv4"), ("state", "used")], ipv4.used_bytes)
+    .with(&[("family", "ipv4"), ("state", "half")], ipv4.half_bytes)
+    .with(&[("family", "ipv6"), ("state", "used")], ipv6.used_bytes)
+    .with(&[("family", "ipv6"), ("state", "half")], ipv6.half_bytes);
     let buckets = &status.buckets;
     text.gauge("weir_buckets", "The table of buckets.")
         .with(&[("state", "capacity")], buckets.capacity)

@@ -104,6 +104,7 @@ fn judged(explanation: &Explanation) -> Option<ClaimLine> {
         evidence: explanation.evidence.unwrap_or_default(),
         expires_in_s: explanation.expires_in_s,
         id: None,
+        hits: None,
     })
 }
 
@@ -323,6 +324,7 @@ mod tests {
             evidence: 1,
             expires_in_s: None,
             id: None,
+            hits: None,
         };
         let explanation = Explanation {
             shadow: Some(ShadowOutcome {

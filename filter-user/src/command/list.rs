@@ -1,11 +1,17 @@
 //! `weir list`.
 
+use std::cmp::Reverse;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
 use super::{
     Outcome,
     human::{count, plain, seconds},
     output::{Output, Tone},
 };
 use crate::{
+    cli::ListOrder,
     control::{
         client::{self, Client},
         protocol::{ListLine, Verdict},
@@ -13,9 +19,11 @@ use crate::{
     prefix::Written,
 };
 
-/// Lists claims as they come: there may be millions.
+/// Lists claims as they come: there may be millions. Only by their hits they are
+/// shown when all have come.
 pub(super) async fn list(
     feed: Option<String>,
+    sort: ListOrder,
     prefix: Option<Written>,
     client: &Client,
     output: &mut Output,
@@ -30,30 +38,52 @@ pub(super) async fn list(
     let prefix = prefix.map(|written| written.prefix.to_string());
     let path = client::path("/v1/claims", &[("feed", feed), ("prefix", prefix)]);
     let mut lines = client.lines(&path).await?;
-    if output.json() {
-        while let Some(line) = lines.next().await? {
-            output.raw(&line)?;
-        }
-        return Ok(Outcome::Done);
-    }
     let mut number = 0;
-    while let Some(line) = lines.next().await? {
-        let line: ListLine = serde_json::from_slice(&line)?;
-        if number == 0 {
+    let mut show = |line: &Bytes, output: &mut Output| {
+        number += 1;
+        if output.json() {
+            return output.raw(line);
+        }
+        if number == 1 {
             output.line(output.toned(Tone::Head, &head()))?;
         }
-        output.line(row(&line))?;
-        number += 1;
+        output.line(row(&serde_json::from_slice(line)?))
+    };
+    match sort {
+        ListOrder::Prefix => {
+            while let Some(line) = lines.next().await? {
+                show(&line, output)?;
+            }
+        }
+        ListOrder::Hits => {
+            let mut all = Vec::new();
+            while let Some(line) = lines.next().await? {
+                let Counted { hits } = serde_json::from_slice(&line)?;
+                all.push((Reverse(hits), line));
+            }
+            // Stable: those with as many hits stay in the order of their prefixes.
+            all.sort_by_key(|(hits, _line)| *hits);
+            for (_hits, line) in &all {
+                show(line, output)?;
+            }
+        }
     }
-    if number == 0 {
+    if number == 0 && !output.json() {
         output.note("there are no such claims");
     }
     Ok(Outcome::Done)
 }
 
+/// As much of a line as it is sorted by.
+#[derive(Deserialize)]
+struct Counted {
+    #[serde(default)]
+    hits: Option<u64>,
+}
+
 fn head() -> String {
     columns([
-        "PREFIX", "VERDICT", "FEED", "ENFORCED", "SHADOW", "EVIDENCE", "ENDS IN", "REASON",
+        "PREFIX", "VERDICT", "FEED", "ENFORCED", "SHADOW", "EVIDENCE", "HITS", "ENDS IN", "REASON",
     ])
 }
 
@@ -71,6 +101,7 @@ fn row(line: &ListLine) -> String {
         &verdict(&line.enforced),
         &verdict(&line.shadow),
         &count(claim.evidence.into()),
+        &claim.hits.map_or_else(|| "-".into(), count),
         &ends,
         &claim.reason.as_deref().map(plain).unwrap_or_default(),
     ])
@@ -85,12 +116,13 @@ fn columns(
         enforced,
         shadow,
         evidence,
+        hits,
         ends,
         reason,
-    ]: [&str; 8],
+    ]: [&str; 9],
 ) -> String {
     let line = format!(
-        "{prefix:<18}  {verdict:<13}  {feed:<10}  {enforced:<13}  {shadow:<13}  {evidence:>8}  {ends:>7}  {reason}"
+        "{prefix:<18}  {verdict:<13}  {feed:<10}  {enforced:<13}  {shadow:<13}  {evidence:>8}  {hits:>11}  {ends:>7}  {reason}"
     );
     line.trim_end().to_owned()
 }
@@ -112,9 +144,15 @@ mod tests {
         let feed = || Some("local".into());
         let (mut output, answer, notes) = kept(false);
         let prefix = "10.0.0.1/8".parse().ok();
-        list(feed(), prefix, &daemon.client, &mut output)
-            .await
-            .expect("listed");
+        list(
+            feed(),
+            ListOrder::Prefix,
+            prefix,
+            &daemon.client,
+            &mut output,
+        )
+        .await
+        .expect("listed");
         assert_eq!(answer.text().lines().count(), 100_001);
         assert_eq!(answer.text().lines().next(), Some(head().as_str()));
         assert_eq!(
@@ -122,12 +160,12 @@ mod tests {
             "the prefix has host bits: taken as 10.0.0.0/8\n"
         );
         let (mut output, answer, _) = kept(true);
-        list(feed(), None, &daemon.client, &mut output)
+        list(feed(), ListOrder::Hits, None, &daemon.client, &mut output)
             .await
             .expect("listed");
         assert_eq!(answer.text().lines().count(), 100_000);
         let (mut output, answer, notes) = kept(false);
-        list(None, None, &daemon.client, &mut output)
+        list(None, ListOrder::Prefix, None, &daemon.client, &mut output)
             .await
             .expect("listed");
         assert_eq!(
@@ -147,6 +185,7 @@ mod tests {
                 evidence: 1200,
                 expires_in_s: Some(200),
                 id: None,
+                hits: Some(64_000),
             },
             mode: "observe".into(),
             enforced: None,
@@ -154,18 +193,19 @@ mod tests {
         };
         assert_eq!(
             head(),
-            "PREFIX              VERDICT        FEED        ENFORCED       SHADOW         EVIDENCE  ENDS IN  REASON"
+            "PREFIX              VERDICT        FEED        ENFORCED       SHADOW         EVIDENCE         HITS  ENDS IN  REASON"
         );
         assert_eq!(
             row(&line),
-            "203.0.113.0/24      block          local       -              block             1,200   3m 20s  feed_listed"
+            "203.0.113.0/24      block          local       -              block             1,200       64,000   3m 20s  feed_listed"
         );
         line.claim.expires_in_s = None;
         line.claim.reason = None;
+        line.claim.hits = None;
         line.enforced = Some(Verdict::Limit("suspect".into()));
         assert_eq!(
             row(&line),
-            "203.0.113.0/24      block          local       limit suspect  block             1,200        -"
+            "203.0.113.0/24      block          local       limit suspect  block             1,200            -        -"
         );
     }
 }

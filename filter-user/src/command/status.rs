@@ -11,7 +11,7 @@ use super::{
 };
 use crate::control::{
     client::Client,
-    protocol::{Causes, EventsStatus, ShadowVerdicts, Status},
+    protocol::{Causes, EventsStatus, ShadowVerdicts, Status, TableStatus, TablesStatus},
 };
 
 /// Says how everything is doing.
@@ -67,6 +67,7 @@ fn show(status: &Status, output: &mut Output) -> anyhow::Result<()> {
     if let Some(line) = shadow_verdicts(status) {
         output.line(line)?;
     }
+    output.line(format_args!("tables      {}", tables(status)))?;
     output.line(format_args!(
         "events      {} sent, {} suppressed, {} lost",
         count(status.events.sent),
@@ -147,6 +148,18 @@ fn verdicts(status: &Status) -> String {
 }
 
 /// Below what is enforced, so that the numbers stand side by side.
+/// How full the tables are, by what is scarcer: prefixes or memory.
+fn tables(status: &Status) -> String {
+    let full = |name, table: &TableStatus| {
+        let part = |used: u64, all: u64| used.saturating_mul(100).div_ceil(all.max(1));
+        let (prefixes, capacity) = (count(table.prefixes), count(table.capacity));
+        let memory = part(table.used_bytes, table.half_bytes);
+        format!("{name} {prefixes} of {capacity} prefixes, {memory} % of the memory")
+    };
+    let TablesStatus { ipv4, ipv6 } = &status.tables;
+    format!("{}; {}", full("IPv4", ipv4), full("IPv6", ipv6))
+}
+
 fn shadow_verdicts(status: &Status) -> Option<String> {
     let shadow = &status.shadow_verdicts;
     (*shadow != ShadowVerdicts::default()).then(|| {

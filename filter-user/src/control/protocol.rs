@@ -18,7 +18,7 @@ pub use event::{EventLine, Missed};
 pub use feeds::{FeedAnswer, FeedDetails, FeedOrder, FeedRequest, FeedsQuery};
 pub use status::{
     BucketsStatus, CauseCount, Causes, EventsStatus, FeedStatus, InterfaceStatus, ServiceStatus,
-    ShadowVerdicts, Status, VerdictsStatus,
+    ShadowVerdicts, Status, TableStatus, TablesStatus, VerdictsStatus,
 };
 
 /// Why something wasn't done: one sentence.

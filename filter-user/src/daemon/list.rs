@@ -135,6 +135,7 @@ impl Daemon {
                 .expires
                 .map(|end| u64::from(end.saturating_sub(now().unix))),
             id: claim.id.map(ToOwned::to_owned),
+            hits: self.kernel.hits(claim.number),
         }
     }
 

@@ -9,15 +9,16 @@ use super::{Daemon, feeds::OPERATOR_NAME};
 use crate::{
     control::protocol::{
         BucketsStatus, CauseCount, Causes, EventsStatus, FeedDetails, FeedStatus, InterfaceStatus,
-        ServiceStatus, ShadowVerdicts, Status, VerdictsStatus,
+        ServiceStatus, ShadowVerdicts, Status, TableStatus, TablesStatus, VerdictsStatus,
     },
+    datapath::table::Fill,
     datapath::{
         Counts, Datapath as _,
         attach::{Attach, see},
     },
     host::process,
     ledger::OPERATOR,
-    metrics::{self, Figures, Room},
+    metrics::{self, Figures},
 };
 
 impl Daemon {
@@ -63,6 +64,10 @@ impl Daemon {
                 blocked: u64::from(verdicts.blocked),
                 limited: u64::from(verdicts.limited),
                 allowed: u64::from(verdicts.allowed),
+            },
+            tables: TablesStatus {
+                ipv4: table(self.kernel.fill(Family::V4)),
+                ipv6: table(self.kernel.fill(Family::V6)),
             },
             shadow_verdicts: ShadowVerdicts {
                 blocked: u64::from(shadow.blocked),
@@ -110,10 +115,6 @@ impl Daemon {
         Figures {
             feeds: std::iter::once(operator).chain(configured).collect(),
             interfaces: self.interfaces(&looked),
-            room: Room {
-                ipv4: self.config.tables.ipv4,
-                ipv6: self.config.tables.ipv6,
-            },
             process: process::of(Path::new("/"))
                 .inspect_err(|error| tracing::warn!(%error, "can't see the daemon's own process"))
                 .ok(),
@@ -245,4 +246,13 @@ fn causes(counted: &[Counter; Cause::COUNT], sources: &[u64; Cause::COUNT]) -> C
         };
     }
     causes
+}
+
+const fn table(fill: Fill) -> TableStatus {
+    TableStatus {
+        prefixes: fill.prefixes,
+        capacity: fill.capacity,
+        used_bytes: fill.used,
+        half_bytes: fill.room,
+    }
 }

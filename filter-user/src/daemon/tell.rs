@@ -37,7 +37,8 @@ impl Daemon {
             Some(last) if !is_empty => begun.saturating_sub(seconds_ago(last) + 1),
             _ => begun,
         };
-        self.ledger.told(told);
+        let kernel = &self.kernel;
+        self.ledger.told(told, |claim| kernel.forget_hits(claim));
         match events.len() {
             0 => None,
             AT_ONCE => Some(Duration::ZERO),

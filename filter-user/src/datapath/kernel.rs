@@ -1,6 +1,6 @@
 //! The kernel's datapath: the object loaded, its maps taken once and typed.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::atomic::Ordering::Relaxed};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
@@ -12,6 +12,7 @@ use filter_common::{
     abi::{self, Preamble, ScopeKey},
     cause::Cause,
     decide::{Clock, Decision},
+    event::HITS,
     rate::{Bucket, BucketKey},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
@@ -89,6 +90,7 @@ impl Kernel {
             .map_max_entries("V6_SIEVES", 2 * shape.sieve())
             .map_max_entries("V6_NODES", 2 * shape.nodes())
             .map_max_entries("TIMELINES", shape.quads())
+            .map_max_entries("HITS", shape.hits())
             .map_max_entries("BUCKETS", sizes.buckets)
             .load(OBJECT)
             .context("creating the maps")?;
@@ -165,6 +167,22 @@ impl Kernel {
     /// The programs that ran when it was sealed have ended.
     pub fn release(&mut self) {
         self.tables.verdicts.release();
+    }
+
+    /// About how many packets a claim has judged; `None` for a number beyond what
+    /// is counted.
+    #[must_use]
+    pub fn hits(&self, claim: u32) -> Option<u64> {
+        let pair = self.tables.hits.get(claim as usize / 2)?.load(Relaxed);
+        let counted = (pair >> (claim % 2 * 32)) as u32;
+        Some(u64::from(counted) * HITS)
+    }
+
+    /// The number is nobody's any more.
+    pub fn forget_hits(&self, claim: u32) {
+        if let Some(pair) = self.tables.hits.get(claim as usize / 2) {
+            pair.fetch_and(u64::from(u32::MAX) << ((claim + 1) % 2 * 32), Relaxed);
+        }
     }
 
     /// What holds for a source, read on the host from the memory that the
@@ -340,7 +358,7 @@ impl Datapath for Kernel {
 
 /// The maps that are pinned, by name. (Events, log and scratch aren't: they
 /// mean nothing to another process.)
-pub const PINNED: [&str; 18] = [
+pub const PINNED: [&str; 19] = [
     "SETTINGS",
     "PORTS",
     "SCOPES",
@@ -353,6 +371,7 @@ pub const PINNED: [&str; 18] = [
     "V6_SIEVES",
     "V6_NODES",
     "TIMELINES",
+    "HITS",
     "BUCKETS",
     "BUCKETS_MADE",
     "COUNTERS",

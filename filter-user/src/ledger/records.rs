@@ -195,9 +195,10 @@ impl Records {
     }
 
     /// Every event was told that was sent before this second since boot: what
-    /// has rested enough is free.
-    pub(super) fn told(&mut self, boot: u32) {
+    /// has rested enough is free, and given to `freed`.
+    pub(super) fn told(&mut self, boot: u32, mut freed: impl FnMut(u32)) {
         for number in self.rest.told(boot) {
+            freed(number);
             let (page, place) = at(number);
             self.pages[page].free(place, page == 0);
             self.open.insert(page);

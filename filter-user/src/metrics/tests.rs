@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use filter_common::cause::Cause;
 
 use super::*;
-use crate::control::protocol::{FeedStatus, ServiceStatus};
+use crate::control::protocol::{FeedStatus, ServiceStatus, TableStatus};
 
 /// A daemon of which everything is told.
 fn figures() -> Figures {
@@ -55,6 +55,13 @@ fn figures() -> Figures {
             generation: 4,
             interfaces: Vec::new(),
             verdicts: Default::default(),
+            tables: TablesStatus {
+                ipv6: TableStatus {
+                    capacity: 20,
+                    ..TableStatus::default()
+                },
+                ..TablesStatus::default()
+            },
             shadow_verdicts: Default::default(),
             feeds: Vec::new(),
             services: vec![ServiceStatus {
@@ -86,7 +93,6 @@ fn figures() -> Figures {
                 filtered: false,
             },
         ],
-        room: Room { ipv4: 10, ipv6: 20 },
         process: Some(Process {
             cpu_seconds: 1.5,
             start_time_seconds: 1_700_000_000.25,

@@ -41,6 +41,15 @@ fn observing() -> Status {
             limited: 130,
             allowed: 7,
         },
+        tables: TablesStatus {
+            ipv4: TableStatus {
+                prefixes: 1_204,
+                capacity: 1_004_096,
+                used_bytes: 77_000,
+                half_bytes: 26_700_000,
+            },
+            ..TablesStatus::default()
+        },
         shadow_verdicts: ShadowVerdicts {
             blocked: 1_234,
             ..ShadowVerdicts::default()

@@ -27,6 +27,10 @@ pub struct ClaimLine {
     pub expires_in_s: Option<u64>,
     /// The feed's own label.
     pub id: Option<String>,
+    /// About how many packets it has judged since its feed first said it, or since
+    /// the daemon started; `None` if that isn't counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<u64>,
 }
 
 /// A claim in a list, and what holds on its prefix now.
@@ -139,6 +143,7 @@ mod tests {
                 evidence: 1,
                 expires_in_s: Some(9),
                 id: None,
+                hits: None,
             },
             why: "a stronger feed".into(),
         };

@@ -28,6 +28,9 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// What is in the tables, and what the feeds say that are enforced.
     pub verdicts: VerdictsStatus,
+    /// How full the tables of verdicts are.
+    #[serde(default)]
+    pub tables: TablesStatus,
     /// What the feeds in observe say.
     #[serde(default)]
     pub shadow_verdicts: ShadowVerdicts,
@@ -71,6 +74,28 @@ pub struct VerdictsStatus {
     pub limited: u64,
     /// Those that are allowed now.
     pub allowed: u64,
+}
+
+/// How full the tables of verdicts are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TablesStatus {
+    /// IPv4
+    pub ipv4: TableStatus,
+    /// IPv6
+    pub ipv6: TableStatus,
+}
+
+/// How full a table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableStatus {
+    /// Prefixes in it, the protected ones among them.
+    pub prefixes: u64,
+    /// Prefixes that there is room for.
+    pub capacity: u64,
+    /// Bytes in use of the half that is in force.
+    pub used_bytes: u64,
+    /// Bytes of a half.
+    pub half_bytes: u64,
 }
 
 /// Claims of the feeds in observe.

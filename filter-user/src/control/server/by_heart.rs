@@ -144,6 +144,7 @@ pub(super) fn status() -> Status {
         generation: 3,
         interfaces: Vec::new(),
         verdicts: Default::default(),
+        tables: Default::default(),
         shadow_verdicts: Default::default(),
         feeds: Vec::new(),
         services: Vec::new(),
@@ -164,6 +165,7 @@ pub(super) fn claim(number: u32) -> ClaimLine {
         evidence: 1,
         expires_in_s: None,
         id: None,
+        hits: Some(u64::from(number) * 64),
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Tables {
     pub(super) tiers: Array<MapData, Tier>,
     pub(super) merging: HashMap<MapData, u32, u32>,
     pub(super) verdicts: Table,
+    /// Two claims' hits to a word.
+    pub(super) hits: Mapping,
     pub(super) buckets: HashMap<MapData, BucketKey, Bucket<u64>>,
     pub(super) counters: PerCpuArray<MapData, Counter>,
     pub(super) samplers: PerCpuArray<MapData, Sampler>,
@@ -42,6 +44,7 @@ impl Tables {
             services: take(ebpf, "SERVICES")?,
             tiers: take(ebpf, "TIERS")?,
             merging: take(ebpf, "MERGING")?,
+            hits: mapping(ebpf, "HITS", shape.hits() as usize)?,
             verdicts: verdicts(ebpf, shape)?,
             buckets: take(ebpf, "BUCKETS")?,
             counters: take(ebpf, "COUNTERS")?,
@@ -54,13 +57,7 @@ impl Tables {
 
 /// The verdict tables, in the memory of their maps.
 fn verdicts(ebpf: &mut Ebpf, shape: &Shape) -> Result<Table> {
-    let mut map = |name, words: usize| {
-        let map: MapData = match ebpf.take_map(name) {
-            Some(Map::Array(map)) => map,
-            _ => anyhow::bail!("the object has no array {name}"),
-        };
-        Mapping::of(map, words).with_context(|| format!("the map {name}"))
-    };
+    let mut map = |name, words| mapping(ebpf, name, words);
     let shelves = Shelves::mapped([
         map("FORCE", force::WORDS)?,
         map("V4_GROUPS", shape.groups() as usize)?,
@@ -70,6 +67,15 @@ fn verdicts(ebpf: &mut Ebpf, shape: &Shape) -> Result<Table> {
         map("TIMELINES", shape.quads() as usize * QUAD)?,
     ]);
     Ok(Table::new(shelves, shape, grace))
+}
+
+/// Maps an array into memory.
+fn mapping(ebpf: &mut Ebpf, name: &str, words: usize) -> Result<Mapping> {
+    let map: MapData = match ebpf.take_map(name) {
+        Some(Map::Array(map)) => map,
+        _ => anyhow::bail!("the object has no array {name}"),
+    };
+    Mapping::of(map, words).with_context(|| format!("the map {name}"))
 }
 
 /// Takes one map of a kind.

@@ -56,6 +56,16 @@ impl Shape {
         self.ipv6 / 5 + SPARE
     }
 
+    /// Pairs of claims whose hits are counted: a quarter more than there are
+    /// prefixes, for those that rest and those that share one.
+    #[must_use]
+    pub const fn hits(&self) -> u32 {
+        let claims = self.ipv4 as u64 + self.ipv6 as u64;
+        let claims = claims + claims / 4 + SPARE as u64;
+        let most = filter_common::verdict::MAX_CLAIM as u64 + 1;
+        (if claims < most { claims } else { most } / 2) as u32
+    }
+
     /// Quads of timelines: for every fourth prefix one.
     #[must_use]
     pub const fn quads(&self) -> u32 {

@@ -23,7 +23,7 @@ fn a_number_rests_until_no_event_can_carry_it() {
     };
     assert_eq!(anew(&mut ledger), 1);
     // The tables may still hold it, however long that takes.
-    ledger.told(NOW.boot + 1_000);
+    ledger.told(NOW.boot + 1_000, drop);
     assert_eq!((ledger.awaits_force(), ledger.next_free()), (true, None));
     assert_eq!(anew(&mut ledger), 2);
     ledger.in_force(NOW.boot + 1_000);
@@ -33,9 +33,9 @@ fn a_number_rests_until_no_event_can_carry_it() {
         (false, Some(free))
     );
     // A program may still judge by it, and an event wait in the ring.
-    ledger.told(free - 1);
+    ledger.told(free - 1, drop);
     assert_eq!(anew(&mut ledger), 3);
-    ledger.told(free);
+    ledger.told(free, drop);
     assert_eq!((ledger.judged(1), ledger.judged(2)), (None, None));
     assert!(ledger.judged(3).is_some());
     assert!(anew(&mut ledger) < 3);
@@ -60,7 +60,7 @@ fn numbers_that_all_rest_refuse_a_claim_and_are_free_again() {
     assert_eq!(other.refused.first[0].fault, Fault::NumbersRest);
     ledger.in_force(NOW.boot);
     let number = ledger.store.records.rest().due().expect("they rest");
-    ledger.told(number);
+    ledger.told(number, drop);
     let again = ledger.apply(FEED, word(all, 10), NOW);
     assert_eq!((again.added, again.refused.count), (10, 0));
 }
@@ -79,7 +79,7 @@ fn a_replaced_snapshot_leaves_no_memory_behind() {
         ledger.apply(FEED, word(round * many, many), NOW);
         assert!(ledger.store.records.pages_in_memory() <= 2 * pages);
         ledger.in_force(at(10 * round).boot);
-        ledger.told(at(10 * round + REST).boot);
+        ledger.told(at(10 * round + REST).boot, drop);
         assert!(ledger.store.records.pages_in_memory() <= pages + 1);
     }
 }
@@ -240,7 +240,7 @@ impl World {
             assert_eq!((told.feed, told.prefix), (event.feed, event.prefix));
         }
         if self.ring.is_empty() {
-            self.ledger.told(begun);
+            self.ledger.told(begun, drop);
         }
     }
 }
