@@ -79,6 +79,7 @@ pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
             value: milliseconds(all[place]),
             unit: "ms",
             target,
+            ..Figure::default()
         }
         .tell()?;
     }
@@ -135,6 +136,7 @@ pub(crate) fn measure(edge: &Edge, quick: bool) -> Result<()> {
             value,
             unit,
             target,
+            ..Figure::default()
         }
         .tell()?;
     }

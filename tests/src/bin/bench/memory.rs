@@ -45,6 +45,7 @@ fn shown(daemon: &Daemon<'_>, what: &str) -> Result<()> {
         value: resident(daemon.pid())? / 1024.0,
         unit: "MiB",
         target: None,
+        ..Figure::default()
     }
     .tell()
 }
