@@ -154,10 +154,10 @@ fn tables(status: &Status) -> String {
         let part = |used: u64, all: u64| used.saturating_mul(100).div_ceil(all.max(1));
         let (prefixes, capacity) = (count(table.prefixes), count(table.capacity));
         let memory = part(table.used_bytes, table.half_bytes);
-        format!("{name} {prefixes} of {capacity} prefixes, {memory} % of the memory")
+        format!("{prefixes} of {capacity} {name} ({memory} % of memory)")
     };
     let TablesStatus { ipv4, ipv6 } = &status.tables;
-    format!("{}; {}", full("IPv4", ipv4), full("IPv6", ipv6))
+    format!("{}, {}", full("IPv4", ipv4), full("IPv6", ipv6))
 }
 
 fn shadow_verdicts(status: &Status) -> Option<String> {

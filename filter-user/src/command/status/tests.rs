@@ -111,6 +111,7 @@ mode        observe: packets are only counted (from: configuration)
 interfaces  eth0 native (program 97)
 verdicts    1,204 IPv4, 33 IPv6: 1,100 blocked, 130 limited, 7 allowed
 shadow      1,234 blocked, 0 limited, 0 allowed: only counted
+tables      1,204 of 1,004,096 IPv4 (1 % of memory), 0 of 0 IPv6 (0 % of memory)
 events      312 sent, 4,201 suppressed, 0 lost
 readers     2 follow the events, too slow for 1,200 of them
 buckets     1,204 of 1,048,576 used, 0 evicted, 0 packets without one

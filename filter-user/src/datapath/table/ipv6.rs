@@ -263,14 +263,16 @@ impl Memory for Ipv6 {
     }
 
     fn anew(&mut self, mirror: &Mirror<V6>, force: &Shelf) -> bool {
-        let Some(mut runs) = self.halves.other() else {
-            return false;
-        };
         let sieve = self.first_of_sieve(!self.halves.is_second());
-        for at in sieve..sieve + self.sieve_rows {
-            self.sieve.put(at as usize, 0);
-        }
-        let Some(root) = self.build(mirror, sieve, &mut runs) else {
+        // With room for changes in the nodes, or else without.
+        let built = [FILL, CELLS].into_iter().find_map(|fill| {
+            let mut runs = self.halves.other()?;
+            for at in sieve..sieve + self.sieve_rows {
+                self.sieve.put(at as usize, 0);
+            }
+            Some((self.build(mirror, sieve, fill, &mut runs)?, runs))
+        });
+        let Some((root, runs)) = built else {
             return false;
         };
         self.root = root;
@@ -292,10 +294,10 @@ impl Memory for Ipv6 {
 }
 
 impl Ipv6 {
-    /// Makes the whole tree in these rows; its root, or `None` if there is no
-    /// room.
-    fn build(&self, mirror: &Mirror<V6>, sieve: u32, runs: &mut Runs) -> Option<u32> {
-        let mut level = Level::new(true, mirror.len() / FILL + 1);
+    /// Makes the whole tree in these rows, of nodes with so many cells; its root,
+    /// or `None` if there is no room.
+    fn build(&self, mirror: &Mirror<V6>, sieve: u32, fill: usize, runs: &mut Runs) -> Option<u32> {
+        let mut level = Level::new(true, fill, mirror.len() / fill + 1);
         let mut cells = Cells::new(V6::BITS);
         for (key, value) in mirror.iter() {
             self.let_through(sieve, key);
@@ -304,7 +306,7 @@ impl Ipv6 {
         cells.finish(u128::MAX, &mut |cell| level.cell(cell, &self.nodes, runs));
         let mut nodes = level.finish(&self.nodes, runs)?;
         while nodes.len() > 1 {
-            let mut level = Level::new(false, nodes.len() / FILL + 1);
+            let mut level = Level::new(false, fill, nodes.len() / fill + 1);
             for cell in inner(&nodes) {
                 level.cell(cell, &self.nodes, runs);
             }
@@ -317,23 +319,25 @@ impl Ipv6 {
 /// Makes the nodes of a level, one after the other.
 struct Level {
     leaves: bool,
+    fill: usize,
     cells: Vec<Cell>,
     nodes: Vec<Child>,
     fits: bool,
 }
 
 impl Level {
-    fn new(leaves: bool, nodes: usize) -> Self {
+    fn new(leaves: bool, fill: usize, nodes: usize) -> Self {
         Self {
             leaves,
-            cells: Vec::with_capacity(FILL),
+            fill,
+            cells: Vec::with_capacity(fill),
             nodes: Vec::with_capacity(nodes),
             fits: true,
         }
     }
 
     fn cell(&mut self, cell: Cell, shelf: &Shelf, runs: &mut Runs) {
-        if self.cells.len() == FILL {
+        if self.cells.len() == self.fill {
             self.close(shelf, runs);
         }
         self.cells.push(cell);

@@ -30,11 +30,13 @@ impl Shape {
     }
 
     /// Lines of a half. A prefix that is alone in its group needs one; where
-    /// more share a group, up to five do with one line, and ten with two.
+    /// more share a group, up to five do with one line, and ten with two. A million
+    /// at random need 330,000 of 440,000; where nearly all lie inside of wider ones
+    /// there may be room for a sixth less than a million.
     #[must_use]
     pub fn lines(&self) -> u32 {
         let alone = self.ipv4.min(GROUPS);
-        self.ipv4 / 5 + alone / 5 * 4 + SPARE
+        self.ipv4 / 100 * 23 + alone / 5 * 4 + SPARE
     }
 
     /// Words of a sieve.
@@ -50,10 +52,10 @@ impl Shape {
     }
 
     /// Nodes of a half. They are made with eight of ten cells, and are half full
-    /// where they were split.
+    /// where they were split; a prefix inside of a wider one takes two cells.
     #[must_use]
     pub const fn nodes(&self) -> u32 {
-        self.ipv6 / 5 + SPARE
+        self.ipv6 / 4 + SPARE
     }
 
     /// Pairs of claims whose hits are counted: a quarter more than there are
@@ -66,10 +68,10 @@ impl Shape {
         (if claims < most { claims } else { most } / 2) as u32
     }
 
-    /// Quads of timelines: for every fourth prefix one.
+    /// Quads of timelines: one for every eighth prefix.
     #[must_use]
     pub const fn quads(&self) -> u32 {
-        self.ipv4 / 4 + self.ipv6 / 4 + SPARE
+        self.ipv4 / 8 + self.ipv6 / 8 + SPARE
     }
 }
 

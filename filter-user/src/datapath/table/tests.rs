@@ -217,3 +217,131 @@ proptest! {
         assert_same(&table, &model, &mut random, 7);
     }
 }
+
+fn written(text: &str) -> Prefix {
+    text.parse::<crate::prefix::Written>().expect(text).prefix
+}
+
+fn blocks(prefixes: impl IntoIterator<Item = Prefix>, stages: &[Stage]) -> Patch {
+    let mut patch = Patch::default();
+    for prefix in prefixes {
+        patch.push(prefix, stages, &[]);
+    }
+    patch
+}
+
+const BLOCK: Stage = Stage::new(Verdict::BLOCK, 7, NEVER);
+
+#[test]
+fn what_does_not_fit_comes_back_and_what_is_in_force_stays() {
+    let shape = Shape { ipv4: 2, ipv6: 2 };
+    let mut table = table(&shape);
+    let first = ["192.0.2.1/32", "192.0.2.2/32", "2001:db8::/32"].map(written);
+    assert_eq!(table.apply(&blocks(first, &[BLOCK])), []);
+    let third = written("192.0.2.3/32");
+    let refused = table.apply(&blocks([third], &[BLOCK]));
+    assert_eq!(refused[0].0, third);
+    assert_eq!(refused[0].1, "the table holds 2 prefixes and is full");
+    for (prefix, stage) in [(first[0], BLOCK), (third, Stage::NONE), (first[2], BLOCK)] {
+        assert_eq!(table.standing(&prefix.address(), &At(0)).stage, stage);
+    }
+    // What leaves makes room, in the same patch.
+    let mut patch = blocks([third], &[BLOCK]);
+    patch.push(first[0], &[], &[]);
+    assert_eq!(table.apply(&patch), []);
+    assert_eq!(table.standing(&third.address(), &At(0)).stage, BLOCK);
+    assert_eq!(table.fill(Family::V4).prefixes, 2);
+}
+
+#[test]
+fn timelines_that_find_no_room_come_back_and_find_it_once_others_are_gone() {
+    let shape = Shape {
+        ipv4: 4_000,
+        ipv6: 1,
+    };
+    let mut table = table(&shape);
+    let address = |host: u32| Prefix::of(Address::v4((0x0a00_0000 + host).to_be_bytes()));
+    let stages: Vec<_> = (1..9)
+        .map(|end| Stage::new(Verdict::BLOCK, end, end))
+        .collect();
+    let refused = table.apply(&blocks((0..4_000).map(address), &stages));
+    let kept = 4_000 - refused.len() as u32;
+    assert_eq!(kept, shape.quads() / 2, "eight stages are two quads");
+    assert!(refused[0].1.contains("stages"), "{}", refused[0].1);
+    assert_eq!(
+        table.standing(&address(0).address(), &At(3)).stage,
+        stages[3]
+    );
+
+    let gone = blocks((0..kept).map(address), &[]);
+    assert_eq!(table.apply(&gone), []);
+    let again = refused
+        .iter()
+        .map(|(prefix, _)| *prefix)
+        .take(kept as usize);
+    assert_eq!(table.apply(&blocks(again, &stages)), []);
+    assert_eq!(
+        table.standing(&refused[0].0.address(), &At(0)).stage,
+        stages[0]
+    );
+}
+
+#[test]
+fn prefixes_that_the_memory_has_no_room_for_come_back_the_last_first() {
+    let shape = Shape {
+        ipv4: 1,
+        ipv6: 60_000,
+    };
+    let mut table = table(&shape);
+    let wide = written("2001:db8::/32");
+    assert_eq!(table.apply(&blocks([wide], &[BLOCK])), []);
+    // Every second /64: each takes a cell, and the wide one another behind it.
+    let narrow = |number: u64| {
+        let address = Address {
+            family: Family::V6,
+            high: 0x2001_0db8_0000_0000 + number * 2,
+            low: 0,
+        };
+        Prefix::new(address, 64)
+    };
+    let stage = Stage::new(Verdict::ALLOW, 8, NEVER);
+    // As many nodes in use as if they were full.
+    let most = 59_999;
+    let refused = table.apply(&blocks((0..most).map(narrow), &[stage]));
+    assert!(
+        refused.len() < most as usize / 4,
+        "{} were refused",
+        refused.len()
+    );
+    for number in (0..most).step_by(997) {
+        let prefix = narrow(number);
+        let is_refused = refused.iter().any(|(one, _)| *one == prefix);
+        let expected = if is_refused { BLOCK } else { stage };
+        assert_eq!(table.standing(&prefix.address(), &At(0)).stage, expected);
+        let between = Address {
+            high: prefix.address().high + 1,
+            ..prefix.address()
+        };
+        assert_eq!(table.standing(&between, &At(0)).stage, BLOCK, "{between:?}");
+    }
+}
+
+#[test]
+fn equal_words_of_two_families_never_meet() {
+    let shape = Shape { ipv4: 10, ipv6: 10 };
+    let mut table = table(&shape);
+    assert_eq!(table.apply(&blocks([written("0.0.0.7/32")], &[BLOCK])), []);
+    assert_eq!(
+        table.standing(&Address::v4([0, 0, 0, 7]), &At(0)).stage,
+        BLOCK
+    );
+    let six = written("::7/128");
+    assert_eq!(table.standing(&six.address(), &At(0)), Standing::NONE);
+    let stage = Stage::new(Verdict::ALLOW, 8, NEVER);
+    assert_eq!(table.apply(&blocks([six], &[stage])), []);
+    assert_eq!(
+        table.standing(&Address::v4([0, 0, 0, 7]), &At(0)).stage,
+        BLOCK
+    );
+    assert_eq!(table.standing(&six.address(), &At(0)).stage, stage);
+}
