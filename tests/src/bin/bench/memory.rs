@@ -75,7 +75,33 @@ fn told(daemon: &Daemon<'_>, many: u32, what: &str, after: Duration) -> Result<(
 
 /// Kilobytes that a process takes now.
 pub(crate) fn resident(pid: u32) -> Result<f64> {
-    kilobytes(pid, "VmRSS:")
+    Ok(kilobytes(pid, "VmRSS:")? - mapped(pid)?)
+}
+
+/// Kilobytes of the kernel's tables that the daemon has mapped and touched.
+fn mapped(pid: u32) -> Result<f64> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).context("is the daemon gone?")?;
+    let mut is_table = false;
+    let mut sum = 0.0;
+    for line in maps.lines() {
+        if let Some(size) = line.strip_prefix("Rss:") {
+            if is_table {
+                let size = size
+                    .split_whitespace()
+                    .next()
+                    .context("an Rss without a size")?;
+                sum += size.parse::<f64>().context("an Rss that is no number")?;
+            }
+        } else if !line
+            .split_whitespace()
+            .next()
+            .is_some_and(|word| word.ends_with(':'))
+        {
+            // What the lines that follow are about.
+            is_table = line.ends_with("bpf-map");
+        }
+    }
+    Ok(sum)
 }
 
 fn kilobytes(pid: u32, what: &str) -> Result<f64> {
