@@ -15,13 +15,18 @@
 )]
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use filter_common::{decide::decide, packet};
-
-use crate::{
-    frame::Wire,
-    maps::{KernelClock, Live, Maps},
+use filter_common::{
+    decide::{Tables as _, decide},
+    packet,
 };
 
+use crate::{
+    buckets::Live,
+    frame::Wire,
+    maps::{KernelClock, Maps},
+};
+
+mod buckets;
 mod cell;
 mod explain;
 mod frame;
@@ -36,6 +41,8 @@ pub(crate) fn filter(ctx: XdpContext) -> u32 {
     };
     let packet = packet::read(&Wire::of(&ctx));
     let decision = decide(&packet, &tables, &KernelClock);
+    // Else both families would be followed apart through all of the law.
+    let packet = packet.forgotten(|number| tables.forget(number));
     report::report(&ctx, &packet, &decision);
     if decision.drops() {
         xdp_action::XDP_DROP

@@ -1,4 +1,4 @@
-//! Every map, and what the law asks of them.
+//! Every map but the buckets', and what the law asks of them all.
 
 use core::marker::PhantomData;
 
@@ -6,20 +6,21 @@ use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     helpers::{bpf_ktime_get_boot_ns, bpf_ktime_get_ns},
     macros::map,
-    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key},
+    maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, lpm_trie::Key},
     programs::XdpContext,
 };
 use filter_common::{
     abi::{self, ScopeKey},
+    bucket::{Line, Notes, Seed},
     decide::{Clock, Tables},
     event::{Counter, Sampler, Sketch},
-    rate::{Bucket, BucketKey, Cell, Tier},
+    rate::Tier,
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
     verdict::Entry,
 };
 
-use crate::cell::{Peeked, Word};
+use crate::buckets::Buckets;
 
 #[map]
 static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
@@ -53,21 +54,6 @@ static V6_EXACT: HashMap<[u64; 2], Entry> = HashMap::with_max_entries(1, BPF_F_N
 static V6_WIDE: LpmTrie<[u8; 16], Entry> = LpmTrie::with_max_entries(1, 0);
 
 #[map]
-static BUCKETS: LruHashMap<BucketKey, Bucket<u64>> = LruHashMap::with_max_entries(1, 0);
-
-/// Buckets made, and buckets that found no room.
-#[map]
-static BUCKETS_MADE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
-
-/// The buckets of the test entry.
-#[map]
-static TRIAL_BUCKETS: LruHashMap<BucketKey, Bucket<u64>> = LruHashMap::with_max_entries(65_536, 0);
-
-/// Where `explain` lays a bucket that doesn't exist yet.
-#[map]
-static PEEKED: PerCpuArray<[Bucket<u64>; 4]> = PerCpuArray::with_max_entries(1, 0);
-
-#[map]
 pub(crate) static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
 
 /// Which sources a drop hit, or would have hit, by the same index.
@@ -96,7 +82,7 @@ pub(crate) fn settings() -> Settings {
 /// The maps as the law's tables, with one of several kinds of buckets.
 pub(crate) struct Maps<B> {
     interface: u32,
-    merges: bool,
+    merges: u32,
     forgotten: *mut u64,
     buckets: PhantomData<B>,
 }
@@ -108,7 +94,7 @@ impl<B> Maps<B> {
     pub(crate) fn new(ctx: &XdpContext) -> Option<Self> {
         Some(Self {
             interface: ctx.ingress_ifindex() as u32,
-            merges: false,
+            merges: 0,
             forgotten: FORGOTTEN.get_ptr_mut(0)?,
             buckets: PhantomData,
         })
@@ -116,7 +102,7 @@ impl<B> Maps<B> {
 
     /// The tables for a packet of a test run.
     #[inline(always)]
-    pub(crate) fn of_trial(ctx: &XdpContext, merges: bool) -> Option<Self> {
+    pub(crate) fn of_trial(ctx: &XdpContext, merges: u32) -> Option<Self> {
         Some(Self {
             merges,
             ..Self::new(ctx)?
@@ -184,18 +170,24 @@ impl<B: Buckets> Tables for Maps<B> {
     }
 
     #[inline(always)]
-    fn bucket(
-        &self,
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&Bucket<Self::Cell>> {
-        B::bucket(key, fresh)
+    fn seed(&self) -> Option<&Seed> {
+        B::seed()
+    }
+
+    #[inline(always)]
+    fn line(&self, line: u32) -> Option<&Line<Self::Cell>> {
+        B::line(line)
+    }
+
+    #[inline(always)]
+    fn note(&self, notes: Notes) {
+        B::note(notes);
     }
 
     #[inline(always)]
     fn merges(&self) -> bool {
         // SAFETY: the value isn't read.
-        self.merges || unsafe { MERGING.get(self.interface) }.is_some()
+        self.merges != 0 || unsafe { MERGING.get(self.interface) }.is_some()
     }
 
     #[inline(always)]
@@ -243,101 +235,6 @@ fn octets(address: &Address) -> [u8; 16] {
     octets
 }
 
-/// A table of buckets.
-pub(crate) trait Buckets {
-    type Cell: Cell + 'static;
-
-    fn bucket(
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&'static Bucket<Self::Cell>>;
-}
-
-/// The buckets of the traffic.
-pub(crate) struct Live;
-
-impl Buckets for Live {
-    type Cell = Word;
-
-    #[inline(always)]
-    fn bucket(
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&'static Bucket<Word>> {
-        if let Some(bucket) = shared(BUCKETS.get_ptr(key)) {
-            return Some(bucket);
-        }
-        // Another CPU may be first: then its bucket is the one.
-        let made = BUCKETS.insert(key, fresh(), BPF_NOEXIST).is_ok();
-        let bucket = shared(BUCKETS.get_ptr(key));
-        if let Some(count) = BUCKETS_MADE.get_ptr_mut(0) {
-            // SAFETY: the memory is this CPU's, and nothing else runs on it
-            // until the program ends.
-            let [all, refused] = unsafe { &mut *count };
-            if made {
-                *all += 1;
-            }
-            if bucket.is_none() {
-                *refused += 1;
-            }
-        }
-        bucket
-    }
-}
-
-/// The buckets of the test entry.
-pub(crate) struct Trial;
-
-impl Buckets for Trial {
-    type Cell = Word;
-
-    #[inline(always)]
-    fn bucket(
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&'static Bucket<Word>> {
-        if let Some(bucket) = shared(TRIAL_BUCKETS.get_ptr(key)) {
-            return Some(bucket);
-        }
-        let _exists = TRIAL_BUCKETS.insert(key, fresh(), BPF_NOEXIST);
-        shared(TRIAL_BUCKETS.get_ptr(key))
-    }
-}
-
-/// The buckets of the traffic, only looked at.
-pub(crate) struct Peek;
-
-impl Buckets for Peek {
-    type Cell = Peeked;
-
-    #[inline(always)]
-    fn bucket(
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&'static Bucket<Peeked>> {
-        if let Some(bucket) = shared(BUCKETS.get_ptr(key)) {
-            return Some(bucket);
-        }
-        // Source and neighbourhood, enforced and shadow, are looked at side by side.
-        let place = (key.shadow & 1) << 1 | (key.level & 1);
-        let places = PEEKED.get_ptr_mut(0)?;
-        // SAFETY: the memory is this CPU's, and nothing else runs on it until
-        // the program ends.
-        let bucket = unsafe { &mut (*places)[place as usize] };
-        *bucket = fresh();
-        shared(Some(core::ptr::from_mut(bucket)))
-    }
-}
-
-#[inline(always)]
-fn shared<C: Cell>(bucket: Option<*const Bucket<u64>>) -> Option<&'static Bucket<C>> {
-    let bucket = bucket?;
-    // SAFETY: a cell is transparent over a word, and the memory of a map
-    // outlives the run of a program. An element of an LRU map may be given to
-    // another key meanwhile: then that one is charged, never anything else.
-    Some(unsafe { &*bucket.cast() })
-}
-
 /// The kernel's clocks.
 pub(crate) struct KernelClock;
 
@@ -354,5 +251,3 @@ impl Clock for KernelClock {
         (unsafe { bpf_ktime_get_boot_ns() } / 1_000_000_000) as u32
     }
 }
-
-const BPF_NOEXIST: u64 = 1;
