@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 use filter_common::{
+    bucket::Usage,
     cause::Cause,
     decide::Decision,
     event::{Counter, Sketch, WORDS},
@@ -68,10 +69,8 @@ pub struct Counts {
     pub suppressed: u64,
     /// Events that found no room.
     pub lost: u64,
-    /// Buckets that were made.
-    pub buckets_made: u64,
-    /// Packets that found no bucket.
-    pub buckets_refused: u64,
+    /// What the table of buckets has seen.
+    pub buckets: Usage,
 }
 
 /// About how many sources the CPUs saw together.

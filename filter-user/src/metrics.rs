@@ -120,7 +120,7 @@ pub fn text(status: &Status, feeds: &[(String, Counts)]) -> String {
     ] {
         text.sample("weir_events_total", &[("outcome", outcome)], number);
     }
-    text.family("weir_buckets", "gauge", "The table of buckets.");
+    text.family("weir_buckets", "gauge", "Words of the table of buckets.");
     for (state, number) in [
         ("capacity", status.buckets.capacity),
         ("used", status.buckets.used),
@@ -130,13 +130,13 @@ pub fn text(status: &Status, feeds: &[(String, Counts)]) -> String {
     text.family(
         "weir_buckets_evicted_total",
         "counter",
-        "Buckets that gave way to others.",
+        "Words that gave way before they were idle.",
     );
     text.sample("weir_buckets_evicted_total", &[], status.buckets.evicted);
     text.family(
         "weir_buckets_saturated_total",
         "counter",
-        "Packets that found no bucket.",
+        "Packets that found no idle word.",
     );
     text.sample(
         "weir_buckets_saturated_total",

@@ -100,7 +100,7 @@ interfaces  eth0 native (program 97)
 verdicts    1,204 IPv4, 33 IPv6: 1,100 blocked, 130 limited, 7 allowed
 shadow      1,234 blocked, 0 limited, 0 allowed: only counted
 events      312 sent, 4,201 suppressed, 0 lost
-buckets     1,204 of 1,048,576 used, 0 evicted, 0 packets without one
+buckets     1,204 of 1,048,576 used, 0 evicted, 0 packets found none idle
 
 FEED      KIND      MODE     STATE  CLAIMS  REFUSED     AGE
 operator  operator  inherit  ok          3        0       -

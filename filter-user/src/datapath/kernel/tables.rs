@@ -7,8 +7,9 @@ use aya::{
 };
 use filter_common::{
     abi::ScopeKey,
+    bucket::{Seed, Usage, WAYS},
     event::{Counter, Sampler, Sketch},
-    rate::{Bucket, BucketKey, Tier},
+    rate::Tier,
     settings::{Port, Service, Settings},
     verdict::Entry,
 };
@@ -25,11 +26,12 @@ pub(super) struct Tables {
     pub(super) v4_wide: LpmTrie<MapData, [u8; 4], Entry>,
     pub(super) v6_exact: HashMap<MapData, [u64; 2], Entry>,
     pub(super) v6_wide: LpmTrie<MapData, [u8; 16], Entry>,
-    pub(super) buckets: HashMap<MapData, BucketKey, Bucket<u64>>,
+    pub(super) seeds: Array<MapData, Seed>,
+    pub(super) buckets: Array<MapData, [u64; WAYS]>,
     pub(super) counters: PerCpuArray<MapData, Counter>,
     pub(super) samplers: PerCpuArray<MapData, Sampler>,
     pub(super) sketches: PerCpuArray<MapData, Sketch>,
-    pub(super) buckets_made: PerCpuArray<MapData, [u64; 2]>,
+    pub(super) usage: PerCpuArray<MapData, Usage>,
 }
 
 impl Tables {
@@ -46,11 +48,12 @@ impl Tables {
             v4_wide: take(ebpf, "V4_WIDE")?,
             v6_exact: take(ebpf, "V6_EXACT")?,
             v6_wide: take(ebpf, "V6_WIDE")?,
+            seeds: take(ebpf, "SEEDS")?,
             buckets: take(ebpf, "BUCKETS")?,
             counters: take(ebpf, "COUNTERS")?,
             samplers: take(ebpf, "SAMPLERS")?,
             sketches: take(ebpf, "SKETCHES")?,
-            buckets_made: take(ebpf, "BUCKETS_MADE")?,
+            usage: take(ebpf, "USAGE")?,
         })
     }
 }
