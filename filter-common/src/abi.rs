@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Version of everything that is shared through maps.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// Index of an enforced cause in the counters.
 #[inline(always)]
@@ -50,6 +50,18 @@ pub const fn tier_index(service: u8, tier: u8) -> u32 {
 
 /// Length of the table of tiers.
 pub const TIERS: u32 = (MAX_SERVICES * MAX_TIERS) as u32;
+
+/// Index of what the traffic's buckets are found by.
+pub const LIVE_SEED: u32 = 0;
+
+/// Index of what the test entry's buckets are found by.
+pub const TRIAL_SEED: u32 = 1;
+
+/// Length of the table of seeds.
+pub const SEEDS: u32 = 2;
+
+/// Lines of the test entry's buckets.
+pub const TRIAL_LINES: u32 = 1 << 13;
 
 /// Key of the table of ports that are protected or guarded for some addresses
 /// only: matched from its first bit, the longest prefix wins.
@@ -99,8 +111,9 @@ const _: () = assert!(size_of::<Decision>() <= size_of::<Preamble>());
 mod tests {
     use super::*;
     use crate::{
+        bucket::{Line, Seed, Usage},
         event::{Counter, Event, Sampler, Sketch},
-        rate::{Bucket, BucketKey, Rate, Tier},
+        rate::{Rate, Tier},
         settings::{Port, Service, Settings},
         verdict::Entry,
     };
@@ -108,21 +121,22 @@ mod tests {
     #[test]
     fn sizes_belong_to_the_layout() {
         assert_eq!(LAYOUT, 2);
-        assert_eq!(size_of::<Bucket<u64>>(), 24);
-        assert_eq!(size_of::<BucketKey>(), 16);
         assert_eq!(size_of::<Counter>(), 40);
         assert_eq!(size_of::<Decision>(), 16);
         assert_eq!(size_of::<Entry>(), 96);
         assert_eq!(size_of::<Event>(), 88);
         assert_eq!(size_of::<Port>(), 4);
+        assert_eq!(size_of::<Line<u64>>(), 64);
         assert_eq!(size_of::<Preamble>(), 32);
         assert_eq!(size_of::<Rate>(), 24);
         assert_eq!(size_of::<Sampler>(), 80 + 256 * 16);
         assert_eq!(size_of::<ScopeKey>(), 24);
+        assert_eq!(size_of::<Seed>(), 56);
         assert_eq!(size_of::<Service>(), 4);
         assert_eq!(size_of::<Settings>(), 40);
         assert_eq!(size_of::<Sketch>(), 2048);
         assert_eq!(size_of::<Tier>(), 144);
+        assert_eq!(size_of::<Usage>(), 40);
     }
 
     #[test]

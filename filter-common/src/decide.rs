@@ -5,10 +5,11 @@ mod settle;
 use settle::{Judged, settle};
 
 use crate::{
+    bucket::{Line, Notes, Seed},
     cause::{Action, Cause},
     packet::{self, Kind, Packet},
-    rate::{Bucket, BucketKey, Cell, Tier},
-    settings::{Port, Service, Settings},
+    rate::{Cell, Tier},
+    settings::{Mode, Port, Service, Settings},
     source::Address,
     table::Standing,
     verdict::Verdict,
@@ -41,13 +42,14 @@ pub trait Tables {
     /// A tier as a service sees it.
     fn tier(&self, service: u8, tier: u8) -> Option<&Tier>;
 
-    /// The bucket with this key, made from `fresh` if it is new; `None` if the
-    /// table is saturated.
-    fn bucket(
-        &self,
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&Bucket<Self::Cell>>;
+    /// What buckets are found by.
+    fn seed(&self) -> Option<&Seed>;
+
+    /// A line of the table of buckets.
+    fn line(&self, line: u32) -> Option<&Line<Self::Cell>>;
+
+    /// Counts what the table of buckets saw of one packet.
+    fn note(&self, notes: Notes);
 
     /// Whether frames may be many packets merged into one (generic mode).
     fn merges(&self) -> bool;
@@ -233,9 +235,15 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
         }
     }
     let service = tables.forget(service as u64) as u8;
+    let guarded = service != 0 || packet.is(Packet::HIDDEN);
+    let guarded = tables.forget(guarded as u64) != 0;
+    let service = tables.forget(service as u64) as u8;
     let judged = Judged {
         service,
-        guarded: service != 0 || packet.is(Packet::HIDDEN),
+        guarded,
+        family: tables.forget(packet.source.family as u64) as u8,
+        source: tables.forget(packet.source.source()),
+        neighbourhood: tables.forget(packet.source.neighbourhood()),
     };
 
     // 3 and 5. Verdict, then rates; twice where there is a shadow.
@@ -256,7 +264,8 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     }
 
     // 6. Drop, where the mode is enforce.
-    if settings.enforces() && drops(decision.cause) && !outcome.observed {
+    let mode = tables.forget(settings.mode as u64);
+    if mode == Mode::Enforce as u64 && drops(decision.cause) && !outcome.observed {
         decision.action = Action::Drop as u8;
     }
     decision

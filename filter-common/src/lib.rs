@@ -20,6 +20,7 @@
 extern crate std;
 
 pub mod abi;
+pub mod bucket;
 pub mod cause;
 pub mod decide;
 pub mod event;

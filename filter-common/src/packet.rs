@@ -82,44 +82,51 @@ impl Packet {
             flags: 0,
         }
     }
+
+    /// The same packet, all that is known of it passed through `forget` (see
+    /// [`Frame::forget`]).
+    #[inline(always)]
+    #[must_use]
+    pub fn forgotten(&self, forget: impl Fn(u64) -> u64) -> Self {
+        let word = forget(
+            self.kind as u64
+                | (self.source.family as u64) << 8
+                | (self.protocol as u64) << 16
+                | (self.flags as u64) << 24
+                | (self.port as u64) << 32,
+        );
+        let family = match (word >> 8) as u8 {
+            4 => Family::V4,
+            _ => Family::V6,
+        };
+        let address = |address: Address| Address {
+            family,
+            high: forget(address.high),
+            low: forget(address.low),
+        };
+        Self {
+            kind: match word as u8 {
+                0 => Kind::NotIp,
+                1 => Kind::Unreadable,
+                _ => Kind::Ip,
+            },
+            source: address(self.source),
+            destination: address(self.destination),
+            protocol: (word >> 16) as u8,
+            flags: (word >> 24) as u8,
+            port: (word >> 32) as u16,
+            length: forget(self.length as u64) as u32,
+        }
+    }
 }
 
 /// Reads a frame: Ethernet, VLAN tags, IPv4 with options or IPv6 with
 /// extension headers, and of TCP, UDP and `ICMPv6` what the law asks for.
 #[inline(always)]
 pub fn read<F: Frame + ?Sized>(frame: &F) -> Packet {
-    let packet = read_link(frame);
     // What steers the branches of the law, through the eye of the needle: it is
     // judged once, not once for each way through the headers.
-    let word = frame.forget(
-        packet.kind as u64
-            | (packet.source.family as u64) << 8
-            | (packet.protocol as u64) << 16
-            | (packet.flags as u64) << 24
-            | (packet.port as u64) << 32,
-    );
-    let family = match (word >> 8) as u8 {
-        4 => Family::V4,
-        _ => Family::V6,
-    };
-    let address = |address: Address| Address {
-        family,
-        high: frame.forget(address.high),
-        low: frame.forget(address.low),
-    };
-    Packet {
-        kind: match word as u8 {
-            0 => Kind::NotIp,
-            1 => Kind::Unreadable,
-            _ => Kind::Ip,
-        },
-        source: address(packet.source),
-        destination: address(packet.destination),
-        protocol: (word >> 16) as u8,
-        flags: (word >> 24) as u8,
-        port: (word >> 32) as u16,
-        length: frame.forget(packet.length as u64) as u32,
-    }
+    read_link(frame).forgotten(|number| frame.forget(number))
 }
 
 #[inline(always)]

@@ -7,9 +7,10 @@
 
 use crate::{
     abi::{Preamble, ScopeKey},
+    bucket::{Seed, Usage},
     decide::Decision,
     event::{Counter, Event, Sampler, Sketch},
-    rate::{Bucket, BucketKey, Rate, Tier},
+    rate::{Rate, Tier},
     settings::{Port, Service, Settings},
     verdict::Entry,
 };
@@ -23,19 +24,6 @@ macro_rules! pod {
 }
 
 pod!(
-    Bucket<u64>,
-    BucketKey,
-    Counter,
-    Decision,
-    Entry,
-    Event,
-    Port,
-    Preamble,
-    Rate,
-    Sampler,
-    ScopeKey,
-    Service,
-    Settings,
-    Sketch,
-    Tier,
+    Counter, Decision, Entry, Event, Port, Preamble, Rate, Sampler, ScopeKey, Seed, Service,
+    Settings, Sketch, Tier, Usage,
 );

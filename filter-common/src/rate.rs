@@ -1,9 +1,12 @@
 //! Rates: GCRA, one arrival time a rate, exact across CPUs.
 //!
-//! A bucket's word is the moment (nanoseconds, wrapping) up to which what was
-//! admitted so far has used up the rate. What is admitted pushes it on by its
-//! cost; nothing may push it further ahead of now than the burst. So in any
-//! window `admitted <= burst + rate * window`.
+//! An arrival time is the moment up to which what was admitted so far has used
+//! up the rate. What is admitted pushes it on by its cost; nothing may push it
+//! further ahead of now than the burst. So in any window
+//! `admitted <= burst + rate * window`.
+//!
+//! Here is what a rate says; where arrival times are kept is the room `bucket`,
+//! and in which ticks they count `rate/ticks.rs`.
 //!
 //! See ITU-T I.371 (03/2004) annex A, "virtual scheduling".
 
@@ -11,13 +14,22 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rate {
-    /// What one unit costs, in nanoseconds times 1,024. 0: no rate is set.
+    /// What one unit costs, in ticks times 1,024. 0: no rate is set.
     pub interval: u64,
-    /// How far ahead of now the word may be, in nanoseconds: the burst.
+    /// How far ahead of now the word may be, in ticks: the burst.
     pub limit: u64,
     /// 1: a bucket that is new begins without a burst, so that moving to a
     /// stricter tier gives nothing away. 0: with the whole burst.
-    pub cold: u64,
+    pub cold: u8,
+    /// A tick is so many nanoseconds, as a power of two.
+    pub shift: u8,
+    /// The number by which a word tells its tick.
+    pub class: u8,
+    /// So far beyond the limit a word may be because another CPU read the clock
+    /// later, in ticks, as a power of two.
+    pub late: u8,
+    /// Always 0.
+    pub reserved: [u8; 4],
 }
 
 impl Rate {
@@ -26,9 +38,14 @@ impl Rate {
         interval: 0,
         limit: 0,
         cold: 0,
+        shift: 0,
+        class: 0,
+        late: 0,
+        reserved: [0; 4],
     };
 
-    /// A rate of `units` in `per_nanoseconds`, `burst` of them at once.
+    /// A rate of `units` in `per_nanoseconds`, `burst` of them at once, in ticks
+    /// of a nanosecond.
     ///
     /// `None` where it can't be held: no units, no burst, no time, a unit that
     /// takes longer than about two minutes, or a burst longer than 52 days.
@@ -53,7 +70,8 @@ impl Rate {
         Some(Self {
             interval: interval as u64,
             limit: limit as u64,
-            cold: 0,
+            late: LATE,
+            ..Self::NONE
         })
     }
 
@@ -71,7 +89,7 @@ impl Rate {
         self.interval != 0
     }
 
-    /// Nanoseconds that `units` use up, rounded up. Of `units` the lower 16 bits
+    /// Ticks that `units` use up, rounded up. Of `units` the lower 16 bits
     /// count (see [`MAX_UNITS`]).
     #[inline(always)]
     #[must_use]
@@ -80,42 +98,59 @@ impl Rate {
         (units * self.interval + ((1 << FRACTION) - 1)) >> FRACTION
     }
 
-    /// The word of a new bucket, for a packet that costs `cost`.
+    /// How far ahead of now the word of a new bucket is, for a packet that costs
+    /// `cost`.
     #[inline(always)]
     #[must_use]
-    pub const fn fresh(&self, now: u64, cost: u64) -> u64 {
-        if self.cold == 0 {
-            now
-        } else {
-            now.wrapping_add(self.limit.saturating_sub(cost))
-        }
+    pub const fn fresh(&self, cost: u64) -> u64 {
+        (self.cold as u64).wrapping_neg() & self.room(cost)
+    }
+
+    /// How far ahead a word may be for a packet that costs `cost`.
+    #[inline(always)]
+    const fn room(&self, cost: u64) -> u64 {
+        let room = self.limit.wrapping_sub(cost);
+        room & !all_if_negative(room)
+    }
+
+    /// How far ahead a word is after a packet that costs `cost`, if it was
+    /// `ahead` before; and whether that is within the rate.
+    ///
+    /// One far beyond the limit was written under a larger one: it leaves room
+    /// for this packet, no more, so that a source never waits for what a rate
+    /// before a reload has left.
+    #[inline(always)]
+    #[must_use]
+    pub const fn admit(&self, ahead: u64, cost: u64) -> (u64, bool) {
+        // Without a branch: each one would double what the verifier has to follow.
+        let latest = self.limit + (1 << (self.late & 63));
+        let beyond = all_if_negative(latest.wrapping_sub(ahead));
+        let ahead = ahead & !beyond | self.room(cost) & beyond;
+        let next = ahead + cost;
+        (next, next <= self.limit)
     }
 
     /// The word after a packet that costs `cost`, or the same word and `false`
-    /// if it is over the rate.
-    ///
-    /// A word in the past, of whatever age, is idle. One far beyond the limit was
-    /// written under a larger one: it leaves room for this packet, no more, so
-    /// that a source never waits for what a rate before a reload has left.
+    /// if it is over the rate; for a word that holds nothing but its arrival
+    /// time. One in the past, of whatever age, is idle.
     #[inline(always)]
     #[must_use]
     pub const fn step(&self, word: u64, now: u64, cost: u64) -> (u64, bool) {
         let ahead = word.wrapping_sub(now);
-        // All ones if `ahead` isn't negative. Without a branch: each one would
-        // double what the verifier has to follow.
-        let ahead = ahead & (ahead >> 63).wrapping_sub(1);
-        let ahead = if ahead > self.limit + LATE {
-            self.limit.saturating_sub(cost)
-        } else {
-            ahead
-        };
-        let next = ahead + cost;
-        if next > self.limit {
-            (word, false)
-        } else {
+        let ahead = ahead & !all_if_negative(ahead);
+        let (next, admitted) = self.admit(ahead, cost);
+        if admitted {
             (now.wrapping_add(next), true)
+        } else {
+            (word, false)
         }
     }
+}
+
+/// All ones if the highest bit is set, else 0.
+#[inline(always)]
+pub(crate) const fn all_if_negative(number: u64) -> u64 {
+    (number as i64 >> 63) as u64
 }
 
 /// One word of a bucket, shared by all CPUs: a map's memory in the kernel, an
@@ -126,29 +161,39 @@ pub trait Cell {
 
     /// Puts `new` where `old` still stands; `false` if it doesn't.
     fn replace(&self, old: u64, new: u64) -> bool;
-}
 
-/// Whether a packet that costs `cost` would be admitted now. Changes nothing.
-#[inline(always)]
-pub fn conforms<C: Cell>(cell: &C, rate: &Rate, now: u64, cost: u64) -> bool {
-    rate.step(cell.load(), now, cost).1
-}
-
-/// Charges a packet that costs `cost`; `false` if it is over the rate, or if
-/// the race for the word was lost [`RACES`] times.
-#[inline(always)]
-pub fn charge<C: Cell>(cell: &C, rate: &Rate, now: u64, cost: u64) -> bool {
-    for _ in 0..RACES {
-        let word = cell.load();
-        let (next, admitted) = rate.step(word, now, cost);
-        if !admitted {
-            return false;
-        }
-        if cell.replace(word, next) {
-            return true;
-        }
+    /// All ones if the highest bit is set, else 0. In the kernel the compiler
+    /// doesn't see how, or it would turn arithmetic that chooses among words into a
+    /// branch for each of them: no CPU can guess those, and the verifier follows
+    /// all.
+    #[inline(always)]
+    #[must_use]
+    fn all_if_negative(number: u64) -> u64 {
+        all_if_negative(number)
     }
-    false
+
+    /// [`WAYS`](crate::bucket::WAYS). In the kernel the compiler doesn't know how
+    /// many that is, or it would unroll the loop over them: the program would be
+    /// too long, and its numbers more than there is stack for.
+    #[inline(always)]
+    #[must_use]
+    fn ways() -> u64 {
+        crate::bucket::WAYS as u64
+    }
+}
+
+/// A word that was read, and is only looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Still(pub u64);
+
+impl Cell for Still {
+    fn load(&self) -> u64 {
+        self.0
+    }
+
+    fn replace(&self, _old: u64, _new: u64) -> bool {
+        true
+    }
 }
 
 /// How often a packet tries to write a word that others write too.
@@ -171,7 +216,7 @@ pub const MAX_UNITS: u32 = 0xffff;
 
 /// A word may be so far beyond the limit because the clock was read before
 /// another CPU wrote it: 4.3 s, longer than a virtual CPU stands still.
-const LATE: u64 = 1 << 32;
+const LATE: u8 = 32;
 
 /// The three rates of one level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -192,6 +237,17 @@ impl Rates {
         bytes: Rate::NONE,
         connections: Rate::NONE,
     };
+
+    /// The rate of a kind.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(&self, kind: u32) -> &Rate {
+        match kind {
+            0 => &self.packets,
+            1 => &self.bytes,
+            _ => &self.connections,
+        }
+    }
 
     /// Whether any rate is set.
     #[inline(always)]
@@ -220,46 +276,9 @@ impl Tier {
     };
 }
 
-/// Whose bucket it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct BucketKey {
-    /// [`Address::source`](crate::source::Address::source) or
-    /// [`Address::neighbourhood`](crate::source::Address::neighbourhood).
-    pub prefix: u64,
-    /// [`Family`](crate::source::Family) of the prefix.
-    pub family: u8,
-    /// [`SOURCE`](Self::SOURCE) or [`NEIGHBOURHOOD`](Self::NEIGHBOURHOOD).
-    pub level: u8,
-    /// The service.
-    pub service: u8,
-    /// The tier.
-    pub tier: u8,
-    /// 1 for a shadow's bucket: what is only counted must not use up what is
-    /// enforced.
-    pub shadow: u8,
-    /// Always 0.
-    pub reserved: [u8; 3],
-}
+mod ticks;
 
-impl BucketKey {
-    /// The level of the source.
-    pub const SOURCE: u8 = 0;
-    /// The level of the neighbourhood.
-    pub const NEIGHBOURHOOD: u8 = 1;
-}
-
-/// The words of one bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Bucket<C> {
-    /// Of the packets' rate.
-    pub packets: C,
-    /// Of the bytes' rate.
-    pub bytes: C,
-    /// Of the new connections' rate.
-    pub connections: C,
-}
+pub use ticks::{Kind, MAX_SHIFT};
 
 #[cfg(test)]
 mod tests;

@@ -37,8 +37,9 @@ pub struct Settings {
     pub mode: u8,
     /// 1: drop what no source can be read from.
     pub strict: u8,
-    /// 1: a packet that finds no bucket because the table is saturated is
-    /// dropped. 0: it passes.
+    /// 1: a packet that finds no bucket because the table is saturated (all
+    /// words where its own would be are as far ahead as it would be, or further)
+    /// is dropped. 0: it passes, uncharged.
     pub refuse_saturated: u8,
     /// Always 0.
     pub reserved: u8,

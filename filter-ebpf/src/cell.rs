@@ -1,11 +1,12 @@
 //! The one atomic: a word of a bucket in a map's memory.
 
 use core::{
+    arch::asm,
     cell::UnsafeCell,
     intrinsics::{AtomicOrdering, atomic_cxchg},
 };
 
-use filter_common::rate::Cell;
+use filter_common::{bucket::WAYS, rate::Cell};
 
 /// A word that all CPUs read and write.
 #[repr(transparent)]
@@ -33,6 +34,35 @@ impl Cell for Word {
         };
         replaced
     }
+
+    #[inline(always)]
+    fn all_if_negative(number: u64) -> u64 {
+        let mut number = number;
+        // SAFETY: a register is changed, nothing else is touched.
+        unsafe {
+            asm!(
+                "{0} s>>= 63",
+                inout(reg) number,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        number
+    }
+
+    #[inline(always)]
+    fn ways() -> u64 {
+        let ways: u64;
+        // SAFETY: a register is set, nothing else is touched.
+        unsafe {
+            asm!(
+                "{0} = {1}",
+                out(reg) ways,
+                const WAYS,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        ways
+    }
 }
 
 /// A word that is read and never written: asking changes nothing.
@@ -48,5 +78,15 @@ impl Cell for Peeked {
     #[inline(always)]
     fn replace(&self, _old: u64, _new: u64) -> bool {
         true
+    }
+
+    #[inline(always)]
+    fn all_if_negative(number: u64) -> u64 {
+        Word::all_if_negative(number)
+    }
+
+    #[inline(always)]
+    fn ways() -> u64 {
+        Word::ways()
     }
 }

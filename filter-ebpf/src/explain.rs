@@ -8,15 +8,16 @@ use filter_common::{
     packet,
 };
 use filter_ebpf::{
+    buckets::{Peek, Trial},
     frame::Wire,
-    maps::{KernelClock, Maps, Peek, Trial},
+    maps::{KernelClock, Maps},
 };
 
 /// What would happen to this frame now: the real maps and clock, nothing
 /// charged, nothing counted, nothing told.
 #[xdp]
 pub(crate) fn explain(ctx: XdpContext) -> u32 {
-    let Some(tables) = Maps::<Peek>::of_trial(&ctx, false) else {
+    let Some(tables) = Maps::<Peek>::of_trial(&ctx, 0) else {
         return NOT_ASKED;
     };
     let packet = packet::read(&Wire::behind_preamble(&ctx));
@@ -34,7 +35,7 @@ pub(crate) fn trial(ctx: XdpContext) -> u32 {
     // SAFETY: the preamble lies in the frame, as was just compared.
     let preamble = unsafe { (at as *const Preamble).read_unaligned() };
     let packet = packet::read(&Wire::behind_preamble(&ctx));
-    let Some(tables) = Maps::<Trial>::of_trial(&ctx, preamble.merges != 0) else {
+    let Some(tables) = Maps::<Trial>::of_trial(&ctx, preamble.merges) else {
         return NOT_ASKED;
     };
     let decision = decide(&packet, &tables, &Given(preamble));

@@ -11,6 +11,7 @@
     reason = "compare-and-swap for BPF exists only as an intrinsic"
 )]
 
+pub mod buckets;
 pub mod cell;
 pub mod frame;
 pub mod maps;

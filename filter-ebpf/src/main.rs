@@ -10,10 +10,14 @@
 #![no_main]
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use filter_common::{decide::decide, packet};
+use filter_common::{
+    decide::{Tables as _, decide},
+    packet,
+};
 use filter_ebpf::{
+    buckets::Live,
     frame::Wire,
-    maps::{KernelClock, Live, Maps},
+    maps::{KernelClock, Maps},
     report,
 };
 
@@ -27,6 +31,8 @@ pub(crate) fn filter(ctx: XdpContext) -> u32 {
     };
     let packet = packet::read(&Wire::of(&ctx));
     let decision = decide(&packet, &tables, &KernelClock);
+    // Else both families would be followed apart through all of the law.
+    let packet = packet.forgotten(|number| tables.forget(number));
     report::report(&ctx, &packet, &decision);
     if decision.drops() {
         xdp_action::XDP_DROP

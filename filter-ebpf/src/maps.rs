@@ -1,27 +1,25 @@
-//! Every map, and what the law asks of them.
+//! Every map but the buckets', and what the law asks of them all.
 
 use core::marker::PhantomData;
 
 use aya_ebpf::{
     helpers::{bpf_ktime_get_boot_ns, bpf_ktime_get_ns},
     macros::map,
-    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key},
+    maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, lpm_trie::Key},
     programs::XdpContext,
 };
 use filter_common::{
     abi::{self, ScopeKey},
+    bucket::{Line, Notes, Seed},
     decide::{Clock, Tables},
     event::{Counter, Sampler, Sketch},
-    rate::{Bucket, BucketKey, Cell, Tier},
+    rate::Tier,
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
     table::{self, Standing},
 };
 
-use crate::{
-    cell::{Peeked, Word},
-    verdicts::Verdicts,
-};
+use crate::{buckets::Buckets, verdicts::Verdicts};
 
 #[map]
 static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
@@ -42,21 +40,6 @@ static TIERS: Array<Tier> = Array::with_max_entries(abi::TIERS, 0);
 /// Interfaces in generic mode, where frames may be many packets merged.
 #[map]
 static MERGING: HashMap<u32, u32> = HashMap::with_max_entries(256, 0);
-
-#[map]
-static BUCKETS: LruHashMap<BucketKey, Bucket<u64>> = LruHashMap::with_max_entries(1, 0);
-
-/// Buckets made, and buckets that found no room.
-#[map]
-static BUCKETS_MADE: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
-
-/// The buckets of the test entry.
-#[map]
-static TRIAL_BUCKETS: LruHashMap<BucketKey, Bucket<u64>> = LruHashMap::with_max_entries(65_536, 0);
-
-/// Where `explain` lays a bucket that doesn't exist yet.
-#[map]
-static PEEKED: PerCpuArray<[Bucket<u64>; 4]> = PerCpuArray::with_max_entries(1, 0);
 
 /// What each cause has come to, and behind that each in the shadow.
 #[map]
@@ -90,7 +73,7 @@ pub fn settings() -> Settings {
 /// The maps as the law's tables, with one of several kinds of buckets.
 pub struct Maps<B> {
     interface: u32,
-    merges: bool,
+    merges: u32,
     forgotten: *mut u64,
     buckets: PhantomData<B>,
 }
@@ -102,7 +85,7 @@ impl<B> Maps<B> {
     pub fn new(ctx: &XdpContext) -> Option<Self> {
         Some(Self {
             interface: ctx.ingress_ifindex() as u32,
-            merges: false,
+            merges: 0,
             forgotten: FORGOTTEN.get_ptr_mut(0)?,
             buckets: PhantomData,
         })
@@ -110,7 +93,7 @@ impl<B> Maps<B> {
 
     /// The tables for a packet of a test run.
     #[inline(always)]
-    pub fn of_trial(ctx: &XdpContext, merges: bool) -> Option<Self> {
+    pub fn of_trial(ctx: &XdpContext, merges: u32) -> Option<Self> {
         Some(Self {
             merges,
             ..Self::new(ctx)?
@@ -161,18 +144,24 @@ impl<B: Buckets> Tables for Maps<B> {
     }
 
     #[inline(always)]
-    fn bucket(
-        &self,
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&Bucket<Self::Cell>> {
-        B::bucket(key, fresh)
+    fn seed(&self) -> Option<&Seed> {
+        B::seed()
+    }
+
+    #[inline(always)]
+    fn line(&self, line: u32) -> Option<&Line<Self::Cell>> {
+        B::line(line)
+    }
+
+    #[inline(always)]
+    fn note(&self, notes: Notes) {
+        B::note(notes);
     }
 
     #[inline(always)]
     fn merges(&self) -> bool {
         // SAFETY: the value isn't read.
-        self.merges || unsafe { MERGING.get(self.interface) }.is_some()
+        self.merges != 0 || unsafe { MERGING.get(self.interface) }.is_some()
     }
 
     #[inline(always)]
@@ -220,103 +209,6 @@ fn octets(address: &Address) -> [u8; 16] {
     octets
 }
 
-/// A table of buckets.
-pub trait Buckets {
-    /// The word of a bucket.
-    type Cell: Cell + 'static;
-
-    /// As [`Tables::bucket`].
-    fn bucket(
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&'static Bucket<Self::Cell>>;
-}
-
-/// The buckets of the traffic.
-pub struct Live;
-
-impl Buckets for Live {
-    type Cell = Word;
-
-    #[inline(always)]
-    fn bucket(
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&'static Bucket<Word>> {
-        if let Some(bucket) = shared(BUCKETS.get_ptr(key)) {
-            return Some(bucket);
-        }
-        // Another CPU may be first: then its bucket is the one.
-        let made = BUCKETS.insert(key, fresh(), BPF_NOEXIST).is_ok();
-        let bucket = shared(BUCKETS.get_ptr(key));
-        if let Some(count) = BUCKETS_MADE.get_ptr_mut(0) {
-            // SAFETY: the memory is this CPU's, and nothing else runs on it
-            // until the program ends.
-            let [all, refused] = unsafe { &mut *count };
-            if made {
-                *all += 1;
-            }
-            if bucket.is_none() {
-                *refused += 1;
-            }
-        }
-        bucket
-    }
-}
-
-/// The buckets of the test entry.
-pub struct Trial;
-
-impl Buckets for Trial {
-    type Cell = Word;
-
-    #[inline(always)]
-    fn bucket(
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&'static Bucket<Word>> {
-        if let Some(bucket) = shared(TRIAL_BUCKETS.get_ptr(key)) {
-            return Some(bucket);
-        }
-        let _exists = TRIAL_BUCKETS.insert(key, fresh(), BPF_NOEXIST);
-        shared(TRIAL_BUCKETS.get_ptr(key))
-    }
-}
-
-/// The buckets of the traffic, only looked at.
-pub struct Peek;
-
-impl Buckets for Peek {
-    type Cell = Peeked;
-
-    #[inline(always)]
-    fn bucket(
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&'static Bucket<Peeked>> {
-        if let Some(bucket) = shared(BUCKETS.get_ptr(key)) {
-            return Some(bucket);
-        }
-        // Source and neighbourhood, enforced and shadow, are looked at side by side.
-        let place = (key.shadow & 1) << 1 | (key.level & 1);
-        let places = PEEKED.get_ptr_mut(0)?;
-        // SAFETY: the memory is this CPU's, and nothing else runs on it until
-        // the program ends.
-        let bucket = unsafe { &mut (*places)[place as usize] };
-        *bucket = fresh();
-        shared(Some(core::ptr::from_mut(bucket)))
-    }
-}
-
-#[inline(always)]
-fn shared<C: Cell>(bucket: Option<*const Bucket<u64>>) -> Option<&'static Bucket<C>> {
-    let bucket = bucket?;
-    // SAFETY: a cell is transparent over a word, and the memory of a map
-    // outlives the run of a program. An element of an LRU map may be given to
-    // another key meanwhile: then that one is charged, never anything else.
-    Some(unsafe { &*bucket.cast() })
-}
-
 /// The kernel's clocks.
 pub struct KernelClock;
 
@@ -333,5 +225,3 @@ impl Clock for KernelClock {
         (unsafe { bpf_ktime_get_boot_ns() } / 1_000_000_000) as u32
     }
 }
-
-const BPF_NOEXIST: u64 = 1;

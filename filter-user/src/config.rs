@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod feed;
 mod file;
 pub mod port;
+pub mod tick;
 pub mod tier;
 pub mod unit;
 mod value;
@@ -147,7 +148,8 @@ pub struct Tables {
     /// IPv6 prefixes with a verdict.
     #[serde(deserialize_with = "value::room")]
     pub ipv6: u32,
-    /// Buckets of sources and neighbourhoods.
+    /// Words of buckets: one for each rate of a source or a neighbourhood. In
+    /// lines of eight, the last one whole.
     #[serde(deserialize_with = "value::room")]
     pub buckets: u32,
 }

@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 use filter_common::{
+    bucket::Usage,
     cause::Cause,
     decide::Decision,
     event::{Counter, Sketch, WORDS},
@@ -71,10 +72,8 @@ pub struct Counts {
     pub lost: u64,
     /// Drops that no event stands for yet.
     pub untold: u64,
-    /// Buckets that were made.
-    pub buckets_made: u64,
-    /// Packets that found no bucket.
-    pub buckets_refused: u64,
+    /// What the table of buckets has seen.
+    pub buckets: Usage,
 }
 
 /// About how many sources the CPUs saw together.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use filter_common::{
     abi::ScopeKey,
+    bucket::CLASSES,
     packet::TCP,
     rate::{Rate, Rates, Tier},
     settings::{FRAGMENTS, Mode, Port, Service, Settings},
@@ -13,7 +14,7 @@ use filter_common::{
 
 use crate::{
     config::{
-        self, Config,
+        self, Config, tick,
         tier::{self, Tiers, TooManyTiers},
     },
     prefix::Prefix,
@@ -33,6 +34,10 @@ pub struct Plan {
     pub services: Vec<(u8, Service)>,
     /// Each tier as each service sees it: service, tier, rates.
     pub tiers: Vec<(u8, u8, Tier)>,
+    /// The ticks in which words count, by class: nanoseconds, as powers of two.
+    pub shifts: [u8; CLASSES],
+    /// The longest burst in these ticks, by class.
+    pub reach: [u32; CLASSES],
     /// The numbers of the tiers.
     pub tier_names: Tiers,
     /// The names of the services, by number.
@@ -86,6 +91,7 @@ impl Config {
                 tiers.push((*service, tier, self.seen(tier, meaning, &tier_names)));
             }
         }
+        let shifts = tick::shifts(self.tiers.values()).expect("it was looked at when it was read");
         let (ports, scopes) = self.ports();
         Ok(Plan {
             settings: Settings {
@@ -101,6 +107,8 @@ impl Config {
             scopes,
             services,
             tiers,
+            shifts,
+            reach: tick::reach(self.tiers.values(), &shifts),
             tier_names,
             service_names,
         })
@@ -163,6 +171,14 @@ impl Config {
 }
 
 impl Plan {
+    /// Each tier as each service sees it, its rates as the tables hold them.
+    pub fn tiers_in_ticks(&self) -> impl Iterator<Item = (u8, u8, Tier)> {
+        self.tiers.iter().map(|(service, tier, rates)| {
+            let held = rates.in_ticks(&self.shifts);
+            (*service, *tier, held.expect("the ticks were chosen for it"))
+        })
+    }
+
     /// The name of a service.
     #[must_use]
     pub fn service_name(&self, service: u8) -> Option<&str> {

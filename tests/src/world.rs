@@ -2,11 +2,11 @@
 //! plan and patch, so that what is tried is what it would write.
 
 use aya::{
-    maps::{HashMap, Map, MapData, MapInfo, MapType},
+    maps::{Array, Map, MapData, MapInfo},
     programs::Xdp,
 };
 use filter_common::{
-    rate::{Bucket, BucketKey},
+    bucket::WAYS,
     verdict::{NEVER, Stage, Verdict},
 };
 use weir::{
@@ -110,21 +110,25 @@ pub fn forget(kernel: &mut Kernel, program: &str) {
         .try_into()
         .expect("it is an XDP program");
     let maps = program.info().expect("it is loaded").map_ids();
-    // By its kind: the datapath has taken the maps it reads out of the object.
+    // By its name: the datapath has taken the maps it reads out of the object.
     let buckets = maps
         .expect("the kernel tells them")
         .expect("every kernel that weir runs on does")
         .into_iter()
         .map(|id| MapInfo::from_id(id).expect("the map is there"))
-        .find(|map| matches!(map.map_type(), Ok(MapType::LruHash)))
+        .find(|map| {
+            map.name_as_str()
+                .is_some_and(|name| name.ends_with("BUCKETS"))
+        })
         .expect("it has buckets");
     let buckets = MapData::from_id(buckets.id()).expect("the map is there");
-    let mut buckets: HashMap<_, BucketKey, Bucket<u64>> = Map::LruHashMap(buckets)
-        .try_into()
-        .expect("it holds buckets");
-    let keys: Vec<_> = buckets.keys().collect();
-    for key in keys {
-        buckets.remove(&key.expect("a key")).expect("it was there");
+    let mut buckets: Array<_, [u64; WAYS]> =
+        Map::Array(buckets).try_into().expect("it holds buckets");
+    for line in 0..buckets.len() {
+        let taken = buckets.get(&line, 0).expect("a line") != [0; WAYS];
+        if taken {
+            buckets.set(line, [0; WAYS], 0).expect("it was there");
+        }
     }
 }
 

@@ -17,7 +17,7 @@ fn the_claims_that_judge_most_packets_are_listed_first() {
     let sent = [(BLOCKED6, 20_000_u32), (BLOCKED, 2_000)];
     for (source, number) in sent {
         let arrived = traffic.send(&datagrams(FREE, 1), &datagrams(source, number as usize));
-        assert_eq!(arrived.leaked, []);
+        assert!(arrived.leaked.is_empty());
     }
 
     let list = edge.weir(&["list", "--sort", "hits", "--json"]).done();

@@ -6,9 +6,10 @@ use std::{collections::BTreeSet, hint::black_box, sync::LazyLock};
 use aya_obj::{Object, ProgramSection};
 use filter_common::{
     abi,
+    bucket::{Line, Seed, Usage},
     decide::Decision,
     event::{Counter, Sampler},
-    rate::{Bucket, BucketKey, Tier},
+    rate::Tier,
     settings::{MAX_SERVICES, Port, Service, Settings},
     table::{QUAD, force, ipv4::LINE, ipv6::NODE},
 };
@@ -60,18 +61,15 @@ fn its_maps_hold_what_the_law_says() {
         ("V6_SIEVES", 4, 8, None),
         ("V6_NODES", 4, 8 * NODE, None),
         ("TIMELINES", 4, 8 * QUAD, None),
-        (
-            "BUCKETS",
-            size_of::<BucketKey>(),
-            size_of::<Bucket<u64>>(),
-            None,
-        ),
+        ("SEEDS", 4, size_of::<Seed>(), Some(abi::SEEDS)),
+        ("BUCKETS", 4, size_of::<Line<u64>>(), None),
         (
             "TRIAL_BUCKETS",
-            size_of::<BucketKey>(),
-            size_of::<Bucket<u64>>(),
-            None,
+            4,
+            size_of::<Line<u64>>(),
+            Some(abi::TRIAL_LINES),
         ),
+        ("USAGE", 4, size_of::<Usage>(), Some(1)),
         ("COUNTERS", 4, size_of::<Counter>(), Some(cause)),
         ("SAMPLERS", 4, size_of::<Sampler>(), Some(1)),
     ] {

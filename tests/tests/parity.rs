@@ -132,6 +132,7 @@ impl Both {
             .load_trial()
             .expect("the kernel takes the test entry");
         let mut host = Memory::new(&world::SIZES);
+        host.set_key(kernel.key());
         let settings = world::fill(&mut host).settings;
         world::fill(&mut kernel);
         Self {
@@ -145,6 +146,7 @@ impl Both {
     /// As if no packet had come yet.
     fn forget(&mut self) {
         self.host = Memory::new(&world::SIZES);
+        self.host.set_key(self.kernel.key());
         world::fill(&mut self.host);
         world::forget(&mut self.kernel, "trial");
     }

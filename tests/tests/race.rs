@@ -69,7 +69,8 @@ fn while_time_goes_on_two_cpus_admit_no_more_than_the_rate() {
     assert!(admitted >= BURST, "{admitted} of a burst of {BURST}");
     assert!((admitted as f64) <= most, "{admitted} in {window} s");
     assert!(refused > admitted, "they raced: {refused} refused");
-    assert_eq!(counts.buckets_made, 1, "both took the bucket of the first");
+    assert_eq!(counts.buckets.begun, 1, "both took the bucket of the first");
+    assert_eq!(counts.buckets.taken, 3, "a word for each rate");
 }
 
 /// Runs `body` on two CPUs at once, if there are two.

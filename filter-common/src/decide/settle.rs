@@ -2,9 +2,10 @@
 
 use super::{Clock, Tables};
 use crate::{
+    bucket::{ADMITTED, Ask, BucketKey, Line, Notes, Place, Seed, charge, conforms},
     cause::Cause,
     packet::{self, Packet},
-    rate::{Bucket, BucketKey, MAX_UNITS, Rate, Rates, charge, conforms},
+    rate::{Cell, MAX_UNITS, Rate, Tier},
     settings::{FRAGMENTS, Settings},
     verdict::{Stage, Verdict},
 };
@@ -13,6 +14,10 @@ use crate::{
 pub(super) struct Judged {
     pub(super) service: u8,
     pub(super) guarded: bool,
+    /// Of the source, as [`BucketKey`] has them.
+    pub(super) family: u8,
+    pub(super) source: u64,
+    pub(super) neighbourhood: u64,
 }
 
 /// What a verdict leads to.
@@ -92,57 +97,190 @@ pub(super) fn settle<T: Tables, C: Clock>(
         return outcome;
     }
 
-    let now = clock.nanoseconds();
-    let weight = Weight::of(packet, tables);
     let mut key = BucketKey {
-        prefix: packet.source.source(),
-        family: packet.source.family as u8,
+        prefix: judged.source,
+        family: judged.family,
         level: BucketKey::SOURCE,
         service: judged.service,
         tier: outcome.tier,
         shadow,
-        reserved: [0; 3],
     };
-    let saturated = if settings.refuse_saturated != 0 {
+    let saturated = if tables.forget(settings.refuse_saturated as u64) != 0 {
         Cause::OverPackets
     } else {
         Cause::Unlimited
     };
-    let Some(source) = tables.bucket(&key, || fresh(&tier.source, now, &weight)) else {
-        outcome.cause = saturated as u8;
+    outcome.cause = tables.forget(saturated as u64) as u8;
+    let Some(seed) = tables.seed() else {
         return outcome;
+    };
+    let source = seed.place(&key);
+    let Some(source_line) = tables.line(source.line) else {
+        return outcome;
+    };
+    let mut near_place = source;
+    if near {
+        key.prefix = judged.neighbourhood;
+        key.level = BucketKey::NEIGHBOURHOOD;
+        near_place = seed.place(&key);
+    }
+    let near_place = Place {
+        line: tables.forget(u64::from(near_place.line)) as u32,
+        tag: tables.forget(u64::from(near_place.tag)) as u32,
+    };
+    // Also where there is none: a line looked up twice is two lines to the
+    // verifier, and then it is the same in both cases.
+    let Some(near_line) = tables.line(near_place.line) else {
+        return outcome;
+    };
+    let levels = Levels {
+        tier,
+        seed,
+        now: clock.nanoseconds(),
+        weight: Weight::of(packet, tables),
+        source,
+        source_line,
+        near: near_place,
+        near_line,
     };
 
     // All are tested, then all charged: a packet that one rate refuses must
     // not use up the others.
-    let over = tables.forget(test(tables, source, &tier.source, now, &weight) as u64) as u8;
-    if over != 0 {
-        outcome.cause = over;
-        return outcome;
-    }
-    if near {
-        key.prefix = packet.source.neighbourhood();
-        key.level = BucketKey::NEIGHBOURHOOD;
-        let rates = &tier.neighbourhood;
-        let Some(bucket) = tables.bucket(&key, || fresh(rates, now, &weight)) else {
-            outcome.cause = saturated as u8;
-            return outcome;
-        };
-        if test(tables, bucket, rates, now, &weight) != 0
-            || take(tables, bucket, rates, now, &weight) != 0
-        {
-            outcome.cause = Cause::OverNeighbourhood as u8;
-            outcome.level = BucketKey::NEIGHBOURHOOD;
-            return outcome;
+    let mut over = levels.test(tables);
+    if over == 0 {
+        let (late, notes) = levels.charge(tables);
+        over = late;
+        if notes.0 != 0 {
+            tables.note(notes);
+        }
+        if notes.of(Notes::NONE) == 0 {
+            outcome.cause = Cause::Conforming as u8;
         }
     }
-    let over = take(tables, source, &tier.source, now, &weight);
-    outcome.cause = if over != 0 {
-        over
-    } else {
-        Cause::Conforming as u8
-    };
+    if over != 0 {
+        outcome.cause = over;
+        outcome.level = (over == Cause::OverNeighbourhood as u8) as u8;
+    }
     outcome
+}
+
+/// The rates of both levels, and what is asked of them. The first three are the
+/// source's.
+struct Levels<'a, C> {
+    tier: &'a Tier,
+    seed: &'a Seed,
+    now: u64,
+    weight: Weight,
+    source: Place,
+    source_line: &'a Line<C>,
+    near: Place,
+    near_line: &'a Line<C>,
+}
+
+impl<C: Cell> Levels<'_, C> {
+    /// The code of the first cause that is over, or 0. The last rate isn't tested: it
+    /// is the first to be charged, and then nothing else has been.
+    #[inline(always)]
+    fn test<T: Tables>(&self, tables: &T) -> u8 {
+        let mut last = RATES;
+        while last > 0 {
+            last -= 1;
+            let (rate, _, _, units) = self.rate(tables, last);
+            if is_set(tables, rate) && units != 0 {
+                break;
+            }
+        }
+        let last = tables.forget(u64::from(last));
+        let mut over = 0;
+        let mut number = 0;
+        while number < RATES && u64::from(number) < last {
+            let (rate, line, tag, units) = self.rate(tables, number);
+            if is_set(tables, rate) && units != 0 {
+                let ask = Ask::new(tag, number, rate, self.now, units);
+                let fine = conforms(line, &ask, rate);
+                over = tables.forget(u64::from(!fine)) * u64::from(cause(number));
+                if over != 0 {
+                    break;
+                }
+            }
+            number += 1;
+        }
+        over as u8
+    }
+
+    /// Charges all, the neighbourhood's first; the code of the first cause that
+    /// is over after all, or 0, and what is to be counted.
+    #[inline(always)]
+    fn charge<T: Tables>(&self, tables: &T) -> (u8, Notes) {
+        let mut over = 0;
+        let mut notes = tables.forget(0);
+        let mut left = RATES;
+        while left > 0 {
+            left -= 1;
+            let number = left;
+            let (rate, line, tag, units) = self.rate(tables, number);
+            if is_set(tables, rate) && units != 0 {
+                let ask = Ask::new(tag, number, rate, self.now, units);
+                let noted = charge(line, &ask, rate, self.now, self.seed, |word| {
+                    tables.forget(word)
+                });
+                let noted = tables.forget(noted);
+                if noted == 0 {
+                    over = cause(number);
+                    break;
+                }
+                notes = tables.forget(notes + noted - ADMITTED);
+            }
+        }
+        (over, Notes(notes))
+    }
+
+    #[inline(always)]
+    fn rate<T: Tables>(&self, tables: &T, number: u32) -> (&Rate, &Line<C>, u32, u32) {
+        let near = number >= RATES / 2;
+        let kind = if near { number - RATES / 2 } else { number };
+        let rates = if near {
+            &self.tier.neighbourhood
+        } else {
+            &self.tier.source
+        };
+        let (line, place) = if near {
+            (self.near_line, &self.near)
+        } else {
+            (self.source_line, &self.source)
+        };
+        let units = match kind {
+            0 => self.weight.packets,
+            1 => self.weight.bytes,
+            _ => self.weight.connections,
+        };
+        (
+            rates.of(kind),
+            line,
+            place.tag,
+            tables.forget(u64::from(units)) as u32,
+        )
+    }
+}
+
+/// What was learnt of a rate's interval by asking whether it is set would be
+/// remembered: all combinations of rates would be verified.
+#[inline(always)]
+fn is_set<T: Tables>(tables: &T, rate: &Rate) -> bool {
+    tables.forget(rate.interval) != 0
+}
+
+/// Of both levels together.
+const RATES: u32 = 6;
+
+/// The code of the cause of a rate that is over.
+#[inline(always)]
+const fn cause(number: u32) -> u8 {
+    if number < RATES / 2 {
+        Cause::OverPackets as u8 + number as u8
+    } else {
+        Cause::OverNeighbourhood as u8
+    }
 }
 
 /// What a packet uses up of each rate.
@@ -155,7 +293,8 @@ struct Weight {
 impl Weight {
     #[inline(always)]
     fn of<T: Tables>(packet: &Packet, tables: &T) -> Self {
-        let bytes = packet.length.min(MAX_UNITS);
+        let length = tables.forget(u64::from(packet.length)) as u32;
+        let bytes = length.min(MAX_UNITS);
         let mut packets = 1;
         // In generic mode the stack's merged frames reach the filter whole.
         if bytes > MERGED && tables.merges() {
@@ -172,67 +311,3 @@ impl Weight {
 /// The longest frame that is certainly one packet: 1,500 bytes behind Ethernet
 /// and every VLAN tag.
 const MERGED: u32 = 1514 + 4 * packet::MAX_TAGS as u32;
-
-#[inline(always)]
-const fn fresh(rates: &Rates, now: u64, weight: &Weight) -> Bucket<u64> {
-    Bucket {
-        packets: rates.packets.fresh(now, rates.packets.cost(weight.packets)),
-        bytes: rates.bytes.fresh(now, rates.bytes.cost(weight.bytes)),
-        connections: rates.connections.fresh(now, rates.connections.cost(1)),
-    }
-}
-
-/// The code of the first cause that is over, or 0.
-#[inline(always)]
-fn test<T: Tables>(
-    tables: &T,
-    bucket: &Bucket<T::Cell>,
-    rates: &Rates,
-    now: u64,
-    weight: &Weight,
-) -> u8 {
-    each(tables, bucket, rates, weight, |cell, rate, units| {
-        conforms(cell, rate, now, rate.cost(units))
-    })
-}
-
-/// Charges all; the code of the first cause that is over after all, or 0.
-#[inline(always)]
-fn take<T: Tables>(
-    tables: &T,
-    bucket: &Bucket<T::Cell>,
-    rates: &Rates,
-    now: u64,
-    weight: &Weight,
-) -> u8 {
-    each(tables, bucket, rates, weight, |cell, rate, units| {
-        charge(cell, rate, now, rate.cost(units))
-    })
-}
-
-#[inline(always)]
-fn each<T: Tables>(
-    tables: &T,
-    bucket: &Bucket<T::Cell>,
-    rates: &Rates,
-    weight: &Weight,
-    admits: impl Fn(&T::Cell, &Rate, u32) -> bool,
-) -> u8 {
-    // What was learnt of a rate's interval by asking whether it is set would
-    // be remembered: all combinations of rates would be verified.
-    let is_set = |rate: &Rate| tables.forget(rate.interval) != 0;
-    let connections = tables.forget(weight.connections as u64) as u32;
-    if is_set(&rates.packets) && !admits(&bucket.packets, &rates.packets, weight.packets) {
-        return Cause::OverPackets as u8;
-    }
-    if is_set(&rates.bytes) && !admits(&bucket.bytes, &rates.bytes, weight.bytes) {
-        return Cause::OverBytes as u8;
-    }
-    if connections != 0
-        && is_set(&rates.connections)
-        && !admits(&bucket.connections, &rates.connections, connections)
-    {
-        return Cause::OverConnections as u8;
-    }
-    0
-}

@@ -318,18 +318,22 @@ fn a_packet_that_finds_no_bucket_is_treated_as_the_settings_say() {
             ..Rates::NONE
         },
     };
-    for room in [0, 1] {
+    for lines in [0, 1024] {
         for (refuse, cause) in [(0, Cause::Unlimited), (1, Cause::OverPackets)] {
             let mut tables = Collections::new();
             tables.tiers.insert((1, 1), near);
-            tables.buckets.truncate(room);
+            tables.saturate();
+            tables.lines.truncate(lines);
             tables.settings.refuse_saturated = refuse;
             let decision = decide(&api(), &tables, &At(0, 0));
             assert_eq!(
                 (decision.cause, decision.drops()),
                 (cause as u8, refuse == 1)
             );
-            assert!(tables.words().iter().all(|(_, words)| *words == [0; 3]));
+            let notes: Vec<_> = tables.notes.take();
+            let both = 2 * (Notes::SATURATED + Notes::NONE);
+            assert!(notes.is_empty() || notes == [Notes(both)], "{notes:?}");
+            assert_eq!(notes.is_empty(), lines == 0);
         }
     }
 }

@@ -78,7 +78,7 @@ fn show(status: &Status, output: &mut Output) -> anyhow::Result<()> {
         output.line(line)?;
     }
     output.line(format_args!(
-        "buckets     {} of {} used, {} evicted, {} without one",
+        "buckets     {} of {} used, {} evicted, {} found none idle",
         count(status.buckets.used),
         count(status.buckets.capacity),
         count(status.buckets.evicted),

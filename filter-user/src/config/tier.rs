@@ -1,17 +1,18 @@
 //! Tiers: the built-in ones, what makes a rate of what is written, and the
 //! numbers by which claims and the kernel know them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use filter_common::{
-    rate::{Rate, Rates, Tier},
+    bucket::CLASSES,
+    rate::{Kind, Rate, Rates, Tier},
     settings::MAX_TIERS,
 };
 use toml::Spanned;
 
 use super::{
     error::{Error, Source},
-    file,
+    file, tick,
     unit::{Amount, PerTime},
     value::{Name, Text},
 };
@@ -94,7 +95,11 @@ pub(super) fn read(
     source: &Source<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Tier>, Error> {
-    let mut reader = Reader { source, warnings };
+    let mut reader = Reader {
+        source,
+        warnings,
+        written: Vec::new(),
+    };
     let mut tiers = BTreeMap::from([
         (UNKNOWN.to_owned(), unknown()),
         (SUSPECT.to_owned(), suspect()),
@@ -119,20 +124,32 @@ pub(super) fn read(
     base.source.connections = Rate::NONE;
     base.neighbourhood.connections = Rate::NONE;
     tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &base)?);
+    if let Err(chosen) = tick::shifts(tiers.values()) {
+        let fits = |(of, rate, _): &&(Kind, Rate, Range<usize>)| {
+            chosen
+                .iter()
+                .all(|shift| rate.in_ticks(*of, *shift, 0).is_none())
+        };
+        let place = reader
+            .written
+            .iter()
+            .find(fits)
+            .map(|(_, _, place)| place.clone());
+        return Err(source.refuse(
+            &place.unwrap_or_default(),
+            format!(
+                "the rates of all tiers lie too far apart: words of buckets count in {CLASSES} different ticks, and this rate would need a fifth; write a smaller burst, or bring it nearer to the others"
+            ),
+        ));
+    }
     Ok(tiers)
 }
 
 struct Reader<'a> {
     source: &'a Source<'a>,
     warnings: &'a mut Vec<String>,
-}
-
-/// What a rate is of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
-    Packets,
-    Bytes,
-    Connections,
+    /// The rates in the file, and where they stand.
+    written: Vec<(Kind, Rate, Range<usize>)>,
 }
 
 impl Reader<'_> {
@@ -140,19 +157,19 @@ impl Reader<'_> {
         let near = written.neighbourhood;
         Ok(Tier {
             source: Rates {
-                packets: self.rate(Of::Packets, written.packets, base.source.packets)?,
-                bytes: self.rate(Of::Bytes, written.bytes, base.source.bytes)?,
+                packets: self.rate(Kind::Packets, written.packets, base.source.packets)?,
+                bytes: self.rate(Kind::Bytes, written.bytes, base.source.bytes)?,
                 connections: self.rate(
-                    Of::Connections,
+                    Kind::Connections,
                     written.connections,
                     base.source.connections,
                 )?,
             },
             neighbourhood: Rates {
-                packets: self.rate(Of::Packets, near.packets, base.neighbourhood.packets)?,
-                bytes: self.rate(Of::Bytes, near.bytes, base.neighbourhood.bytes)?,
+                packets: self.rate(Kind::Packets, near.packets, base.neighbourhood.packets)?,
+                bytes: self.rate(Kind::Bytes, near.bytes, base.neighbourhood.bytes)?,
                 connections: self.rate(
-                    Of::Connections,
+                    Kind::Connections,
                     near.connections,
                     base.neighbourhood.connections,
                 )?,
@@ -162,7 +179,7 @@ impl Reader<'_> {
 
     fn rate(
         &mut self,
-        of: Of,
+        of: Kind,
         written: Option<Spanned<file::Pair>>,
         base: Rate,
     ) -> Result<Rate, Error> {
@@ -176,7 +193,7 @@ impl Reader<'_> {
             nanoseconds,
         } = *rate.get_ref();
         for (one, place) in [(amount, rate.span()), (*burst.get_ref(), burst.span())] {
-            if one.bytes && of != Of::Bytes {
+            if one.bytes && of != Kind::Bytes {
                 return Err(self.source.refuse(
                     &place,
                     "packets and connections are counted, not measured: write a number without a unit of bytes",
@@ -190,27 +207,48 @@ impl Reader<'_> {
             }
         }
         self.weigh(of, &burst)?;
-        Rate::new(amount.units, nanoseconds, burst.get_ref().units).ok_or_else(|| {
+        let held = Rate::new(amount.units, nanoseconds, burst.get_ref().units).ok_or_else(|| {
             self.source.refuse(
                 &span,
                 "this rate can't be held: write one in two minutes or more, and a burst of at most 52 days' worth",
             )
-        })
+        })?;
+        let Some(coarsest) = tick::coarsest(of, &held) else {
+            return Err(self.source.refuse(
+                &rate.span(),
+                format!(
+                    "this is faster than can be held within 1 %: write at most {} in this time",
+                    tick::fastest(of, amount.units, nanoseconds)
+                ),
+            ));
+        };
+        if tick::finest(of, &held).is_none() {
+            return Err(self.source.refuse(
+                &burst.span(),
+                format!(
+                    "a burst of {} is longer than can be held within 1 % of this rate: write at most {}, or a slower rate with it",
+                    burst.get_ref().units,
+                    held.largest_burst(of, coarsest)
+                ),
+            ));
+        }
+        self.written.push((of, held, span));
+        Ok(held)
     }
 
-    fn weigh(&mut self, of: Of, burst: &Spanned<Amount>) -> Result<(), Error> {
+    fn weigh(&mut self, of: Kind, burst: &Spanned<Amount>) -> Result<(), Error> {
         let units = burst.get_ref().units;
-        if of == Of::Bytes && units < FRAME {
+        if of == Kind::Bytes && units < FRAME {
             return Err(self.source.refuse(
                 &burst.span(),
                 format!("a burst of {units} bytes is smaller than a frame, so that nothing would get through: write \"64KiB\" or more"),
             ));
         }
         let doubt = match of {
-            Of::Bytes if units < MERGED_BYTES => format!(
+            Kind::Bytes if units < MERGED_BYTES => format!(
                 "a burst of {units} bytes is smaller than frames that were merged on their way, which would never get through: write \"64KiB\" or more"
             ),
-            Of::Packets if units < MERGED_PACKETS => format!(
+            Kind::Packets if units < MERGED_PACKETS => format!(
                 "where the filter is attached in generic mode, merged frames count as up to {MERGED_PACKETS} packets, and a burst of {units} would never let them through: write {MERGED_PACKETS} or more"
             ),
             _ => return Ok(()),
@@ -223,7 +261,7 @@ impl Reader<'_> {
 
 /// A flood ceiling, not a working limit: a dropped packet inside a connection
 /// hurts far more than its share.
-const fn unknown() -> Tier {
+pub(super) const fn unknown() -> Tier {
     Tier {
         source: Rates {
             packets: built_in(20_000, 40_000),
@@ -234,7 +272,7 @@ const fn unknown() -> Tier {
     }
 }
 
-const fn suspect() -> Tier {
+pub(super) const fn suspect() -> Tier {
     Tier {
         source: Rates {
             connections: built_in(1, 5),
@@ -248,8 +286,8 @@ const fn built_in(units: u64, burst: u64) -> Rate {
     Rate::new(units, 1_000_000_000, burst).expect("a rate that can be held")
 }
 
-/// An Ethernet frame of 1,500 bytes.
-const FRAME: u64 = 1514;
+/// An Ethernet frame of 1,500 bytes, and what rounding may take of a burst.
+const FRAME: u64 = 1536;
 
 /// The longest frame that a driver or the stack merges of many.
 const MERGED_BYTES: u64 = 64 << 10;

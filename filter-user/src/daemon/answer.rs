@@ -216,7 +216,7 @@ impl Daemon {
             .iter()
             .map(|cause| counts.causes[*cause as usize].packets())
             .sum();
-        let sources = counts.buckets_made;
+        let sources = counts.buckets.begun;
         (packets >= MANY_PACKETS && sources <= FEW_SOURCES).then(|| {
             format!(
                 "all {packets} packets to guarded ports came from {sources} sources, as if a CDN \
@@ -265,5 +265,6 @@ pub(super) fn send<T>(reply: Reply<T>, answer: Result<T, Refused>) {
 /// Fewer packets say nothing about who is in front.
 const MANY_PACKETS: u64 = 10_000;
 
-/// Buckets that were made: one a source, service and tier.
+/// Lines of the table of buckets that hold something: while they are few, one a
+/// source, service and tier.
 const FEW_SOURCES: u64 = 4;

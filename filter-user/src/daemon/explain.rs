@@ -4,10 +4,11 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use filter_common::{
+    bucket::{Ask, BucketKey, look},
     cause::{Action, Cause},
     decide::Decision,
     packet::{TCP, UDP},
-    rate::{BucketKey, Rate, Rates},
+    rate::{Kind, Rate, Rates},
     source::{Address, Family},
 };
 
@@ -157,7 +158,7 @@ impl Daemon {
 
     /// What is left in the buckets that judged.
     fn room(&self, source: Address, decision: &Decision) -> Vec<RateRoom> {
-        let mut tiers = self.plan.tiers.iter();
+        let mut tiers = self.plan.tiers_in_ticks();
         let tier =
             tiers.find(|(service, tier, _)| (*service, *tier) == (decision.service, decision.tier));
         let Some((_, _, tier)) = tier else {
@@ -170,7 +171,6 @@ impl Daemon {
             service: decision.service,
             tier: decision.tier,
             shadow: 0,
-            reserved: [0; 3],
         };
         let levels: [(&str, &Rates, BucketKey); 2] = [
             (
@@ -187,27 +187,21 @@ impl Daemon {
         let now = clock::monotonic_nanoseconds();
         let mut room = Vec::new();
         for (level, rates, key) in levels {
-            let bucket = self.kernel.bucket(&key).ok().flatten();
-            for (name, rate, word) in [
-                (
-                    "packets",
-                    &rates.packets,
-                    bucket.map(|bucket| bucket.packets),
-                ),
-                ("bytes", &rates.bytes, bucket.map(|bucket| bucket.bytes)),
-                (
-                    "connections",
-                    &rates.connections,
-                    bucket.map(|bucket| bucket.connections),
-                ),
-            ] {
+            let Ok((place, line)) = self.kernel.bucket(&key) else {
+                continue;
+            };
+            for (kind, name) in Kind::ALL
+                .into_iter()
+                .zip(["packets", "bytes", "connections"])
+            {
+                let rate = rates.of(kind as u32);
                 if rate.is_set() {
-                    let word = word.unwrap_or_else(|| rate.fresh(now, rate.cost(1)));
+                    let ask = Ask::new(place.tag, key.number(kind), rate, now, 1);
                     room.push(RateRoom {
                         level: level.to_owned(),
                         rate: name.to_owned(),
-                        left: rate.room(word, now),
-                        burst: rate.room(now, now),
+                        left: rate.room(look(&line, &ask, rate)),
+                        burst: rate.room(0),
                     });
                 }
             }
@@ -310,15 +304,14 @@ fn frame(source: Address, destination: Address, protocol: u8, port: u16) -> Vec<
     frame
 }
 
-/// What a level's rate of one unit at a time would still admit.
+/// What a level's rate of one unit at a time would still admit, if its word is so
+/// many ticks ahead of now.
 trait Room {
-    fn room(&self, word: u64, now: u64) -> u64;
+    fn room(&self, ahead: u64) -> u64;
 }
 
 impl Room for Rate {
-    fn room(&self, word: u64, now: u64) -> u64 {
-        let ahead = word.wrapping_sub(now);
-        let ahead = if ahead > u64::MAX / 2 { 0 } else { ahead };
+    fn room(&self, ahead: u64) -> u64 {
         let left = u128::from(self.limit.saturating_sub(ahead));
         let one = u128::from(self.cost(1000));
         u64::try_from(left * 1000 / one.max(1)).unwrap_or(u64::MAX)
@@ -353,11 +346,10 @@ mod tests {
     #[test]
     fn the_room_of_a_rate_is_its_burst_less_what_was_used() {
         let rate = Rate::new(10, 1_000_000_000, 50).expect("a rate");
-        assert_eq!(rate.room(0, 0), 50);
-        let (word, _) = rate.step(0, 0, rate.cost(20));
-        assert_eq!(rate.room(word, 0), 30);
-        assert_eq!(rate.room(word, 1_000_000_000), 40);
+        assert_eq!(rate.room(0), 50);
+        assert_eq!(rate.room(rate.cost(20)), 30);
+        assert_eq!(rate.room(rate.limit + 1), 0);
         let bytes = Rate::new(32 << 20, 1_000_000_000, 64 << 20).expect("a rate");
-        assert!(bytes.room(0, 0).abs_diff(64 << 20) < 4096);
+        assert!(bytes.room(0).abs_diff(64 << 20) < 4096);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use filter_common::{cause::Cause, event::Counter, source::Family};
+use filter_common::{bucket::WAYS, cause::Cause, event::Counter, source::Family};
 use tokio::time::timeout;
 
 use super::{Daemon, feeds::OPERATOR_NAME};
@@ -33,14 +33,9 @@ impl Daemon {
             problems.push(format!("the counters can't be read: {error:#}"));
             Counts::default()
         });
-        if counts.buckets_refused > 0 {
-            problems.push(format!(
-                "{} packets found no room in the table of buckets and passed: raise tables.buckets",
-                counts.buckets_refused
-            ));
-        }
+        problems.extend(crowded(&counts));
         let (readers, missed) = self.events.followers();
-        let capacity = u64::from(self.config.tables.buckets);
+        let capacity = u64::from(self.config.tables.buckets.div_ceil(WAYS as u32)) * WAYS as u64;
         let verdicts = self.ledger.counts_in(false);
         let shadow = self.ledger.counts_in(true);
         Status {
@@ -86,13 +81,11 @@ impl Daemon {
                 readers,
                 missed,
             },
-            // The kernel's LRU table doesn't count what it evicts: what was made
-            // beyond the capacity has displaced something.
             buckets: BucketsStatus {
                 capacity,
-                used: counts.buckets_made.min(capacity),
-                evicted: counts.buckets_made.saturating_sub(capacity),
-                saturated: counts.buckets_refused,
+                used: counts.buckets.taken,
+                evicted: counts.buckets.evicted,
+                saturated: counts.buckets.saturated,
             },
             problems,
         }
@@ -227,6 +220,26 @@ struct Looked {
 
 /// The kernel answers at once, or something is wrong.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A sentence if the table of buckets is too small for the traffic. By chance a
+/// line is crowded now and then.
+fn crowded(counts: &Counts) -> Option<String> {
+    let rated = |cause: &&Cause| cause.is_over() || **cause == Cause::Conforming;
+    let rated = Cause::ALL.iter().filter(rated);
+    let rated: u64 = rated
+        .map(|cause| counts.causes[*cause as usize].packets())
+        .sum();
+    let saturated = counts.buckets.saturated;
+    (saturated > rated / CROWDED).then(|| {
+        format!(
+            "{saturated} packets found no idle word in the table of buckets, and {} of them passed uncharged: raise tables.buckets",
+            counts.buckets.refused
+        )
+    })
+}
+
+/// One in so many packets that finds its line crowded is too many.
+const CROWDED: u64 = 1000;
 
 const fn inherits(observe: bool) -> &'static str {
     if observe { "observe" } else { "inherit" }

@@ -10,14 +10,17 @@ use aya::{
 };
 use filter_common::{
     abi::{self, Preamble, ScopeKey},
+    bucket::{BucketKey, CLASSES, Line, Place, Seed, WAYS},
     cause::Cause,
     decide::{Clock, Decision},
     event::HITS,
-    rate::{Bucket, BucketKey},
+    rate::Still,
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
     table::Standing,
 };
+
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use self::tables::{Tables, take};
 use super::{
@@ -44,14 +47,24 @@ pub struct Sizes {
     pub ipv4: u32,
     /// IPv6 prefixes.
     pub ipv6: u32,
-    /// Buckets.
+    /// Words of buckets.
     pub buckets: u32,
+}
+
+impl Sizes {
+    /// Lines of the table of buckets: eight words each, and the last one whole.
+    #[must_use]
+    pub const fn lines(&self) -> u32 {
+        let lines = self.buckets.div_ceil(WAYS as u32);
+        if lines == 0 { 1 } else { lines }
+    }
 }
 
 /// The loaded programs and their maps.
 pub struct Kernel {
     ebpf: Ebpf,
     tables: Tables,
+    seed: Seed,
     /// The plan in force, so that what left it can be removed.
     ports: BTreeSet<u32>,
     scopes: BTreeSet<(ScopeKey, u32)>,
@@ -91,7 +104,7 @@ impl Kernel {
             .map_max_entries("V6_NODES", 2 * shape.nodes())
             .map_max_entries("TIMELINES", shape.quads())
             .map_max_entries("HITS", shape.hits())
-            .map_max_entries("BUCKETS", sizes.buckets)
+            .map_max_entries("BUCKETS", sizes.lines())
             .load(OBJECT)
             .context("creating the maps")?;
         for name in ["filter", "explain"] {
@@ -108,12 +121,20 @@ impl Kernel {
                 .with_context(|| format!("pinning the map {name}"))?;
         }
         let tables = Tables::take(&mut ebpf, &shape)?;
-        Ok(Self {
+        let mut kernel = Self {
             ebpf,
             tables,
+            seed: Seed {
+                key: random()?,
+                reach: [0; CLASSES],
+                shifts: [0; CLASSES],
+                lines: sizes.lines(),
+            },
             ports: BTreeSet::new(),
             scopes: BTreeSet::new(),
-        })
+        };
+        kernel.sow()?;
+        Ok(kernel)
     }
 
     /// Loads the test entry too.
@@ -145,16 +166,34 @@ impl Kernel {
         Ok(())
     }
 
-    /// The words of a bucket, if it exists.
+    /// Where a bucket is, and the words that stand there.
     ///
     /// # Errors
     /// If the table can't be read.
-    pub fn bucket(&self, key: &BucketKey) -> Result<Option<Bucket<u64>>> {
-        match self.tables.buckets.get(key, 0) {
-            Ok(bucket) => Ok(Some(bucket)),
-            Err(MapError::KeyNotFound) => Ok(None),
-            Err(error) => Err(error).context("reading a bucket"),
+    pub fn bucket(&self, key: &BucketKey) -> Result<(Place, Line<Still>)> {
+        let place = self.seed.place(key);
+        let words = self.tables.buckets.get(&place.line, 0);
+        let words = words.context("reading a bucket")?;
+        Ok((place, Line(words.map(Still))))
+    }
+
+    /// The key that the buckets are found by: for a model of these tables.
+    #[must_use]
+    pub const fn key(&self) -> [u64; 4] {
+        self.seed.key
+    }
+
+    /// Writes what the buckets are found by.
+    fn sow(&mut self) -> Result<()> {
+        let trial = Seed {
+            lines: abi::TRIAL_LINES,
+            ..self.seed
+        };
+        for (index, seed) in [(abi::LIVE_SEED, self.seed), (abi::TRIAL_SEED, trial)] {
+            let written = self.tables.seeds.set(index, seed, 0);
+            written.context("writing what buckets are found by")?;
         }
+        Ok(())
     }
 
     /// Whether memory of the verdict tables waits for the programs that run from
@@ -274,11 +313,15 @@ impl Kernel {
 
 impl Datapath for Kernel {
     fn configure(&mut self, plan: &Plan) -> Result<()> {
-        // Tiers and services first, so that no port leads to one that isn't there.
-        for (service, tier, rates) in &plan.tiers {
+        // Ticks, tiers and services first, so that no port leads to one that
+        // isn't there.
+        self.seed.shifts = plan.shifts;
+        self.seed.reach = plan.reach;
+        self.sow()?;
+        for (service, tier, rates) in plan.tiers_in_ticks() {
             self.tables
                 .tiers
-                .set(abi::tier_index(*service, *tier), rates, 0)?;
+                .set(abi::tier_index(service, tier), rates, 0)?;
         }
         for number in 0..MAX_SERVICES as u8 {
             let service = plan.services.iter().find(|(known, _)| *known == number);
@@ -348,9 +391,8 @@ impl Datapath for Kernel {
             counts.lost += sampler.lost;
             counts.untold += sampler.untold;
         }
-        for [made, refused] in self.tables.buckets_made.get(&0, 0)?.iter() {
-            counts.buckets_made += made;
-            counts.buckets_refused += refused;
+        for usage in self.tables.usage.get(&0, 0)?.iter() {
+            counts.buckets += *usage;
         }
         Ok(counts)
     }
@@ -358,7 +400,7 @@ impl Datapath for Kernel {
 
 /// The maps that are pinned, by name. (Events, log and scratch aren't: they
 /// mean nothing to another process.)
-pub const PINNED: [&str; 19] = [
+pub const PINNED: [&str; 20] = [
     "SETTINGS",
     "PORTS",
     "SCOPES",
@@ -373,12 +415,25 @@ pub const PINNED: [&str; 19] = [
     "TIMELINES",
     "HITS",
     "BUCKETS",
-    "BUCKETS_MADE",
+    "SEEDS",
+    "USAGE",
     "COUNTERS",
     "SAMPLERS",
     "SKETCHES",
     "EVENTS",
 ];
+
+/// Numbers that nobody can guess.
+fn random() -> Result<[u64; 4]> {
+    let mut bytes = [0; 32];
+    let filled = getrandom(&mut bytes, GetRandomFlags::empty()).context("asking for randomness")?;
+    ensure!(
+        filled == bytes.len(),
+        "the kernel gave too little randomness"
+    );
+    let (words, _rest) = bytes.as_chunks();
+    Ok(std::array::from_fn(|word| u64::from_ne_bytes(words[word])))
+}
 
 fn load_program(ebpf: &mut Ebpf, name: &str, verifier_log: Option<&Path>) -> Result<()> {
     let error = match program(ebpf, name)?.load() {

@@ -1,11 +1,10 @@
 //! The datapath in memory: the same law on the host, over collections.
 //!
 //! The model that the kernel is compared with, and the datapath of the daemon's
-//! tests without root. It differs from the kernel in one thing: a full table of
-//! buckets refuses new ones, where the kernel lets go of old ones.
+//! tests without root.
 
 use std::{
-    cell::{Cell as Value, RefCell},
+    cell::Cell as Value,
     collections::{BTreeMap, HashMap},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -13,11 +12,12 @@ use std::{
 use anyhow::Result;
 use filter_common::{
     abi::ScopeKey,
+    bucket::{CLASSES, Line, Notes, Seed, Usage},
     cause::Cause,
     decide::{Clock, Decision, Tables, judge},
     event::{Event, Sampler, Sketch},
     packet::Packet,
-    rate::{Bucket, BucketKey, Cell, Tier},
+    rate::{Cell, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
     table::Standing,
@@ -45,11 +45,9 @@ pub struct Memory {
     /// Addresses and wider prefixes have tables of their own, as in the kernel.
     used: HashMap<(Family, bool), u32>,
     sizes: Sizes,
-    /// Never moved or resized, so that a bucket can be held while others are
-    /// made.
-    buckets: Vec<Bucket<Word>>,
-    places: RefCell<HashMap<BucketKey, usize>>,
-    refused: Value<u64>,
+    seed: Seed,
+    lines: Vec<Line<Word>>,
+    usage: Value<Usage>,
     merges: bool,
     now: Now,
     counts: Counts,
@@ -63,8 +61,8 @@ impl Memory {
     /// Empty tables of these sizes, at the moment 0, in observe.
     #[must_use]
     pub fn new(sizes: &Sizes) -> Self {
-        let mut buckets = Vec::new();
-        buckets.resize_with(sizes.buckets as usize, Bucket::default);
+        let mut lines = Vec::new();
+        lines.resize_with(sizes.lines() as usize, Line::default);
         Self {
             settings: Settings::default(),
             ports: BTreeMap::new(),
@@ -74,9 +72,14 @@ impl Memory {
             entries: BTreeMap::new(),
             used: HashMap::new(),
             sizes: *sizes,
-            buckets,
-            places: RefCell::default(),
-            refused: Value::new(0),
+            seed: Seed {
+                key: [0; 4],
+                reach: [0; CLASSES],
+                shifts: [0; CLASSES],
+                lines: sizes.lines(),
+            },
+            lines,
+            usage: Value::default(),
             merges: false,
             now: Now::default(),
             counts: Counts::default(),
@@ -93,6 +96,11 @@ impl Memory {
             nanoseconds,
             boot_seconds,
         };
+    }
+
+    /// Sets the key that buckets are found by.
+    pub const fn set_key(&mut self, key: [u64; 4]) {
+        self.seed.key = key;
     }
 
     /// Says whether frames may be many packets merged into one.
@@ -178,11 +186,6 @@ impl Memory {
             .max_by_key(|scope| scope.bits)
             .map_or(0, |scope| scope.value)
     }
-
-    fn place(&self, key: &BucketKey) -> Option<&Bucket<Word>> {
-        let place = *self.places.borrow().get(key)?;
-        self.buckets.get(place)
-    }
 }
 
 impl Datapath for Memory {
@@ -196,8 +199,10 @@ impl Datapath for Memory {
         for (number, service) in &plan.services {
             self.services[usize::from(*number)] = *service;
         }
-        for (service, tier, rates) in &plan.tiers {
-            self.tiers.insert((*service, *tier), *rates);
+        self.seed.shifts = plan.shifts;
+        self.seed.reach = plan.reach;
+        for (service, tier, rates) in plan.tiers_in_ticks() {
+            self.tiers.insert((service, tier), rates);
         }
         Ok(())
     }
@@ -226,8 +231,7 @@ impl Datapath for Memory {
             suppressed: self.sampler.suppressed,
             lost: self.sampler.lost,
             untold: self.sampler.untold,
-            buckets_made: self.places.borrow().len() as u64,
-            buckets_refused: self.refused.get(),
+            buckets: self.usage.get(),
             ..self.counts.clone()
         })
     }
@@ -270,27 +274,18 @@ impl Tables for Memory {
         Some(self.tiers.get(&(service, tier)).unwrap_or(&Tier::NONE))
     }
 
-    fn bucket(
-        &self,
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&Bucket<Word>> {
-        if let Some(bucket) = self.place(key) {
-            return Some(bucket);
-        }
-        let mut places = self.places.borrow_mut();
-        let place = places.len();
-        let Some(bucket) = self.buckets.get(place) else {
-            self.refused.set(self.refused.get() + 1);
-            return None;
-        };
-        let words = fresh();
-        bucket.packets.0.store(words.packets, Ordering::SeqCst);
-        bucket.bytes.0.store(words.bytes, Ordering::SeqCst);
-        let connections = &bucket.connections.0;
-        connections.store(words.connections, Ordering::SeqCst);
-        places.insert(*key, place);
-        Some(bucket)
+    fn seed(&self) -> Option<&Seed> {
+        Some(&self.seed)
+    }
+
+    fn line(&self, line: u32) -> Option<&Line<Word>> {
+        self.lines.get(line as usize)
+    }
+
+    fn note(&self, notes: Notes) {
+        let mut usage = self.usage.get();
+        usage.add(notes);
+        self.usage.set(usage);
     }
 
     fn merges(&self) -> bool {

@@ -22,8 +22,9 @@ use filter_common::{
     source::Address,
 };
 use filter_ebpf::{
+    buckets::Live,
     frame::Wire,
-    maps::{KernelClock, Live, Maps},
+    maps::{KernelClock, Maps},
     report,
 };
 
@@ -106,6 +107,7 @@ pub(crate) fn whole(ctx: XdpContext) -> u32 {
     };
     let packet = packet::read(&Wire::of(&ctx));
     let decision = decide(&packet, &tables, &KernelClock);
+    let packet = packet.forgotten(|number| tables.forget(number));
     report::report(&ctx, &packet, &decision);
     count(decision.drops());
     XDP_DROP

@@ -1,13 +1,14 @@
 //! The law's rates, and nothing else of it.
 
 use filter_common::{
+    bucket::{Line, Notes, Seed},
     decide::{Clock, Tables},
-    rate::{Bucket, BucketKey, Tier},
+    rate::Tier,
     settings::{Mode, Port, Service, Settings},
     source::Address,
     table::Standing,
 };
-use filter_ebpf::maps::{Live, Maps};
+use filter_ebpf::{buckets::Live, maps::Maps};
 
 /// Tables in which every port is the first service's and nobody has a verdict:
 /// what the law does then is to hold the source to its rates.
@@ -58,12 +59,18 @@ impl Tables for RatesAlone {
     }
 
     #[inline(always)]
-    fn bucket(
-        &self,
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&Bucket<Self::Cell>> {
-        self.0.bucket(key, fresh)
+    fn seed(&self) -> Option<&Seed> {
+        self.0.seed()
+    }
+
+    #[inline(always)]
+    fn line(&self, line: u32) -> Option<&Line<Self::Cell>> {
+        self.0.line(line)
+    }
+
+    #[inline(always)]
+    fn note(&self, notes: Notes) {
+        self.0.note(notes);
     }
 
     #[inline(always)]

@@ -1,12 +1,13 @@
 //! The tables as plain collections, and clocks that are set by hand.
 
-use core::cell::{Cell as Value, OnceCell};
+use core::cell::{Cell as Value, RefCell};
 use std::{collections::HashMap, vec, vec::Vec};
 
 use super::super::*;
 use crate::{
+    bucket::{Ask, BucketKey, look},
     packet::{TCP, UDP},
-    rate::{Rate, Rates},
+    rate::{Kind, Rate, Rates},
     settings::Mode,
     verdict::{Entry, Stage},
 };
@@ -19,8 +20,10 @@ pub(super) struct Collections {
     pub(super) entries: HashMap<Address, Entry>,
     pub(super) services: Vec<Service>,
     pub(super) tiers: HashMap<(u8, u8), Tier>,
-    /// As many as the table has room for.
-    pub(super) buckets: Vec<OnceCell<(BucketKey, Bucket<Word>)>>,
+    pub(super) seed: Seed,
+    pub(super) lines: Vec<Line<Word>>,
+    /// What was noted of each packet.
+    pub(super) notes: RefCell<Vec<Notes>>,
     pub(super) merges: bool,
 }
 
@@ -40,8 +43,8 @@ impl Collections {
             default_tier,
             ..Service::default()
         };
-        let mut buckets = Vec::new();
-        buckets.resize_with(64, OnceCell::new);
+        let mut lines = Vec::new();
+        lines.resize_with(1024, Line::default);
         Self {
             settings: Settings {
                 mode: Mode::Enforce as u8,
@@ -59,22 +62,42 @@ impl Collections {
                 ((1, 3), Tier::NONE),
                 ((2, 2), source_rates(REFUSING)),
             ]),
-            buckets,
+            seed: Seed {
+                key: [1, 2, 3, 4],
+                reach: [1 << 29; 4],
+                shifts: [SHIFT; 4],
+                lines: 1024,
+            },
+            lines,
+            notes: RefCell::default(),
             merges: false,
         }
     }
 
-    /// The word of the packets' rate in every bucket, with its key.
-    pub(super) fn words(&self) -> Vec<(BucketKey, [u64; 3])> {
-        let words = |(key, bucket): &(BucketKey, Bucket<Word>)| {
-            let words = [&bucket.packets, &bucket.bytes, &bucket.connections];
-            (*key, words.map(Cell::load))
-        };
-        self.buckets
-            .iter()
-            .filter_map(OnceCell::get)
-            .map(words)
-            .collect()
+    /// How far ahead of now each word of a bucket is, in units of the rate; 0
+    /// also where there is none.
+    pub(super) fn used(&self, key: &BucketKey, now: u64, rates: &Rates) -> [u64; 3] {
+        let place = self.seed.place(key);
+        let line = &self.lines[place.line as usize];
+        Kind::ALL.map(|kind| {
+            let rate = rates.of(kind as u32);
+            let number = kind as u32 + 3 * u32::from(key.level);
+            let ask = Ask::new(place.tag, number, rate, now, 0);
+            look(line, &ask, rate) / rate.cost(1).max(1)
+        })
+    }
+
+    /// Every word that holds something.
+    pub(super) fn words(&self) -> Vec<u64> {
+        let words = self.lines.iter().flat_map(|line| &line.0);
+        words.map(Cell::load).filter(|word| *word != 0).collect()
+    }
+
+    /// Fills the table with words that are further ahead than any of a test.
+    pub(super) fn saturate(&self) {
+        for (tag, word) in (1..).zip(self.lines.iter().flat_map(|line| &line.0)) {
+            assert!(word.replace(0, (tag << 32) + (1 << 30)));
+        }
     }
 }
 
@@ -118,24 +141,16 @@ impl Tables for Collections {
         self.tiers.get(&(service, tier))
     }
 
-    fn bucket(
-        &self,
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&Bucket<Word>> {
-        let fresh = std::cell::LazyCell::new(fresh);
-        let new = || {
-            let bucket = Bucket {
-                packets: Word(Value::new(fresh.packets)),
-                bytes: Word(Value::new(fresh.bytes)),
-                connections: Word(Value::new(fresh.connections)),
-            };
-            (*key, bucket)
-        };
-        let mut slots = self.buckets.iter().map(|slot| slot.get_or_init(new));
-        slots
-            .find(|(held, _)| held == key)
-            .map(|(_, bucket)| bucket)
+    fn seed(&self) -> Option<&Seed> {
+        Some(&self.seed)
+    }
+
+    fn line(&self, line: u32) -> Option<&Line<Word>> {
+        self.lines.get(line as usize)
+    }
+
+    fn note(&self, notes: Notes) {
+        self.notes.borrow_mut().push(notes);
     }
 
     fn merges(&self) -> bool {
@@ -143,6 +158,7 @@ impl Tables for Collections {
     }
 }
 
+#[derive(Default)]
 pub(super) struct Word(Value<u64>);
 
 impl Cell for Word {
@@ -189,6 +205,23 @@ pub(super) fn always(verdict: Verdict) -> Entry {
     entry
 }
 
+/// The source's or the neighbourhood's bucket at service 1.
+pub(super) fn bucket_of(source: Address, level: u8, tier: u8, shadow: u8) -> BucketKey {
+    let prefix = if level == BucketKey::SOURCE {
+        source.source()
+    } else {
+        source.neighbourhood()
+    };
+    BucketKey {
+        prefix,
+        family: source.family as u8,
+        level,
+        service: 1,
+        tier,
+        shadow,
+    }
+}
+
 pub(super) const fn source_rates(source: Rates) -> Tier {
     Tier {
         source,
@@ -198,8 +231,13 @@ pub(super) const fn source_rates(source: Rates) -> Tier {
 
 /// So many at once, and then one a second.
 pub(super) const fn burst(burst: u64) -> Rate {
-    Rate::new(1, SECOND, burst).expect("a rate that can be held")
+    let rate = Rate::new(1, SECOND, burst).expect("a rate that can be held");
+    rate.in_ticks(Kind::Packets, SHIFT, 0)
+        .expect("fine enough for one a second")
 }
+
+/// Ticks of four milliseconds.
+const SHIFT: u8 = 22;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 

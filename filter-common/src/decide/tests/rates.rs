@@ -166,9 +166,10 @@ fn a_packet_that_one_rate_refuses_uses_up_nothing_of_the_others() {
             let tables = with(tier);
             assert_eq!(cause_of(from(1), &tables), Cause::Conforming);
             let charged = tables.words();
-            assert_eq!(charged.len(), 2);
-            for (_, words) in &charged {
-                assert_eq!(*words, [1, 54, 1].map(|units| wide.cost(units)));
+            assert_eq!(charged.len(), 6);
+            for level in [0, 1] {
+                let key = bucket_of(from(1), level, 1, 0);
+                assert_eq!(tables.used(&key, 0, &all), [1, 54, 1]);
             }
             for _ in 0..10 {
                 assert!(cause_of(from(1), &tables).is_over());
@@ -233,8 +234,9 @@ fn merged_packets_weigh_what_they_were() {
             let mut tables = with(source_rates(rates));
             tables.merges = merges;
             decide(&of_length(api(), length), &tables, &At(0, 0));
-            let expected = [rates.packets.cost(weight), rates.bytes.cost(length), 0];
-            assert_eq!(tables.words()[0].1, expected, "{length} bytes");
+            let key = bucket_of(api().source, 0, 1, 0);
+            let expected = [weight, u64::from(length), 0];
+            assert_eq!(tables.used(&key, 0, &rates), expected, "{length} bytes");
         }
     }
 }

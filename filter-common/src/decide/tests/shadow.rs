@@ -28,8 +28,14 @@ proptest! {
                 ..shadowed
             };
             prop_assert_eq!(enforced, plain);
-            let words = with.words().into_iter().filter(|(key, _)| key.shadow == 0);
-            prop_assert_eq!(words.collect::<Vec<_>>(), without.words());
+            for source in 0..4 {
+                for level in [0, 1] {
+                    let key = bucket_of(from(source), level, 5, 0);
+                    let rates = &with.tiers[&(1, 5)].source;
+                    let used = |tables: &Collections| tables.used(&key, clock.0, rates);
+                    prop_assert_eq!(used(&with), used(&without));
+                }
+            }
 
             let entry = &entries[usize::from(number)];
             let (stage, shadow) = (entry.current(&clock), entry.current_shadow(&clock));
@@ -108,8 +114,13 @@ fn a_shadow_has_its_own_buckets() {
         );
         assert_eq!((decision.tier, decision.shadow_tier), (5, 5));
     }
-    let shadows: Vec<u8> = tables.words().iter().map(|(key, _)| key.shadow).collect();
-    assert_eq!(shadows, [0, 0, 1, 1], "of the source and the neighbourhood");
+    for level in [0, 1] {
+        for shadow in [0, 1] {
+            let key = bucket_of(api().source, level, 5, shadow);
+            let rates = &tables.tiers[&(1, 5)].source;
+            assert_eq!(tables.used(&key, 0, rates), [2, 0, 2]);
+        }
+    }
 }
 
 #[test]

@@ -114,7 +114,7 @@ shadow      1,234 blocked, 0 limited, 0 allowed: only counted
 tables      1,204 of 1,004,096 IPv4 (1 % of memory), 0 of 0 IPv6 (0 % of memory)
 events      312 sent, 4,201 suppressed, 0 lost
 readers     2 follow the events, too slow for 1,200 of them
-buckets     1,204 of 1,048,576 used, 0 evicted, 0 packets without one
+buckets     1,204 of 1,048,576 used, 0 evicted, 0 packets found none idle
 
 FEED      KIND      MODE     STATE  CLAIMS  REFUSED     AGE
 operator  operator  inherit  ok          3        0       -

@@ -209,8 +209,16 @@ fn what_can_not_be_is_refused() {
             "line 2, [tier.a.packets]: this rate can't be held",
         ),
         (
-            "[tier.a]\nbytes = { rate = \"1MiB/s\", burst = 1513 }",
-            "line 2, `burst` in [tier.a.bytes]: a burst of 1513 bytes is smaller than a frame",
+            "[tier.a]\npackets = { rate = \"20000000/s\", burst = 50 }",
+            "line 2, `rate` in [tier.a.packets]: this is faster than can be held within 1 %: write at most ",
+        ),
+        (
+            "[tier.a]\nbytes = { rate = \"1MiB/s\", burst = \"1GiB\" }",
+            "line 2, `burst` in [tier.a.bytes]: a burst of 1073741824 is longer than can be held within 1 % of this rate: write at most ",
+        ),
+        (
+            "[tier.a]\nbytes = { rate = \"1MiB/s\", burst = 1535 }",
+            "line 2, `burst` in [tier.a.bytes]: a burst of 1535 bytes is smaller than a frame",
         ),
         (
             "[tier.a.neighbourhood]\nbytes = { rate = \"x\", burst = 1 }",
@@ -317,8 +325,8 @@ fn what_is_doubtful_is_said() {
             "line 9, [[protect.ports]]: tcp/22 and tcp/22 are one for every source",
         ),
         (
-            "[tier.a]\nbytes = { rate = \"1MiB/s\", burst = 1514 }",
-            "line 9, `burst` in [tier.a.bytes]: a burst of 1514 bytes is smaller than frames that were merged",
+            "[tier.a]\nbytes = { rate = \"1MiB/s\", burst = 1536 }",
+            "line 9, `burst` in [tier.a.bytes]: a burst of 1536 bytes is smaller than frames that were merged",
         ),
         (
             "[tier.a]\npackets = { rate = \"10/s\", burst = 43 }",

@@ -232,13 +232,15 @@ pub struct EventsStatus {
 /// The table of buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketsStatus {
-    /// Buckets there is room for.
+    /// Words there is room for: a source uses one for each rate of its tier.
     pub capacity: u64,
-    /// Buckets in use.
+    /// Words that hold something, exactly. None is ever given back: an idle one is
+    /// used again.
     pub used: u64,
-    /// Buckets that gave way to others.
+    /// Words that gave way before they were idle, exactly: their sources began
+    /// anew.
     pub evicted: u64,
-    /// Packets that found no bucket because the table was saturated.
+    /// Packets that found no idle word where they needed one, exactly.
     pub saturated: u64,
 }
 

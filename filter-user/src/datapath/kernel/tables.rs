@@ -7,8 +7,9 @@ use aya::{
 };
 use filter_common::{
     abi::ScopeKey,
+    bucket::{Seed, Usage, WAYS},
     event::{Counter, Sampler, Sketch},
-    rate::{Bucket, BucketKey, Tier},
+    rate::Tier,
     settings::{Port, Service, Settings},
     table::{QUAD, force, ipv4::LINE, ipv6::NODE},
 };
@@ -27,11 +28,12 @@ pub(super) struct Tables {
     pub(super) verdicts: Table,
     /// Two claims' hits to a word.
     pub(super) hits: Mapping,
-    pub(super) buckets: HashMap<MapData, BucketKey, Bucket<u64>>,
+    pub(super) seeds: Array<MapData, Seed>,
+    pub(super) buckets: Array<MapData, [u64; WAYS]>,
     pub(super) counters: PerCpuArray<MapData, Counter>,
     pub(super) samplers: PerCpuArray<MapData, Sampler>,
     pub(super) sketches: PerCpuArray<MapData, Sketch>,
-    pub(super) buckets_made: PerCpuArray<MapData, [u64; 2]>,
+    pub(super) usage: PerCpuArray<MapData, Usage>,
 }
 
 impl Tables {
@@ -46,11 +48,12 @@ impl Tables {
             merging: take(ebpf, "MERGING")?,
             hits: mapping(ebpf, "HITS", shape.hits() as usize)?,
             verdicts: verdicts(ebpf, shape)?,
+            seeds: take(ebpf, "SEEDS")?,
             buckets: take(ebpf, "BUCKETS")?,
             counters: take(ebpf, "COUNTERS")?,
             samplers: take(ebpf, "SAMPLERS")?,
             sketches: take(ebpf, "SKETCHES")?,
-            buckets_made: take(ebpf, "BUCKETS_MADE")?,
+            usage: take(ebpf, "USAGE")?,
         })
     }
 }

@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 
 use filter_common::{
+    bucket::{Line, Notes, Seed},
     decide::{Clock, Tables},
-    rate::{Bucket, BucketKey, Cell, Tier},
+    rate::{Cell, Still, Tier},
     settings::{Port, Service, Settings},
     source::Address,
     table::Standing,
@@ -12,23 +13,11 @@ use filter_common::{
 
 use super::Memory;
 
-/// The same tables, only looked at: a bucket that is asked for is a copy.
+/// The same tables, only looked at: a line that is asked for is a copy.
 pub(super) struct Peek<'a> {
     tables: &'a Memory,
     /// Source and neighbourhood, enforced and shadow, side by side.
-    places: [OnceCell<Bucket<Peeked>>; 4],
-}
-
-pub(super) struct Peeked(u64);
-
-impl Cell for Peeked {
-    fn load(&self) -> u64 {
-        self.0
-    }
-
-    fn replace(&self, _old: u64, _new: u64) -> bool {
-        true
-    }
+    lines: [OnceCell<Line<Still>>; 4],
 }
 
 impl<'a> Peek<'a> {
@@ -36,13 +25,13 @@ impl<'a> Peek<'a> {
     pub(super) fn at(tables: &'a Memory) -> Self {
         Self {
             tables,
-            places: Default::default(),
+            lines: Default::default(),
         }
     }
 }
 
 impl Tables for Peek<'_> {
-    type Cell = Peeked;
+    type Cell = Still;
 
     fn settings(&self) -> Settings {
         self.tables.settings()
@@ -72,26 +61,17 @@ impl Tables for Peek<'_> {
         self.tables.tier(service, tier)
     }
 
-    fn bucket(
-        &self,
-        key: &BucketKey,
-        fresh: impl FnOnce() -> Bucket<u64>,
-    ) -> Option<&Bucket<Peeked>> {
-        let words = match self.tables.place(key) {
-            Some(bucket) => Bucket {
-                packets: bucket.packets.load(),
-                bytes: bucket.bytes.load(),
-                connections: bucket.connections.load(),
-            },
-            None => fresh(),
-        };
-        let place = &self.places[usize::from((key.shadow & 1) << 1 | (key.level & 1))];
-        Some(place.get_or_init(|| Bucket {
-            packets: Peeked(words.packets),
-            bytes: Peeked(words.bytes),
-            connections: Peeked(words.connections),
-        }))
+    fn seed(&self) -> Option<&Seed> {
+        self.tables.seed()
     }
+
+    fn line(&self, line: u32) -> Option<&Line<Still>> {
+        let real = self.tables.line(line)?;
+        let free = self.lines.iter().find(|copy| copy.get().is_none())?;
+        Some(free.get_or_init(|| Line(real.0.each_ref().map(|word| Still(word.load())))))
+    }
+
+    fn note(&self, _notes: Notes) {}
 
     fn merges(&self) -> bool {
         self.tables.merges()

@@ -51,6 +51,8 @@ fn memory() -> Memory {
         scopes: Vec::new(),
         services: vec![(1, Service::default())],
         tiers: vec![(1, 0, tier)],
+        shifts: [22; 4],
+        reach: [1000; 4],
         tier_names: Tiers::default(),
         service_names: Vec::new(),
     };
@@ -117,7 +119,7 @@ fn every_packet_is_counted_and_the_first_drop_is_told() {
     assert_eq!(counts.causes[Cause::Conforming as usize].packets(), 2);
     assert_eq!((over.packets(), over.dropped_bytes), (2, 2 * 54));
     let sources = counts.sources[Cause::OverPackets as usize];
-    assert_eq!((sources, counts.sent, counts.buckets_made), (1, 1, 1));
+    assert_eq!((sources, counts.sent, counts.buckets.begun), (1, 1, 1));
     let events = memory.take_events();
     assert_eq!((events.len(), events[0].first), (1, 1));
     assert_eq!(memory.take_events(), []);
@@ -137,19 +139,35 @@ fn explaining_changes_nothing() {
 }
 
 #[test]
-fn a_source_without_a_bucket_passes_unlimited() {
+fn a_source_that_finds_only_busier_ones_passes_unlimited_and_evicts_nobody() {
+    // Room for three is room for a line of eight; each uses up its burst.
     let mut memory = memory();
-    let causes = causes(&mut memory, &[1, 2, 3, 4, 1]);
-    assert_eq!(causes[3], Cause::Unlimited);
-    assert_eq!(causes[4], Cause::Conforming);
-    assert_eq!(memory.counts().expect("counts").buckets_refused, 1);
+    for last in 1..=8 {
+        causes(&mut memory, &[last, last]);
+    }
+    assert_eq!(causes(&mut memory, &[9, 9]), [Cause::Unlimited; 2]);
+    let counts = memory.counts().expect("counts").buckets;
+    assert_eq!((counts.taken, counts.begun, counts.evicted), (8, 1, 0));
+    assert_eq!((counts.saturated, counts.refused), (2, 2));
+    for last in 1..=8 {
+        assert_eq!(causes(&mut memory, &[last]), [Cause::OverPackets]);
+    }
+    // A second and a half later they have used up less than a new one will.
+    memory.set_time(1_500_000_000, 1);
+    assert_eq!(causes(&mut memory, &[9]), [Cause::Conforming]);
+    let counts = memory.counts().expect("counts").buckets;
+    assert_eq!(
+        (counts.evicted, counts.saturated, counts.refused),
+        (1, 3, 2)
+    );
 }
 
 #[test]
 fn a_bucket_fills_as_time_goes_on() {
     let mut memory = memory();
     causes(&mut memory, &[1, 1, 1]);
-    memory.set_time(1_000_000_000, 1);
+    // One in a hundred later than the rate says, at most.
+    memory.set_time(1_010_000_000, 1);
     assert_eq!(
         causes(&mut memory, &[1, 1]),
         [Cause::Conforming, Cause::OverPackets]

@@ -1,0 +1,103 @@
+//! Where a bucket is: a keyed hash of whose it is.
+
+use super::CLASSES;
+use crate::rate::Kind;
+
+/// Whose bucket it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BucketKey {
+    /// [`Address::source`](crate::source::Address::source) or
+    /// [`Address::neighbourhood`](crate::source::Address::neighbourhood).
+    pub prefix: u64,
+    /// [`Family`](crate::source::Family) of the prefix.
+    pub family: u8,
+    /// [`SOURCE`](Self::SOURCE) or [`NEIGHBOURHOOD`](Self::NEIGHBOURHOOD).
+    pub level: u8,
+    /// The service.
+    pub service: u8,
+    /// The tier.
+    pub tier: u8,
+    /// 1 for a shadow's bucket: what is only counted must not use up what is
+    /// enforced.
+    pub shadow: u8,
+}
+
+impl BucketKey {
+    /// The level of the source.
+    pub const SOURCE: u8 = 0;
+    /// The level of the neighbourhood.
+    pub const NEIGHBOURHOOD: u8 = 1;
+
+    /// The number of a rate of this bucket: those of the source come first.
+    #[must_use]
+    pub const fn number(&self, kind: Kind) -> u32 {
+        self.level as u32 * 3 + kind as u32
+    }
+}
+
+/// What buckets are found by. Lives as long as they do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Seed {
+    /// Random, and known to nobody: who doesn't know it can't aim at a line.
+    pub key: [u64; 4],
+    /// The longest burst in these ticks, by class: a word that seems to be further
+    /// ahead is an old one.
+    pub reach: [u32; CLASSES],
+    /// Nanoseconds of a tick, by class, as powers of two.
+    pub shifts: [u8; CLASSES],
+    /// Lines of the table.
+    pub lines: u32,
+}
+
+/// Without the key, which nobody is to read in a log.
+impl core::fmt::Debug for Seed {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("Seed")
+            .field("reach", &self.reach)
+            .field("shifts", &self.shifts)
+            .field("lines", &self.lines)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The line's index.
+    pub line: u32,
+    /// What its words are known by.
+    pub tag: u32,
+}
+
+impl Seed {
+    /// Where a bucket is.
+    ///
+    /// Two multiplications by secret odd numbers, what is secret mixed in before
+    /// each, and a third that spreads what they did. For any two buckets the
+    /// chance of a common line is that of two random numbers, over the keys; and
+    /// nothing that a sender sees depends on the key but a drop.
+    #[inline(always)]
+    #[must_use]
+    pub const fn place(&self, key: &BucketKey) -> Place {
+        let rest = key.family as u64
+            | (key.level as u64) << 8
+            | (key.service as u64) << 16
+            | (key.tier as u64) << 24
+            | (key.shadow as u64) << 32;
+        let mut mixed = (key.prefix ^ self.key[0]).wrapping_mul(self.key[1] | 1);
+        mixed ^= mixed >> 32;
+        mixed = (mixed ^ rest ^ self.key[2]).wrapping_mul(self.key[3] | 1);
+        mixed ^= mixed >> 29;
+        mixed = mixed.wrapping_mul(SPREAD);
+        mixed ^= mixed >> 32;
+        Place {
+            line: (((mixed >> 32) * self.lines as u64) >> 32) as u32,
+            tag: mixed as u32,
+        }
+    }
+}
+
+/// An odd number without a pattern, from the mixer of SplitMix64.
+const SPREAD: u64 = 0xbf58_476d_1ce4_e5b9;

@@ -1,0 +1,119 @@
+//! The maps that hold buckets, and what the law asks of them. What is in a line
+//! and what is done with it is `filter-common/src/bucket.rs`.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, PerCpuArray},
+};
+use filter_common::{
+    abi,
+    bucket::{Line, Notes, Seed, Usage, WAYS},
+    rate::Cell,
+};
+
+use crate::cell::{Peeked, Word};
+
+/// What the buckets are found by: the traffic's, then the test entry's.
+#[map]
+static SEEDS: Array<Seed> = Array::with_max_entries(abi::SEEDS, 0);
+
+// Lines begin at pages of their own, and so at a line of the CPU's cache, only in
+// a map that can be mapped into memory. The daemon sets the size.
+#[map]
+static BUCKETS: Array<[u64; WAYS]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// The buckets of the test entry.
+#[map]
+static TRIAL_BUCKETS: Array<[u64; WAYS]> =
+    Array::with_max_entries(abi::TRIAL_LINES, BPF_F_MMAPABLE);
+
+#[map]
+static USAGE: PerCpuArray<Usage> = PerCpuArray::with_max_entries(1, 0);
+
+/// A table of buckets.
+pub trait Buckets {
+    type Cell: Cell + 'static;
+
+    fn seed() -> Option<&'static Seed>;
+
+    fn line(line: u32) -> Option<&'static Line<Self::Cell>>;
+
+    fn note(notes: Notes);
+}
+
+/// The buckets of the traffic.
+pub struct Live;
+
+impl Buckets for Live {
+    type Cell = Word;
+
+    #[inline(always)]
+    fn seed() -> Option<&'static Seed> {
+        SEEDS.get(abi::LIVE_SEED)
+    }
+
+    #[inline(always)]
+    fn line(line: u32) -> Option<&'static Line<Word>> {
+        shared(BUCKETS.get_ptr(line))
+    }
+
+    #[inline(always)]
+    fn note(notes: Notes) {
+        if let Some(usage) = USAGE.get_ptr_mut(0) {
+            // SAFETY: the memory is this CPU's, and nothing else runs on it
+            // until the program ends.
+            unsafe { &mut *usage }.add(notes);
+        }
+    }
+}
+
+/// The buckets of the test entry.
+pub struct Trial;
+
+impl Buckets for Trial {
+    type Cell = Word;
+
+    #[inline(always)]
+    fn seed() -> Option<&'static Seed> {
+        SEEDS.get(abi::TRIAL_SEED)
+    }
+
+    #[inline(always)]
+    fn line(line: u32) -> Option<&'static Line<Word>> {
+        shared(TRIAL_BUCKETS.get_ptr(line))
+    }
+
+    #[inline(always)]
+    fn note(_notes: Notes) {}
+}
+
+/// The buckets of the traffic, only looked at.
+pub struct Peek;
+
+impl Buckets for Peek {
+    type Cell = Peeked;
+
+    #[inline(always)]
+    fn seed() -> Option<&'static Seed> {
+        Live::seed()
+    }
+
+    #[inline(always)]
+    fn line(line: u32) -> Option<&'static Line<Peeked>> {
+        shared(BUCKETS.get_ptr(line))
+    }
+
+    #[inline(always)]
+    fn note(_notes: Notes) {}
+}
+
+#[inline(always)]
+fn shared<C: Cell>(line: Option<*const [u64; WAYS]>) -> Option<&'static Line<C>> {
+    let line = line?;
+    // SAFETY: a cell is transparent over a word; the element is as long as a
+    // line, aligned as one (see above), and lives as long as the map.
+    Some(unsafe { &*line.cast() })
+}
+
+/// From linux/bpf.h.
+const BPF_F_MMAPABLE: u32 = 1 << 10;
