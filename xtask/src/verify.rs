@@ -102,18 +102,18 @@ struct Budget {
 const BUDGET: [Budget; 3] = [
     Budget {
         program: "filter",
-        instructions: 5_800,
-        verified: 130_000,
+        instructions: 7_300,
+        verified: 190_000,
     },
     Budget {
         program: "explain",
-        instructions: 4_500,
-        verified: 50_000,
+        instructions: 5_800,
+        verified: 110_000,
     },
     Budget {
         program: "trial",
-        instructions: 4_800,
-        verified: 150_000,
+        instructions: 6_000,
+        verified: 200_000,
     },
 ];
 
@@ -139,12 +139,12 @@ mod tests {
     #[test]
     fn a_program_over_its_budget_or_missing_and_a_strange_atomic_are_faults() {
         let mut answer = loaded();
-        answer["programs"][0]["verified"] = json!(130_001);
+        answer["programs"][0]["verified"] = json!(190_001);
         answer["programs"][2]["name"] = json!("trail");
         answer["atomics"]["other"] = json!(1);
         let faults = judge(&answer).1;
         assert_eq!(faults.len(), 3, "{faults:?}");
-        assert!(faults[0].starts_with("filter has 130001 verified"));
+        assert!(faults[0].starts_with("filter has 190001 verified"));
         assert_eq!(faults[1], "there is no program trial");
     }
 
