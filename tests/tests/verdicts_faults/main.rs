@@ -3,11 +3,7 @@
 //! go straight into weir's own codec, follower and ledger, and the time is a
 //! number.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use weir::{
@@ -24,9 +20,13 @@ use weir_tests::{
     mutant::Random,
     service::{
         mischief::{Ending, Mischief, Reply},
-        state::{Answer, State, end_of, written},
+        state::{State, written},
     },
 };
+
+mod model;
+
+use self::model::{Model, meaning};
 
 const FEED: u16 = 1;
 const STEPS: u32 = 10_000;
@@ -63,14 +63,6 @@ struct World {
     model: Model,
     last: String,
     seen: BTreeMap<&'static str, u32>,
-}
-
-/// What must be in force, by the words of the contract and nothing else.
-#[derive(Default)]
-struct Model {
-    /// Whether a prefix is blocked, and until when.
-    claims: BTreeMap<Prefix, (bool, Option<u64>)>,
-    held: BTreeSet<Prefix>,
 }
 
 impl World {
@@ -271,97 +263,6 @@ impl World {
     }
 }
 
-impl Model {
-    /// What an honest reader takes of an answer.
-    fn take(&mut self, answer: Answer, unix: u64) {
-        self.end(unix);
-        let good = |line: &Value| is_acceptable(line) && line["withdrawn"] != true;
-        if answer.whole {
-            let word: BTreeMap<_, _> = answer
-                .lines
-                .iter()
-                .filter(|line| good(line) && end_of(line).is_none_or(|end| end > unix))
-                .map(|line| (name(line), line))
-                .collect();
-            let standing: Vec<_> = self
-                .claims
-                .keys()
-                .filter(|prefix| !self.held.contains(*prefix))
-                .copied()
-                .collect();
-            let missing: Vec<_> = standing
-                .iter()
-                .filter(|prefix| !word.contains_key(*prefix))
-                .copied()
-                .collect();
-            if missing.len() * 2 > standing.len() {
-                self.held.extend(missing);
-            } else {
-                for prefix in missing {
-                    self.claims.remove(&prefix);
-                }
-            }
-        }
-        for line in &answer.lines {
-            if line["withdrawn"] == true && !answer.whole {
-                self.claims.remove(&name(line));
-                self.held.remove(&name(line));
-            } else if good(line) {
-                self.held.remove(&name(line));
-                let claim = (line["verdict"] == "block", end_of(line));
-                self.claims.insert(name(line), claim);
-            }
-        }
-        self.end(unix);
-    }
-
-    fn end(&mut self, unix: u64) {
-        self.claims
-            .retain(|_prefix, (_, end)| end.is_none_or(|end| end > unix));
-        self.held.retain(|prefix| self.claims.contains_key(prefix));
-    }
-
-    fn in_force(&mut self, unix: u64) -> BTreeMap<Prefix, &'static str> {
-        self.end(unix);
-        let verdict = |block| if block { "block" } else { "limit" };
-        let claims = self.claims.iter();
-        claims
-            .map(|(prefix, (block, _))| (*prefix, verdict(*block)))
-            .collect()
-    }
-}
-
-/// What an answer that was taken should mean: it is honest, or a lie that can't
-/// be told from the truth. Read once more, by another reader.
-fn meaning(reply: &Reply, after: Option<&str>) -> Answer {
-    assert_eq!(
-        (reply.status, &reply.ending),
-        (200, &Ending::Whole),
-        "that is no answer"
-    );
-    let text = std::str::from_utf8(&reply.body).expect("text");
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let head: Value = serde_json::from_str(lines.next().expect("a head")).expect("JSON");
-    let lines: Vec<Value> = lines
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
-    assert_eq!(
-        head["claims"],
-        lines.len(),
-        "a number that is a lie was believed"
-    );
-    assert!(
-        head["snapshot"] == true || (after.is_some() && head["after"].as_str() == after),
-        "what follows another cursor was believed"
-    );
-    Answer {
-        whole: head["snapshot"] == true,
-        after: None,
-        cursor: head["cursor"].as_str().expect("a cursor").to_owned(),
-        lines,
-    }
-}
-
 /// A whole word of a service isn't believed in what it leaves out, if that is
 /// too much.
 fn guarded(update: Update) -> Update {
@@ -371,21 +272,6 @@ fn guarded(update: Update) -> Update {
     }
 }
 
-fn is_acceptable(line: &Value) -> bool {
-    let prefix = line["prefix"].as_str().unwrap_or_default();
-    let verdict = &line["verdict"];
-    prefix != "203.0.113.9"
-        && prefix
-            .parse::<Written>()
-            .is_ok_and(|one| one.prefix.length() >= 8)
-        && (line["withdrawn"] == true || verdict == "block" || verdict["limit"] == "suspect")
-}
-
 fn prefix(text: &str) -> Prefix {
     text.parse::<Written>().expect("a prefix").prefix
-}
-
-fn name(line: &Value) -> Prefix {
-    let text = line["prefix"].as_str().expect("a prefix");
-    prefix(text)
 }
