@@ -1,7 +1,7 @@
 //! The service misbehaves in every way it knows, in random order, and what is
 //! in force stays what a model says. No sockets and no clock: the answers' bytes
-//! go straight into weir's own codec, follower and ledger, and the time is a
-//! number.
+//! go straight into weir's own codec, follower and ledger, and the times are
+//! numbers: the host's clock and the service's are set now and then.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -53,7 +53,12 @@ fn whatever_the_service_does_nothing_is_lost_and_nothing_is_made_up() {
 
 struct World {
     dice: Random,
+    /// The host's clock on the wall, which is set now and then.
     unix: u64,
+    /// Seconds since it booted, which only pass.
+    boot: u64,
+    /// Seconds that the service's clock is ahead of the host's.
+    ahead: i64,
     service: State,
     /// An older state of it, to fall back to.
     backup: State,
@@ -71,6 +76,8 @@ impl World {
         let mut world = Self {
             dice: Random::new(seed),
             unix: 1_800_000_000,
+            boot: 1_000_000,
+            ahead: 0,
             service: State::new(1).forgetful(40),
             backup: State::new(1).forgetful(40),
             follower: Follower::default(),
@@ -109,19 +116,21 @@ impl World {
     /// Something happens at the service; time passes; the daemon asks.
     fn step(&mut self) {
         self.service_lives();
-        self.unix += self.dice.below(20) as u64;
-        self.ledger.expire(self.now());
+        let passed = self.dice.below(20) as u64;
+        self.pass(passed);
+        self.clocks_step();
         let mischief = (self.dice.below(3) > 0).then(|| Mischief::random(|| self.dice.next()));
         let asked = self.follower.asks();
         let after = match &asked {
             Asked::Snapshot => None,
             Asked::After(cursor) => Some(cursor.as_str().to_owned()),
         };
-        let honest = self.service.answer(after.as_deref(), self.unix);
+        let theirs = self.unix.saturating_add_signed(self.ahead);
+        let honest = self.service.answer(after.as_deref(), theirs);
         let reply = match &mischief {
             None => Reply::of(honest.as_ref()),
             Some(mischief) => {
-                mischief.twist(honest.clone(), &self.service, after.as_deref(), self.unix)
+                mischief.twist(honest.clone(), &self.service, after.as_deref(), theirs)
             }
         };
         self.last = format!("{mischief:?} to {asked:?}");
@@ -143,8 +152,36 @@ impl World {
             }
         };
         assert!(pause <= Duration::from_secs(300), "{pause:?}");
-        self.unix += pause.as_secs();
+        self.pass(pause.as_secs());
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.unix += seconds;
+        self.boot += seconds;
+        self.expire();
+    }
+
+    fn expire(&mut self) {
         self.ledger.expire(self.now());
+        self.model.end(self.unix);
+    }
+
+    /// Somebody sets a clock by up to half an hour: the host's or the service's.
+    fn clocks_step(&mut self) {
+        let step = self.dice.below(3_600) as i64 - 1_800;
+        match self.dice.below(60) {
+            0 => self.ahead = step,
+            1 => {
+                self.unix = self.unix.saturating_add_signed(step);
+                self.expire();
+                if step < 0 {
+                    *self.seen.entry("set back").or_default() += 1;
+                    // As the daemon has it: what ended too early is said again.
+                    self.follower.begin_anew();
+                }
+            }
+            _ => {}
+        }
     }
 
     /// As the daemon's transport does, with the bytes at hand.
@@ -238,7 +275,7 @@ impl World {
     const fn now(&self) -> Now {
         Now {
             unix: self.unix as u32,
-            boot: (self.unix - 1_799_000_000) as u32,
+            boot: self.boot as u32,
         }
     }
 
@@ -252,6 +289,7 @@ impl World {
             "redirected",
             "broken",
             "resync",
+            "set back",
         ] {
             let times = self.seen.get(state).copied().unwrap_or_default();
             assert!(

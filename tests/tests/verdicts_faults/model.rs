@@ -25,11 +25,12 @@ impl Model {
     pub(crate) fn take(&mut self, answer: Answer, unix: u64) {
         self.end(unix);
         let good = |line: &Value| is_acceptable(line) && line["withdrawn"] != true;
+        let has_ended = |line: &Value| end_of(line).is_some_and(|end| end <= unix);
         if answer.whole {
             let word: BTreeMap<_, _> = answer
                 .lines
                 .iter()
-                .filter(|line| good(line) && end_of(line).is_none_or(|end| end > unix))
+                .filter(|line| good(line) && !has_ended(line))
                 .map(|line| (name(line), line))
                 .collect();
             let standing: Vec<_> = self
@@ -55,6 +56,8 @@ impl Model {
             if line["withdrawn"] == true && !answer.whole {
                 self.claims.remove(&name(line));
                 self.held.remove(&name(line));
+            } else if answer.whole && has_ended(line) {
+                // By our clock the service left it out.
             } else if good(line) {
                 self.held.remove(&name(line));
                 let claim = (line["verdict"] == "block", end_of(line));
@@ -64,7 +67,8 @@ impl Model {
         self.end(unix);
     }
 
-    fn end(&mut self, unix: u64) {
+    /// What has ended is gone, also if the clock is set back later.
+    pub(crate) fn end(&mut self, unix: u64) {
         self.claims
             .retain(|_prefix, (_, end)| end.is_none_or(|end| end > unix));
         self.held.retain(|prefix| self.claims.contains_key(prefix));
