@@ -209,6 +209,17 @@ fn events(text: &mut Text, status: &Status) {
         .with(&[("outcome", "sent")], status.events.sent)
         .with(&[("outcome", "suppressed")], status.events.suppressed)
         .with(&[("outcome", "lost")], status.events.lost);
+    // With the events' weights it makes the true totals, so it is told as it
+    // stands: a difference between two moments may be below zero.
+    text.gauge("weir_events_untold", "Drops that no event stands for yet.")
+        .value(status.events.untold);
+    text.gauge("weir_event_readers", "Readers that follow the events.")
+        .value(status.events.readers);
+    text.counter(
+        "weir_events_missed_total",
+        "Events that readers were too slow for, all of them together.",
+    )
+    .value(status.events.missed);
 }
 
 /// By the names that every exporter uses.

@@ -3,7 +3,7 @@
 //! a folder of pins that no other test has, and all of it gone on drop.
 //!
 //! [`process`] is the daemon, [`said`] what a command answered, [`traffic`] what
-//! is sent at the host and what gets through.
+//! is sent at the host and what gets through, [`room`] a host with a service.
 
 use std::{
     fs,
@@ -22,10 +22,12 @@ use crate::{
 };
 
 pub mod process;
+pub mod room;
 pub mod said;
 pub mod traffic;
 
 pub use process::Daemon;
+pub use room::Room;
 pub use said::Said;
 pub use traffic::Traffic;
 

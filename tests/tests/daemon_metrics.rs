@@ -246,6 +246,13 @@ fn differences(prometheus: &Prometheus<'_>, status: &Value) -> Vec<String> {
         let expression = format!("weir_events_total{{outcome={outcome:?}}}");
         compare(&expression, number(&status["events"][outcome]));
     }
+    for (metric, name) in [
+        ("weir_events_untold", "untold"),
+        ("weir_event_readers", "readers"),
+        ("weir_events_missed_total", "missed"),
+    ] {
+        compare(metric, number(&status["events"][name]));
+    }
     for state in ["capacity", "used"] {
         let expression = format!("weir_buckets{{state={state:?}}}");
         compare(&expression, number(&status["buckets"][state]));

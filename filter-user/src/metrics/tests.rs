@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use filter_common::cause::Cause;
 
 use super::*;
-use crate::control::protocol::{FeedStatus, ServiceStatus, TableStatus};
+use crate::control::protocol::{EventsStatus, FeedStatus, ServiceStatus, TableStatus};
 
 /// A daemon of which everything is told.
 fn figures() -> Figures {
@@ -72,7 +72,14 @@ fn figures() -> Figures {
             }],
             causes,
             shadow: causes,
-            events: Default::default(),
+            events: EventsStatus {
+                sent: 21,
+                suppressed: 22,
+                lost: 23,
+                untold: 24,
+                readers: 25,
+                missed: 26,
+            },
             buckets: Default::default(),
             problems: vec!["it is a web page".into()],
         },
@@ -173,6 +180,12 @@ fn what_is_counted_is_told() {
         r#"weir_feed_updates_total{feed="local",update="delta"} 9"#,
         r#"weir_feed_changes_total{feed="local",change="withdrawn"} 12"#,
         r#"weir_claims{feed="operator",verdict="limit"} 2"#,
+        r#"weir_events_total{outcome="sent"} 21"#,
+        r#"weir_events_total{outcome="suppressed"} 22"#,
+        r#"weir_events_total{outcome="lost"} 23"#,
+        "weir_events_untold 24",
+        "weir_event_readers 25",
+        "weir_events_missed_total 26",
         "process_cpu_seconds_total 1.5",
         "process_start_time_seconds 1700000000.25",
         "process_max_fds 1024",

@@ -52,14 +52,21 @@ impl Authority {
     #[must_use]
     pub fn good(&self) -> Certificate {
         let address = SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        self.sign(address, 2099)
+        self.sign(address, [2000, 2099])
+    }
+
+    /// One that will be good.
+    #[must_use]
+    pub fn not_yet_good(&self) -> Certificate {
+        let address = SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        self.sign(address, [2098, 2099])
     }
 
     /// One that has expired.
     #[must_use]
     pub fn expired(&self) -> Certificate {
         let address = SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        self.sign(address, 2001)
+        self.sign(address, [2000, 2001])
     }
 
     /// One for somebody else.
@@ -69,13 +76,13 @@ impl Authority {
     #[must_use]
     pub fn for_another(&self) -> Certificate {
         let name = "another.example.net".try_into().expect("it is a name");
-        self.sign(SanType::DnsName(name), 2099)
+        self.sign(SanType::DnsName(name), [2000, 2099])
     }
 
-    fn sign(&self, name: SanType, until: i32) -> Certificate {
+    fn sign(&self, name: SanType, [from, until]: [i32; 2]) -> Certificate {
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![name];
-        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
         let key = KeyPair::generate().expect("there is entropy");
         let certificate = params

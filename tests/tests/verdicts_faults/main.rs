@@ -1,13 +1,9 @@
 //! The service misbehaves in every way it knows, in random order, and what is
 //! in force stays what a model says. No sockets and no clock: the answers' bytes
-//! go straight into weir's own codec, follower and ledger, and the time is a
-//! number.
+//! go straight into weir's own codec, follower and ledger, and the times are
+//! numbers: the host's clock and the service's are set now and then.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use weir::{
@@ -24,9 +20,13 @@ use weir_tests::{
     mutant::Random,
     service::{
         mischief::{Ending, Mischief, Reply},
-        state::{Answer, State, end_of, written},
+        state::{State, written},
     },
 };
+
+mod model;
+
+use self::model::{Model, meaning};
 
 const FEED: u16 = 1;
 const STEPS: u32 = 10_000;
@@ -53,7 +53,12 @@ fn whatever_the_service_does_nothing_is_lost_and_nothing_is_made_up() {
 
 struct World {
     dice: Random,
+    /// The host's clock on the wall, which is set now and then.
     unix: u64,
+    /// Seconds since it booted, which only pass.
+    boot: u64,
+    /// Seconds that the service's clock is ahead of the host's.
+    ahead: i64,
     service: State,
     /// An older state of it, to fall back to.
     backup: State,
@@ -65,20 +70,14 @@ struct World {
     seen: BTreeMap<&'static str, u32>,
 }
 
-/// What must be in force, by the words of the contract and nothing else.
-#[derive(Default)]
-struct Model {
-    /// Whether a prefix is blocked, and until when.
-    claims: BTreeMap<Prefix, (bool, Option<u64>)>,
-    held: BTreeSet<Prefix>,
-}
-
 impl World {
     fn new(seed: u64) -> Self {
         let tiers = [("unknown", 0), ("suspect", 1)].map(|(name, tier)| (name.to_owned(), tier));
         let mut world = Self {
             dice: Random::new(seed),
             unix: 1_800_000_000,
+            boot: 1_000_000,
+            ahead: 0,
             service: State::new(1).forgetful(40),
             backup: State::new(1).forgetful(40),
             follower: Follower::default(),
@@ -117,19 +116,21 @@ impl World {
     /// Something happens at the service; time passes; the daemon asks.
     fn step(&mut self) {
         self.service_lives();
-        self.unix += self.dice.below(20) as u64;
-        self.ledger.expire(self.now());
+        let passed = self.dice.below(20) as u64;
+        self.pass(passed);
+        self.clocks_step();
         let mischief = (self.dice.below(3) > 0).then(|| Mischief::random(|| self.dice.next()));
         let asked = self.follower.asks();
         let after = match &asked {
             Asked::Snapshot => None,
             Asked::After(cursor) => Some(cursor.as_str().to_owned()),
         };
-        let honest = self.service.answer(after.as_deref(), self.unix);
+        let theirs = self.unix.saturating_add_signed(self.ahead);
+        let honest = self.service.answer(after.as_deref(), theirs);
         let reply = match &mischief {
             None => Reply::of(honest.as_ref()),
             Some(mischief) => {
-                mischief.twist(honest.clone(), &self.service, after.as_deref(), self.unix)
+                mischief.twist(honest.clone(), &self.service, after.as_deref(), theirs)
             }
         };
         self.last = format!("{mischief:?} to {asked:?}");
@@ -151,8 +152,36 @@ impl World {
             }
         };
         assert!(pause <= Duration::from_secs(300), "{pause:?}");
-        self.unix += pause.as_secs();
+        self.pass(pause.as_secs());
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.unix += seconds;
+        self.boot += seconds;
+        self.expire();
+    }
+
+    fn expire(&mut self) {
         self.ledger.expire(self.now());
+        self.model.end(self.unix);
+    }
+
+    /// Somebody sets a clock by up to half an hour: the host's or the service's.
+    fn clocks_step(&mut self) {
+        let step = self.dice.below(3_600) as i64 - 1_800;
+        match self.dice.below(60) {
+            0 => self.ahead = step,
+            1 => {
+                self.unix = self.unix.saturating_add_signed(step);
+                self.expire();
+                if step < 0 {
+                    *self.seen.entry("set back").or_default() += 1;
+                    // As the daemon has it: what ended too early is said again.
+                    self.follower.begin_anew();
+                }
+            }
+            _ => {}
+        }
     }
 
     /// As the daemon's transport does, with the bytes at hand.
@@ -246,7 +275,7 @@ impl World {
     const fn now(&self) -> Now {
         Now {
             unix: self.unix as u32,
-            boot: (self.unix - 1_799_000_000) as u32,
+            boot: self.boot as u32,
         }
     }
 
@@ -260,6 +289,7 @@ impl World {
             "redirected",
             "broken",
             "resync",
+            "set back",
         ] {
             let times = self.seen.get(state).copied().unwrap_or_default();
             assert!(
@@ -268,97 +298,6 @@ impl World {
                 self.seen
             );
         }
-    }
-}
-
-impl Model {
-    /// What an honest reader takes of an answer.
-    fn take(&mut self, answer: Answer, unix: u64) {
-        self.end(unix);
-        let good = |line: &Value| is_acceptable(line) && line["withdrawn"] != true;
-        if answer.whole {
-            let word: BTreeMap<_, _> = answer
-                .lines
-                .iter()
-                .filter(|line| good(line) && end_of(line).is_none_or(|end| end > unix))
-                .map(|line| (name(line), line))
-                .collect();
-            let standing: Vec<_> = self
-                .claims
-                .keys()
-                .filter(|prefix| !self.held.contains(*prefix))
-                .copied()
-                .collect();
-            let missing: Vec<_> = standing
-                .iter()
-                .filter(|prefix| !word.contains_key(*prefix))
-                .copied()
-                .collect();
-            if missing.len() * 2 > standing.len() {
-                self.held.extend(missing);
-            } else {
-                for prefix in missing {
-                    self.claims.remove(&prefix);
-                }
-            }
-        }
-        for line in &answer.lines {
-            if line["withdrawn"] == true && !answer.whole {
-                self.claims.remove(&name(line));
-                self.held.remove(&name(line));
-            } else if good(line) {
-                self.held.remove(&name(line));
-                let claim = (line["verdict"] == "block", end_of(line));
-                self.claims.insert(name(line), claim);
-            }
-        }
-        self.end(unix);
-    }
-
-    fn end(&mut self, unix: u64) {
-        self.claims
-            .retain(|_prefix, (_, end)| end.is_none_or(|end| end > unix));
-        self.held.retain(|prefix| self.claims.contains_key(prefix));
-    }
-
-    fn in_force(&mut self, unix: u64) -> BTreeMap<Prefix, &'static str> {
-        self.end(unix);
-        let verdict = |block| if block { "block" } else { "limit" };
-        let claims = self.claims.iter();
-        claims
-            .map(|(prefix, (block, _))| (*prefix, verdict(*block)))
-            .collect()
-    }
-}
-
-/// What an answer that was taken should mean: it is honest, or a lie that can't
-/// be told from the truth. Read once more, by another reader.
-fn meaning(reply: &Reply, after: Option<&str>) -> Answer {
-    assert_eq!(
-        (reply.status, &reply.ending),
-        (200, &Ending::Whole),
-        "that is no answer"
-    );
-    let text = std::str::from_utf8(&reply.body).expect("text");
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let head: Value = serde_json::from_str(lines.next().expect("a head")).expect("JSON");
-    let lines: Vec<Value> = lines
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
-    assert_eq!(
-        head["claims"],
-        lines.len(),
-        "a number that is a lie was believed"
-    );
-    assert!(
-        head["snapshot"] == true || (after.is_some() && head["after"].as_str() == after),
-        "what follows another cursor was believed"
-    );
-    Answer {
-        whole: head["snapshot"] == true,
-        after: None,
-        cursor: head["cursor"].as_str().expect("a cursor").to_owned(),
-        lines,
     }
 }
 
@@ -371,21 +310,6 @@ fn guarded(update: Update) -> Update {
     }
 }
 
-fn is_acceptable(line: &Value) -> bool {
-    let prefix = line["prefix"].as_str().unwrap_or_default();
-    let verdict = &line["verdict"];
-    prefix != "203.0.113.9"
-        && prefix
-            .parse::<Written>()
-            .is_ok_and(|one| one.prefix.length() >= 8)
-        && (line["withdrawn"] == true || verdict == "block" || verdict["limit"] == "suspect")
-}
-
 fn prefix(text: &str) -> Prefix {
     text.parse::<Written>().expect("a prefix").prefix
-}
-
-fn name(line: &Value) -> Prefix {
-    let text = line["prefix"].as_str().expect("a prefix");
-    prefix(text)
 }
