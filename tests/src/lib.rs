@@ -5,6 +5,7 @@ pub mod case;
 pub mod daemon;
 pub mod frame;
 pub mod geoip;
+pub mod lookup;
 pub mod mutant;
 pub mod netns;
 pub mod prometheus;

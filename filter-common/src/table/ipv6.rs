@@ -51,12 +51,12 @@ fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
         if at == 0 {
             return 0;
         }
-        let value = node.word(cell(at) + 2 & (NODE - 1));
+        let value = node.word(word(at, 2));
         if header & LEAF != 0 {
             let length = length(node, header, at);
             let covers = agrees(
-                node.word(cell(at) & (NODE - 1)) ^ high,
-                node.word(cell(at) + 1 & (NODE - 1)) ^ low,
+                node.word(word(at, 0)) ^ high,
+                node.word(word(at, 1)) ^ low,
                 length,
             );
             return if covers { value } else { 0 };
@@ -74,15 +74,12 @@ fn search<S: Shelves>(node: S::Row, cells: u64, high: u64, low: u64) -> u64 {
     while step != 0 {
         let probe = count + step;
         let exists = less::<S>(probe, cells + 1);
-        count += step & exists & not_greater::<S>(node.word(cell(probe) & (NODE - 1)), high);
+        count += step & exists & not_greater::<S>(node.word(word(probe, 0)), high);
         step >>= 1;
     }
     // Only the upper halves were compared: those that are equal stand last.
     for _ in 0..CELLS {
-        if count == 0
-            || node.word(cell(count) & (NODE - 1)) != high
-            || node.word(cell(count) + 1 & (NODE - 1)) <= low
-        {
+        if count == 0 || node.word(word(count, 0)) != high || node.word(word(count, 1)) <= low {
             break;
         }
         count -= 1;
@@ -95,6 +92,12 @@ fn search<S: Shelves>(node: S::Row, cells: u64, high: u64, low: u64) -> u64 {
 #[must_use]
 pub const fn cell(number: u64) -> usize {
     (number as usize) * 3 - 1
+}
+
+/// One of a cell's three words, within the node whatever the number.
+#[inline(always)]
+const fn word(number: u64, part: usize) -> usize {
+    (cell(number) + part) & (NODE - 1)
 }
 
 #[inline(always)]

@@ -207,11 +207,11 @@ impl<M: Memory> Side<M> {
         let keys: Vec<_> = changes.iter().map(|change| M::Key::of(&change.0)).collect();
         let known = self.mirror.known(&keys);
         // What leaves makes room for what comes.
-        let leaves = |(change, known): &((Prefix, &[Stage], &[Stage]), &Option<u64>)| {
-            known.is_some() && change.1.is_empty() && change.2.is_empty()
-        };
-        let leaving = changes.iter().zip(&known).filter(leaves).count();
-        let mut prefixes = self.mirror.len() - leaving;
+        let mut prefixes = self.mirror.len();
+        for ((_, enforced, shadow), known) in changes.iter().zip(&known) {
+            let leaves = known.is_some() && enforced.is_empty() && shadow.is_empty();
+            prefixes -= usize::from(leaves);
+        }
         let mut writes = Vec::with_capacity(keys.len());
         let mut before = Vec::with_capacity(keys.len());
         for (change, (key, known)) in changes.iter().zip(keys.into_iter().zip(known)) {

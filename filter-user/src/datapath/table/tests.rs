@@ -75,7 +75,7 @@ impl Random {
         // Random upper bits, then a run of zeros or ones, then few random ones.
         word &= !(u128::MAX >> kept.min(127)) | 0x0303;
         if self.below(4) == 0 {
-            word |= u128::MAX >> kept.max(1).min(127) & !0x0fff;
+            word |= u128::MAX >> kept.clamp(1, 127) & !0x0fff;
         }
         if self.below(2) == 0 {
             let address = Address {
