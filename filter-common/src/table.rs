@@ -7,9 +7,9 @@
 //! and nothing in between. Both families keep their tables twice; the word in
 //! force says which of the two holds.
 //!
-//! * IPv4 ([`ipv4`]): a word for each /18 says which of its /23s have anything,
-//!   and where the block of its cells lies: most misses end at that word, most
-//!   hits in one line of 64 bytes.
+//! * IPv4 ([`ipv4`]): a sieve of /21s, and a word for each /18 that says which of its
+//!   /23s have anything, and where the block of its cells lies: most misses end
+//!   there, most hits in one line of 64 bytes.
 //! * IPv6 ([`ipv6`]): a sieve of /32s that ends most misses, and behind it a
 //!   tree whose nodes are 256 bytes.
 //! * A timeline of more than one stage lies apart, in quads of four stages.
@@ -34,9 +34,9 @@ pub trait Shelves {
     /// A line, node or quad.
     type Row: Row;
 
-    /// A word of the first row: see [`FORCE`].
+    /// A word of those that say what is [in force](force).
     fn force(&self, at: usize) -> u64;
-    /// The word of an IPv4 group.
+    /// The word of an IPv4 group, or of the sieve before them.
     fn group(&self, at: u32) -> u64;
     /// A line of [`ipv4::LINE`] words.
     fn line(&self, at: u32) -> Option<Self::Row>;
@@ -71,7 +71,7 @@ pub trait Row: Copy {
 
 /// The words that say what is in force.
 pub mod force {
-    /// Index of the first of the IPv4 groups.
+    /// Index of the IPv4 sieve's first word; the groups follow.
     pub const IPV4: usize = 0;
     /// The IPv6 tree's root in the lower half, the index of the sieve's first
     /// word in the upper.

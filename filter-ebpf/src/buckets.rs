@@ -32,12 +32,16 @@ static USAGE: PerCpuArray<Usage> = PerCpuArray::with_max_entries(1, 0);
 
 /// A table of buckets.
 pub trait Buckets {
+    /// A word of a bucket.
     type Cell: Cell + 'static;
 
+    /// As [`Tables::seed`](filter_common::decide::Tables::seed).
     fn seed() -> Option<&'static Seed>;
 
+    /// As [`Tables::line`](filter_common::decide::Tables::line).
     fn line(line: u32) -> Option<&'static Line<Self::Cell>>;
 
+    /// As [`Tables::note`](filter_common::decide::Tables::note).
     fn note(notes: Notes);
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::atomic::Ordering};
 
 use filter_common::table::{
     force,
-    ipv4::{self, GROUPS, LINE, OPEN, UNIT},
+    ipv4::{self, GROUPS, LINE, OPEN, SIEVE, UNIT},
 };
 
 use super::{
@@ -41,8 +41,14 @@ impl Ipv4 {
         }
     }
 
-    const fn first_group(second: bool) -> u32 {
-        if second { GROUPS } else { 0 }
+    /// Where the sieve begins, and behind it the groups.
+    const fn first_word(second: bool) -> u32 {
+        if second { SIEVE + GROUPS } else { 0 }
+    }
+
+    /// A group's byte in the sieve: the word, and by how many bits it stands there.
+    fn hole(first: u32, group: u32) -> (usize, u32) {
+        ((first + group / 8) as usize, group % 8 * 8)
     }
 
     /// Makes the block of a group anew; `false` if there is no room.
@@ -58,9 +64,17 @@ impl Ipv4 {
         let Some(word) = room.block(&self.cells, |rows| self.halves.take(rows)) else {
             return false;
         };
-        let at = (Self::first_group(self.halves.is_second()) + group) as usize;
+        let first = Self::first_word(self.halves.is_second());
+        let at = (first + SIEVE + group) as usize;
         let before = self.groups.get(at);
+        let (sieve, shift) = Self::hole(first, group);
+        let holes = u64::from(ipv4::holes((word >> 32) as u32)) << shift;
+        let others = self.groups.get(sieve) & !(0xff << shift);
+        // Whoever is let through may see the group before or after; but nobody may
+        // be held back from what is in force.
+        self.groups[sieve].fetch_or(holes, Ordering::Release);
         self.groups.publish(at, word);
+        self.groups.publish(sieve, others | holes);
         if before != 0 {
             self.give_up(before as u32);
         }
@@ -94,7 +108,7 @@ impl Memory for Ipv4 {
     type Key = V4;
 
     fn force(&self) -> (usize, u64) {
-        let first = Self::first_group(self.halves.is_second());
+        let first = Self::first_word(self.halves.is_second());
         (force::IPV4, u64::from(first))
     }
 
@@ -124,6 +138,10 @@ impl Memory for Ipv4 {
         let Some(mut runs) = self.halves.other() else {
             return false;
         };
+        let first = Self::first_word(!self.halves.is_second());
+        for word in &self.groups[first as usize..(first + SIEVE + GROUPS) as usize] {
+            word.store(0, Ordering::Relaxed);
+        }
         let mut wide = Wide::new();
         let mut builder = Builder {
             room: Room {
@@ -133,7 +151,7 @@ impl Memory for Ipv4 {
             },
             runs: &mut runs,
             groups: &self.groups,
-            first: Self::first_group(!self.halves.is_second()),
+            first,
             group: 0,
             cells: &mut self.cells,
             last: None,
@@ -177,7 +195,7 @@ struct Builder<'a> {
     room: Room<'a>,
     runs: &'a mut Runs,
     groups: &'a Shelf,
-    /// Index of the first group of the half.
+    /// Index of the half's first word.
     first: u32,
     group: u32,
     /// What is known of the group so far.
@@ -206,20 +224,24 @@ impl Builder<'_> {
             let runs = &mut *self.runs;
             let word = self.room.block(self.cells, |rows| runs.take(rows));
             self.fits &= word.is_some();
-            let at = (self.first + self.group) as usize;
-            self.groups.put(at, word.unwrap_or(0));
+            self.put(word.unwrap_or(0));
             self.group += 1;
             self.begin();
         }
     }
 
-    /// Nothing is said of the groups up to this one.
-    fn leave_empty(&mut self, group: u32) {
-        let at = |group: u32| (self.first + group) as usize;
-        for word in &self.groups[at(self.group)..at(group)] {
-            word.store(0, Ordering::Relaxed);
-        }
+    /// Nothing is said of the groups up to this one. (The half was cleared
+    /// before.)
+    const fn leave_empty(&mut self, group: u32) {
         self.group = group;
+    }
+
+    fn put(&self, word: u64) {
+        let (sieve, shift) = Ipv4::hole(self.first, self.group);
+        let holes = u64::from(ipv4::holes((word >> 32) as u32)) << shift;
+        self.groups.put(sieve, self.groups.get(sieve) | holes);
+        let at = (self.first + SIEVE + self.group) as usize;
+        self.groups.put(at, word);
     }
 
     /// A group begins with what covers its beginning.

@@ -7,7 +7,7 @@ use std::{
 
 use filter_common::table::{
     self, QUAD, force,
-    ipv4::{GROUPS, LINE},
+    ipv4::{GROUPS, LINE, SIEVE},
     ipv6::{NODE, WIDE},
 };
 
@@ -23,10 +23,10 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Words of the IPv4 groups, both halves.
+    /// Words of the IPv4 sieves and groups, both halves.
     #[must_use]
     pub const fn groups(&self) -> u32 {
-        2 * GROUPS
+        2 * (SIEVE + GROUPS)
     }
 
     /// Lines of a half. A prefix that is alone in its group needs one; where
