@@ -1,6 +1,6 @@
 //! The kernel's datapath: the object loaded, its maps taken once and typed.
 
-use std::{collections::BTreeSet, path::Path, sync::atomic::Ordering::Relaxed};
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
@@ -12,21 +12,15 @@ use filter_common::{
     abi::{self, Preamble, ScopeKey},
     bucket::{BucketKey, CLASSES, Line, Place, Seed, WAYS},
     cause::Cause,
-    decide::{Clock, Decision},
-    event::HITS,
+    decide::Decision,
     rate::Still,
     settings::{MAX_SERVICES, Port, Service, Settings},
-    source::{Address, Family},
-    table::Standing,
 };
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use self::tables::{Tables, take};
-use super::{
-    Counts, Datapath, sources, sum,
-    table::{Fill, Shape},
-};
+use super::{Counts, Datapath, sources, sum, table::Shape};
 use crate::{
     patch::Patch,
     plan::{Plan, Scope},
@@ -36,6 +30,7 @@ use crate::{
 mod grace;
 mod mapping;
 mod tables;
+mod verdicts;
 
 pub use grace::grace;
 pub(crate) use mapping::Mapping;
@@ -194,47 +189,6 @@ impl Kernel {
             written.context("writing what buckets are found by")?;
         }
         Ok(())
-    }
-
-    /// Whether memory of the verdict tables waits for the programs that run from
-    /// now on to end. Then [`grace`] is to be waited for and
-    /// [`release`](Self::release) to be called.
-    pub fn seal(&mut self) -> bool {
-        self.tables.verdicts.seal()
-    }
-
-    /// The programs that ran when it was sealed have ended.
-    pub fn release(&mut self) {
-        self.tables.verdicts.release();
-    }
-
-    /// About how many packets a claim has judged; `None` for a number beyond what
-    /// is counted.
-    #[must_use]
-    pub fn hits(&self, claim: u32) -> Option<u64> {
-        let pair = self.tables.hits.get(claim as usize / 2)?.load(Relaxed);
-        let counted = (pair >> (claim % 2 * 32)) as u32;
-        Some(u64::from(counted) * HITS)
-    }
-
-    /// The number is nobody's any more.
-    pub fn forget_hits(&self, claim: u32) {
-        if let Some(pair) = self.tables.hits.get(claim as usize / 2) {
-            pair.fetch_and(u64::from(u32::MAX) << ((claim + 1) % 2 * 32), Relaxed);
-        }
-    }
-
-    /// What holds for a source, read on the host from the memory that the
-    /// programs read.
-    #[must_use]
-    pub fn standing(&self, source: &Address, clock: &impl Clock) -> Standing {
-        self.tables.verdicts.standing(source, clock)
-    }
-
-    /// How full the verdict table of a family is.
-    #[must_use]
-    pub fn fill(&self, family: Family) -> Fill {
-        self.tables.verdicts.fill(family)
     }
 
     /// The loaded object, for what isn't a table: the programs and the log.

@@ -62,6 +62,9 @@ struct Side<M: Memory> {
     mirror: Mirror<M::Key>,
     memory: M,
     capacity: usize,
+    /// With so many prefixes the memory was full: to try more would be to make
+    /// everything anew, again and again.
+    full: Option<usize>,
 }
 
 /// The memory of a family's table.
@@ -176,6 +179,7 @@ impl<M: Memory> Side<M> {
             mirror: Mirror::default(),
             memory,
             capacity: capacity as usize,
+            full: None,
         }
     }
 
@@ -226,6 +230,10 @@ impl<M: Memory> Side<M> {
                 if known.is_none() && prefixes >= self.capacity {
                     let why = format!("the table holds {} prefixes and is full", self.capacity);
                     refused.push((prefix, why));
+                    continue;
+                }
+                if known.is_none() && self.full.is_some_and(|full| prefixes >= full) {
+                    refused.push((prefix, FULL.to_owned()));
                     continue;
                 }
                 let Some(value) = self.value(enforced, shadow, common) else {
@@ -286,21 +294,29 @@ impl<M: Memory> Side<M> {
                 self.wait(common);
             }
             if self.memory.anew(&self.mirror, &common.force) {
+                let (used, room) = self.memory.bytes();
+                if used < room / 8 * 7 {
+                    self.full = None;
+                }
                 break;
             }
             let is_new = |(key, value): &(M::Key, Option<u64>)| value.is_none().then_some(*key);
             let new: Vec<_> = before.iter().filter_map(is_new).collect();
             if new.is_empty() {
-                tracing::error!("the verdict table can't be made anew: what was in force stays");
+                // Less than what was in force before always fits. If it doesn't, the
+                // caller says it all again; till then nothing of it is given up.
+                let why = "the verdict table can't be made anew";
+                let all = std::mem::take(before).into_iter();
+                refused.extend(all.map(|(key, _)| (key.prefix(), why.to_owned())));
                 break;
             }
             let given_up = &new[new.len() / 2..];
             let is_kept = |key: &M::Key| given_up.binary_search(key).is_err();
             before.retain(|(key, _)| is_kept(key));
             gone.extend(given_up.iter().filter_map(|key| self.mirror.value(key)));
-            let why = "the memory of the table is full";
-            refused.extend(given_up.iter().map(|key| (key.prefix(), why.to_owned())));
+            refused.extend(given_up.iter().map(|key| (key.prefix(), FULL.to_owned())));
             self.mirror.write(given_up.iter().map(|key| (*key, None)));
+            self.full = Some(self.mirror.len());
         }
         // Some may have been in force for a moment.
         for value in gone {
@@ -308,8 +324,11 @@ impl<M: Memory> Side<M> {
         }
     }
 
-    /// Waits until what is in limbo is free; `false` if nothing was.
+    /// Waits until what is in limbo is free; `false` if nothing is.
     fn wait(&mut self, common: &mut Common) -> bool {
+        if self.memory.halves().is_settled() && common.timelines.is_settled() {
+            return false;
+        }
         (common.grace)();
         let rows = self.memory.halves().empty();
         let quads = common.timelines.empty();
@@ -326,6 +345,9 @@ impl<M: Memory> Side<M> {
         }
     }
 }
+
+/// Why a prefix is refused that there is no memory for.
+const FULL: &str = "the memory of the table is full";
 
 /// What is less than this is put in force piece by piece: a piece costs some
 /// microseconds, and making everything anew 0.1 µs a prefix.

@@ -203,6 +203,11 @@ impl Halves {
         any
     }
 
+    /// Whether nothing waits.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.limbo.is_empty()
+    }
+
     /// Rows in use, and rows of a half.
     pub(super) const fn fill(&self) -> (u32, u32) {
         (self.runs.used(), self.rows)

@@ -345,3 +345,43 @@ fn equal_words_of_two_families_never_meet() {
     );
     assert_eq!(table.standing(&six.address(), &At(0)).stage, stage);
 }
+
+#[test]
+fn where_the_memory_is_full_the_last_new_prefixes_come_back() {
+    let shape = Shape {
+        ipv4: 4_000,
+        ipv6: 1,
+    };
+    let mut table = table(&shape);
+    *table.ipv4.memory.halves() = Halves::new(100);
+    // Each is alone in its group, and needs a line.
+    let apart = |number: u32| Prefix::of(Address::v4((number << 14).to_be_bytes()));
+    let standing = |table: &Table, number: u32| {
+        let source = apart(number).address();
+        table.standing(&source, &At(0)).stage
+    };
+    assert_eq!(table.apply(&blocks((0..10).map(apart), &[BLOCK])), []);
+    let refused = table.apply(&blocks((10..1_000).map(apart), &[BLOCK]));
+    let kept = 1_000 - refused.len() as u32;
+    assert!((50..=100).contains(&kept), "{kept} were kept");
+    assert!(refused.iter().all(|(_, why)| why == FULL));
+    for number in 0..1_000 {
+        let expected = if number < kept { BLOCK } else { Stage::NONE };
+        assert_eq!(
+            standing(&table, number),
+            expected,
+            "number {number} of {kept}"
+        );
+    }
+    assert_eq!(table.fill(Family::V4).prefixes, u64::from(kept));
+    // Another isn't even tried; but what leaves makes room.
+    let refused = table.apply(&blocks([apart(2_000)], &[BLOCK]));
+    assert_eq!(refused, [(apart(2_000), FULL.to_owned())]);
+    let mut patch = blocks((0..5).map(apart), &[]);
+    patch.push(apart(2_000), &[BLOCK], &[]);
+    assert_eq!(table.apply(&patch), []);
+    assert_eq!(
+        (standing(&table, 2_000), standing(&table, 0)),
+        (BLOCK, Stage::NONE)
+    );
+}

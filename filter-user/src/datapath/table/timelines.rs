@@ -62,6 +62,11 @@ impl Timelines {
         }
     }
 
+    /// Whether nothing waits.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.limbo.is_empty()
+    }
+
     pub(super) fn seal(&mut self) -> bool {
         self.limbo.seal()
     }
