@@ -295,7 +295,7 @@ impl<M: Memory> Side<M> {
             }
             if self.memory.anew(&self.mirror, &common.force) {
                 let (used, room) = self.memory.bytes();
-                if used < room / 8 * 7 {
+                if gone.is_empty() && used < room / 8 * 7 {
                     self.full = None;
                 }
                 break;
