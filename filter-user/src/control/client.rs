@@ -11,9 +11,15 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::HOST};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{net::UnixStream, time::timeout};
+use tokio::{
+    net::UnixStream,
+    time::{sleep, timeout},
+};
 
 use super::protocol::Refused;
+
+#[cfg(test)]
+mod tests;
 
 /// Speaks to the daemon behind one socket, a connection for each question.
 #[derive(Clone, Debug)]
@@ -160,16 +166,7 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, Error> {
-        let stream =
-            UnixStream::connect(&self.socket)
-                .await
-                .map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                        Error::NoDaemon(self.socket.clone())
-                    }
-                    io::ErrorKind::PermissionDenied => Error::NotAllowed(self.socket.clone()),
-                    _ => self.broken(&error),
-                })?;
+        let stream = self.connect().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.broken(&error))?;
@@ -189,6 +186,28 @@ impl Client {
             .send_request(request)
             .await
             .map_err(|error| self.broken(&error))
+    }
+
+    /// Comes in, or queues at the door for as long as an answer may take. The
+    /// kernel says of a full queue only that it is full, and never when it isn't.
+    async fn connect(&self) -> Result<UnixStream, Error> {
+        loop {
+            let error = match UnixStream::connect(&self.socket).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => error,
+            };
+            return Err(match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    sleep(AGAIN).await;
+                    continue;
+                }
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    Error::NoDaemon(self.socket.clone())
+                }
+                io::ErrorKind::PermissionDenied => Error::NotAllowed(self.socket.clone()),
+                _ => self.broken(&error),
+            });
+        }
     }
 
     fn broken(&self, what: &impl std::error::Error) -> Error {
@@ -279,25 +298,5 @@ fn broken(socket: &Path, error: &impl std::error::Error) -> Error {
 /// hundreds of thousands of prefixes, takes a few seconds.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_asked_is_written_so_that_no_value_is_taken_for_another() {
-        assert_eq!(
-            path("/v1/claims", &[("feed", None), ("prefix", None)]),
-            "/v1/claims"
-        );
-        assert_eq!(
-            path(
-                "/v1/claims",
-                &[
-                    ("feed", Some("a b&prefix=c".into())),
-                    ("prefix", Some("2001:db8::/32".into()))
-                ]
-            ),
-            "/v1/claims?feed=a%20b%26prefix%3Dc&prefix=2001%3Adb8%3A%3A%2F32"
-        );
-    }
-}
+/// Between two tries at a door with a full queue.
+const AGAIN: Duration = Duration::from_millis(5);
