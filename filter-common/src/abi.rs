@@ -115,12 +115,16 @@ mod tests {
         event::{Counter, Event, Sampler, Sketch},
         rate::{Rate, Tier},
         settings::{Port, Service, Settings},
+        table::{QUAD, force, ipv4, ipv6},
         verdict::Entry,
     };
 
     #[test]
     fn sizes_belong_to_the_layout() {
-        assert_eq!(LAYOUT, 2);
+        assert_eq!(LAYOUT, 3);
+        assert_eq!((force::WORDS, ipv4::LINE, ipv6::NODE, QUAD), (8, 8, 32, 4));
+        assert_eq!((ipv4::SIEVE, ipv4::GROUPS), (1 << 15, 1 << 18));
+        assert_eq!((ipv6::WIDE, ipv6::CELLS), (1 << 10, 10));
         assert_eq!(size_of::<Counter>(), 40);
         assert_eq!(size_of::<Decision>(), 16);
         assert_eq!(size_of::<Entry>(), 96);

@@ -47,7 +47,7 @@ impl Ipv4 {
     }
 
     /// A group's byte in the sieve: the word, and by how many bits it stands there.
-    fn hole(first: u32, group: u32) -> (usize, u32) {
+    const fn hole(first: u32, group: u32) -> (usize, u32) {
         ((first + group / 8) as usize, group % 8 * 8)
     }
 
