@@ -184,6 +184,20 @@ path = {list:?}
         self.folder.path().join(name)
     }
 
+    /// A copy of the daemon in the test's own folder.
+    ///
+    /// # Panics
+    /// If it can't be made.
+    #[must_use]
+    pub fn own_binary(&self) -> PathBuf {
+        let own = self.path("weir");
+        // Not by this process: a test beside this one may start a child meanwhile,
+        // which holds the copy open for writing, and such a file can't be executed.
+        let mut command = Command::new("cp");
+        let _copied = Said::by(command.arg(binary()).arg(&own)).done();
+        own
+    }
+
     /// The configuration's path.
     #[must_use]
     pub fn config(&self) -> PathBuf {

@@ -11,7 +11,7 @@ use std::{
 use filter_common::cause::Cause;
 use serde_json::Value;
 use weir_tests::{
-    daemon::{Edge, PLENTY, Said, Traffic, binary, until},
+    daemon::{Edge, PLENTY, Said, Traffic, until},
     world::{BLOCKED, BLOCKED6, FREE, SERVER},
 };
 
@@ -20,8 +20,7 @@ use weir_tests::{
 fn a_foreign_user_is_kept_out_by_two_doors() {
     let edge = Edge::new();
     let daemon = edge.start();
-    let own = edge.path("weir");
-    fs::copy(binary(), &own).expect("the command is copied");
+    let own = edge.own_binary();
     let open = |path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
     open(edge.path(""), 0o755);
     open(own.clone(), 0o755);

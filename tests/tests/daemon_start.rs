@@ -11,7 +11,7 @@ use std::{
 };
 
 use weir_tests::{
-    daemon::{Configuration, Daemon, Edge, Said, Traffic, binary},
+    daemon::{Configuration, Daemon, Edge, Said, Traffic},
     netns::veth,
     world::{BLOCKED, FREE},
 };
@@ -187,8 +187,7 @@ fn as_nobody(edge: &Edge, capabilities: &[&str]) -> Daemon {
         chown(folder, Some(NOBODY), Some(NOBODY)).expect("root may");
     }
     // Where it is built may be closed to others.
-    let own = edge.path("weir");
-    fs::copy(binary(), &own).expect("the daemon is copied");
+    let own = edge.own_binary();
     fs::set_permissions(&own, Permissions::from_mode(0o755)).expect("root may");
     let given: String = capabilities.iter().map(|one| format!(",+{one}")).collect();
     let mut command = edge.host.command("setpriv");
