@@ -113,7 +113,7 @@ const BUDGET: [Budget; 3] = [
     Budget {
         program: "trial",
         instructions: 6_000,
-        verified: 200_000,
+        verified: 260_000,
     },
 ];
 

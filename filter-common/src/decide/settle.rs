@@ -5,7 +5,7 @@ use crate::{
     bucket::{ADMITTED, Ask, BucketKey, Line, Notes, Place, Seed, charge, conforms},
     cause::Cause,
     packet::{self, Packet},
-    rate::{Cell, MAX_UNITS, Rate, Tier},
+    rate::{Cell, MAX_UNITS, Rate, Rates, Tier},
     settings::{FRAGMENTS, Settings},
     verdict::{Stage, Verdict},
 };
@@ -137,7 +137,7 @@ pub(super) fn settle<T: Tables, C: Clock>(
         tier,
         seed,
         now: clock.nanoseconds(),
-        weight: Weight::of(packet, tables),
+        weight: Weight::by(packet, tables),
         source,
         source_line,
         near: near_place,
@@ -146,9 +146,10 @@ pub(super) fn settle<T: Tables, C: Clock>(
 
     // All are tested, then all charged: a packet that one rate refuses must
     // not use up the others.
-    let mut over = levels.test(tables);
+    let (tested, charged) = levels.asked();
+    let mut over = levels.test(tables, tables.forget(tested));
     if over == 0 {
-        let (late, notes) = levels.charge(tables);
+        let (late, notes) = levels.charge(tables, tables.forget(charged));
         over = late;
         if notes.0 != 0 {
             tables.note(notes);
@@ -181,21 +182,12 @@ impl<C: Cell> Levels<'_, C> {
     /// The code of the first cause that is over, or 0. The last rate isn't tested: it
     /// is the first to be charged, and then nothing else has been.
     #[inline(always)]
-    fn test<T: Tables>(&self, tables: &T) -> u8 {
-        let mut last = RATES;
-        while last > 0 {
-            last -= 1;
-            let (rate, _, _, units) = self.rate(tables, last);
-            if is_set(tables, rate) && units != 0 {
-                break;
-            }
-        }
-        let last = tables.forget(u64::from(last));
+    fn test<T: Tables>(&self, tables: &T, mut tested: u64) -> u8 {
         let mut over = 0;
         let mut number = 0;
-        while number < RATES && u64::from(number) < last {
-            let (rate, line, tag, units) = self.rate(tables, number);
-            if is_set(tables, rate) && units != 0 {
+        while number < RATES {
+            if tested & 1 != 0 {
+                let (rate, line, tag, units) = self.rate(tables, number);
                 let ask = Ask::new(tag, number, rate, self.now, units);
                 let fine = conforms(line, &ask, rate);
                 over = tables.forget(u64::from(!fine)) * u64::from(cause(number));
@@ -203,6 +195,7 @@ impl<C: Cell> Levels<'_, C> {
                     break;
                 }
             }
+            tested >>= 1;
             number += 1;
         }
         over as u8
@@ -211,63 +204,75 @@ impl<C: Cell> Levels<'_, C> {
     /// Charges all, the neighbourhood's first; the code of the first cause that
     /// is over after all, or 0, and what is to be counted.
     #[inline(always)]
-    fn charge<T: Tables>(&self, tables: &T) -> (u8, Notes) {
+    fn charge<T: Tables>(&self, tables: &T, mut charged: u64) -> (u8, Notes) {
         let mut over = 0;
         let mut notes = tables.forget(0);
         let mut left = RATES;
         while left > 0 {
             left -= 1;
-            let number = left;
-            let (rate, line, tag, units) = self.rate(tables, number);
-            if is_set(tables, rate) && units != 0 {
-                let ask = Ask::new(tag, number, rate, self.now, units);
+            if charged & 1 != 0 {
+                let (rate, line, tag, units) = self.rate(tables, left);
+                let ask = Ask::new(tag, left, rate, self.now, units);
                 let noted = charge(line, &ask, rate, self.now, self.seed, |word| {
                     tables.forget(word)
                 });
                 let noted = tables.forget(noted);
                 if noted == 0 {
-                    over = cause(number);
+                    over = cause(left);
                     break;
                 }
                 notes = tables.forget(notes + noted - ADMITTED);
             }
+            charged >>= 1;
         }
         (over, Notes(notes))
     }
 
+    /// Which rates are to be tested, the first in the lowest bit, and which are to
+    /// be charged, the last in the lowest: those that are set and that the packet
+    /// uses up something of. By arithmetic: what was learnt of each by asking would
+    /// be remembered, and all combinations of rates verified.
+    #[inline(always)]
+    fn asked(&self) -> (u64, u64) {
+        let (mut asked, mut charged) = (0, 0);
+        let mut number = 0;
+        while number < RATES {
+            let (rates, kind) = self.rates(number);
+            let is_set = C::all_if_negative(rates.of(kind).interval.wrapping_neg());
+            let is_used = C::all_if_negative(u64::from(self.weight.of(kind)).wrapping_neg());
+            let bit = is_set & is_used & 1;
+            asked |= bit << number;
+            charged |= bit << (RATES - 1 - number);
+            number += 1;
+        }
+        // All but the highest.
+        let mut below = asked >> 1;
+        below |= below >> 1;
+        below |= below >> 2;
+        below |= below >> 4;
+        (asked & below, charged)
+    }
+
+    #[inline(always)]
+    const fn rates(&self, number: u32) -> (&Rates, u32) {
+        if number < RATES / 2 {
+            (&self.tier.source, number)
+        } else {
+            (&self.tier.neighbourhood, number - RATES / 2)
+        }
+    }
+
     #[inline(always)]
     fn rate<T: Tables>(&self, tables: &T, number: u32) -> (&Rate, &Line<C>, u32, u32) {
-        let near = number >= RATES / 2;
-        let kind = if near { number - RATES / 2 } else { number };
-        let rates = if near {
-            &self.tier.neighbourhood
-        } else {
-            &self.tier.source
-        };
-        let (line, place) = if near {
-            (self.near_line, &self.near)
-        } else {
+        let (rates, kind) = self.rates(number);
+        let (line, place) = if number < RATES / 2 {
             (self.source_line, &self.source)
+        } else {
+            (self.near_line, &self.near)
         };
-        let units = match kind {
-            0 => self.weight.packets,
-            1 => self.weight.bytes,
-            _ => self.weight.connections,
-        };
-        (
-            rates.of(kind),
-            line,
-            place.tag,
-            tables.forget(u64::from(units)) as u32,
-        )
+        let units = tables.forget(u64::from(self.weight.of(kind))) as u32;
+        (rates.of(kind), line, place.tag, units)
     }
-}
-
-/// What was learnt of a rate's interval by asking whether it is set would be
-/// remembered: all combinations of rates would be verified.
-#[inline(always)]
-fn is_set<T: Tables>(tables: &T, rate: &Rate) -> bool {
-    tables.forget(rate.interval) != 0
 }
 
 /// Of both levels together.
@@ -291,8 +296,18 @@ struct Weight {
 }
 
 impl Weight {
+    /// What it uses up of a rate of this kind.
     #[inline(always)]
-    fn of<T: Tables>(packet: &Packet, tables: &T) -> Self {
+    const fn of(&self, kind: u32) -> u32 {
+        match kind {
+            0 => self.packets,
+            1 => self.bytes,
+            _ => self.connections,
+        }
+    }
+
+    #[inline(always)]
+    fn by<T: Tables>(packet: &Packet, tables: &T) -> Self {
         let length = tables.forget(u64::from(packet.length)) as u32;
         let bytes = length.min(MAX_UNITS);
         let mut packets = 1;
