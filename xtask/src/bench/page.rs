@@ -82,7 +82,10 @@ fn machine() -> String {
         |_| String::new(),
         |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
     );
+    // Its version; what the distribution calls it says nothing to others.
     let kernel = first("/proc/sys/kernel/osrelease", "");
+    let kernel: Vec<_> = kernel.splitn(3, ['.', '-']).take(2).collect();
+    let kernel = kernel.join(".");
     let model = first("/proc/cpuinfo", "model name");
     format!("{date}; kernel {kernel}; {cores} cores, {model}.")
 }
