@@ -21,6 +21,7 @@
 
 use crate::{
     decide::Clock,
+    rate::all_if_negative,
     source::{Address, Family},
     verdict::{NEVER, STAGES, Stage},
 };
@@ -52,7 +53,7 @@ pub trait Shelves {
     /// search would mispredict every second one, and the verifier follow both.
     #[inline(always)]
     fn sign(word: u64) -> u64 {
-        (word as i64 >> 63) as u64
+        all_if_negative(word)
     }
 
     /// The same number: see [`Tables::forget`](crate::decide::Tables::forget).

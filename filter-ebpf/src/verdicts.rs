@@ -1,9 +1,12 @@
 //! The maps of the verdict tables: memory that the daemon writes and the law reads.
 
-use core::arch::asm;
-
 use aya_ebpf::{macros::map, maps::Array};
-use filter_common::table::{self, QUAD, Shelves, force, ipv4::LINE, ipv6::NODE};
+use filter_common::{
+    rate::Cell as _,
+    table::{self, QUAD, Shelves, force, ipv4::LINE, ipv6::NODE},
+};
+
+use crate::cell::Word;
 
 // The daemon sets the sizes, and writes through its own mapping.
 #[map]
@@ -78,16 +81,7 @@ impl<F: Fn(u64) -> u64> Shelves for Verdicts<F> {
 
     #[inline(always)]
     fn sign(word: u64) -> u64 {
-        let mut sign = word;
-        // SAFETY: a register is shifted, nothing else is touched.
-        unsafe {
-            asm!(
-                "{0} s>>= 63",
-                inout(reg) sign,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        sign
+        Word::all_if_negative(word)
     }
 
     #[inline(always)]
