@@ -15,6 +15,7 @@ pub mod feed;
 pub mod host;
 pub mod ledger;
 pub mod metrics;
+pub mod observation;
 pub mod patch;
 pub mod plan;
 pub mod prefix;

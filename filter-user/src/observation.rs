@@ -1,0 +1,114 @@
+//! Observations: what a verifier saw of one API call.
+//!
+//! The check endpoint makes them of tokens, other verifiers send them. They say
+//! nothing of verdicts: what follows from many of them is the policy's affair.
+
+use std::sync::Arc;
+
+use crate::prefix::Prefix;
+
+/// What a verifier saw of one call, or of `weight` calls that are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Where the call came from: an IPv4 /32 or an IPv6 /64.
+    pub source: Prefix,
+    /// What came of the verification.
+    pub outcome: Outcome,
+    /// Which device, as a keyed hash of its id. Only from what was verified.
+    pub device: Option<u64>,
+    /// Which token, as a keyed hash of it. Only if it was verified.
+    pub token: Option<u64>,
+    /// Unix time in seconds at which the token ends.
+    pub ends: Option<u32>,
+    /// The token names an address of another prefix.
+    pub elsewhere: bool,
+    /// Calls that this stands for; at least 1.
+    pub weight: u32,
+}
+
+/// What came of verifying a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It came from a genuine app instance.
+    Attested,
+    /// It didn't prove that it did.
+    Failed(Reason),
+}
+
+/// Why a call failed, as it is spelled in claims: `tok_badsig`, `dev_rooted`…
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reason(Arc<str>);
+
+/// The integrity that a reason speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Integrity {
+    /// The app was changed, or isn't the app.
+    App,
+    /// The device can't be trusted. No proof of abuse.
+    Device,
+    /// Somebody is on the line.
+    Channel,
+    /// The token is none, or another's.
+    Credential,
+    /// What the service itself saw, and every reason that isn't known.
+    Service,
+}
+
+impl Reason {
+    /// A reason by its spelling; one that isn't known is kept.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// As it is spelled.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// The same text, shared.
+    #[must_use]
+    pub fn text(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
+    /// What it speaks of, by its beginning.
+    #[must_use]
+    pub fn integrity(&self) -> Integrity {
+        let of = |beginnings: &[&str]| beginnings.iter().any(|text| self.0.starts_with(text));
+        if of(&["app_"]) {
+            Integrity::App
+        } else if of(&["dev_"]) {
+            Integrity::Device
+        } else if of(&["mitm_", "pin_", "sig_"]) {
+            Integrity::Channel
+        } else if of(&["tok_", "bind_", "replay"]) {
+            Integrity::Credential
+        } else {
+            Integrity::Service
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_speaks_of_one_integrity() {
+        for (name, integrity) in [
+            ("app_tampered", Integrity::App),
+            ("dev_hooked", Integrity::Device),
+            ("mitm_detected", Integrity::Channel),
+            ("sig_expired", Integrity::Channel),
+            ("tok_missing", Integrity::Credential),
+            ("bind_mismatch", Integrity::Credential),
+            ("replay", Integrity::Credential),
+            ("rate_exceeded", Integrity::Service),
+            ("something-new", Integrity::Service),
+        ] {
+            assert_eq!(Reason::new(name).integrity(), integrity, "{name}");
+        }
+    }
+}
