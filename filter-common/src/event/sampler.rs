@@ -44,7 +44,7 @@ pub struct Sampler {
 #[repr(C)]
 struct Seen {
     source: u64,
-    /// Seconds since boot at which it is forgotten; 0: nothing is here.
+    /// When it is forgotten, by [`stroke`]; 0: nothing is here.
     until: u32,
     /// [`Family`](crate::source::Family).
     family: u32,
@@ -53,7 +53,7 @@ struct Seen {
 /// What is to be told of a drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Telling {
-    /// The first drop of this source in [`LIFETIME`] seconds.
+    /// The first drop of this source in about [`LIFETIME`] seconds.
     pub first: bool,
     /// An event is to be sent.
     pub send: bool,
@@ -73,15 +73,26 @@ pub struct Telling {
 /// Sources that a CPU remembers.
 pub const SLOTS: usize = 256;
 
-/// Seconds for which a CPU remembers a source.
+/// Seconds for which a CPU remembers a source; up to one less.
 pub const LIFETIME: u32 = 60;
+
+/// The same, by [`stroke`].
+const STROKES: u32 = ((LIFETIME as u64 * 1_000_000_000) >> STROKE) as u32 + 1;
+
+/// A clock that strikes about once a second, for a shift in place of a division.
+#[inline(always)]
+const fn stroke(nanoseconds: u64) -> u32 {
+    (nanoseconds >> STROKE) as u32
+}
+
+const STROKE: u32 = 30;
 
 /// Nanoseconds between two wake-ups of the daemon by one CPU. In between it
 /// comes by itself.
 pub const WAKE_EVERY: u64 = 20_000_000;
 
-/// At one drop in so many a CPU looks whether a known source is forgotten:
-/// reading the clock at each would cost 59 ns.
+/// At one drop in so many a CPU looks whether a known source is forgotten: reading
+/// even the coarse clock at each would show.
 pub const LOOK: u64 = 16;
 
 impl Sampler {
@@ -106,7 +117,8 @@ impl Sampler {
 
     /// Says what is told of a drop: the first of a source, then one in so
     /// many, all within the budget. Of a source that is known the clock is read
-    /// only at its turn, and at one drop in [`LOOK`] to see if it is forgotten.
+    /// only at its turn, and at one drop in [`LOOK`] to see if it is forgotten; the
+    /// exact one only for what is told, since in a flood nearly nothing is.
     #[inline(always)]
     pub fn tell<C: Clock>(&mut self, source: &Address, settings: &Settings, clock: &C) -> Telling {
         let mut telling = Telling {
@@ -127,12 +139,12 @@ impl Sampler {
             self.suppress();
             return telling;
         }
-        let second = clock.boot_seconds();
-        if !known || second >= seen.until {
+        let about = clock.coarse();
+        if !known || stroke(about) >= seen.until {
             telling.first = true;
             *seen = Seen {
                 source: key,
-                until: second.wrapping_add(LIFETIME).max(1),
+                until: stroke(about).wrapping_add(STROKES),
                 family,
             };
         }
@@ -143,12 +155,11 @@ impl Sampler {
             self.suppress();
             return telling;
         }
-        let now = clock.nanoseconds();
         if self.dice == 0 {
-            self.dice = mix(now, 0) | 1;
+            self.dice = mix(about, 0) | 1;
             self.left = self.draw(settings.sample);
         }
-        if !self.pay(&settings.event_budget, now) {
+        if !self.pay(&settings.event_budget, about) {
             if telling.first {
                 self.short = 1;
             }
@@ -159,6 +170,7 @@ impl Sampler {
             self.suppress();
             return telling;
         }
+        let now = clock.nanoseconds();
         telling.send = true;
         telling.now = now;
         telling.suppressed_before = self.since;

@@ -14,7 +14,7 @@ proptest! {
         drops in proptest::collection::vec(drop(), 1..400),
     ) {
         let mut sampler = Sampler::NEW;
-        let clock = Watch::at(1, 1);
+        let clock = Watch::at(1);
         let (mut recovered, mut weights, mut number) = (0, 0, 0);
         for Drop { source, pause, arrives } in drops {
             clock.pass(pause);
@@ -41,7 +41,7 @@ proptest! {
         drops in proptest::collection::vec(drop(), 1..400),
     ) {
         let mut sampler = Sampler::NEW;
-        let clock = Watch::at(1, 1);
+        let clock = Watch::at(1);
         let mut told = Vec::new();
         let mut woken = None;
         for Drop { source, pause, arrives } in drops {
@@ -75,7 +75,7 @@ fn the_first_drop_of_a_source_is_told_and_then_about_one_in_so_many() {
     for sample in [1, 2, 100] {
         let settings = with(sample, wide());
         let mut sampler = Sampler::NEW;
-        let clock = Watch::at(5, 5);
+        let clock = Watch::at(5);
         let mut last = 0;
         for number in 0..u64::from(1_000 * sample) {
             let telling = sampler.tell(&v4_source(1), &settings, &clock);
@@ -98,7 +98,7 @@ fn the_first_drop_of_a_source_is_told_and_then_about_one_in_so_many() {
 fn without_a_sample_only_first_drops_are_told() {
     let settings = with(0, wide());
     let mut sampler = Sampler::NEW;
-    let clock = Watch::at(5, 5);
+    let clock = Watch::at(5);
     for number in 0..200 {
         let telling = sampler.tell(&v4_source(1), &settings, &clock);
         assert_eq!(telling.send, number == 0);
@@ -116,7 +116,7 @@ fn without_a_budget_nothing_is_told_and_first_drops_still_count() {
     for sample in [0, 1, 100] {
         let settings = with(sample, Rate::NONE);
         let mut sampler = Sampler::NEW;
-        let clock = Watch::at(5, 5);
+        let clock = Watch::at(5);
         for number in 0..300 {
             let telling = sampler.tell(&v4_source(1), &settings, &clock);
             assert!(!telling.send);
@@ -134,13 +134,13 @@ fn a_source_is_forgotten_after_its_lifetime() {
     for sample in [0, 1, 100] {
         let settings = with(sample, wide());
         let mut sampler = Sampler::NEW;
-        let clock = Watch::at(5, 100);
+        let clock = Watch::at(100 * SECOND);
         assert!(told(&mut sampler, &settings, &clock).first);
-        clock.seconds.set(100 + LIFETIME - 1);
+        clock.pass(u64::from(LIFETIME - 1) * SECOND);
         for _ in 0..200 {
             assert!(!told(&mut sampler, &settings, &clock).first, "too early");
         }
-        clock.seconds.set(100 + LIFETIME);
+        clock.pass(2 * SECOND);
         let firsts = (0..LOOK).filter(|_| told(&mut sampler, &settings, &clock).first);
         assert_eq!(firsts.count(), 1, "one in {sample}");
     }
@@ -151,7 +151,7 @@ fn a_source_that_comes_once_a_lifetime_is_told_each_time() {
     let settings = with(0, wide());
     let mut sampler = Sampler::NEW;
     for number in 0..50 {
-        let clock = Watch::at(u64::from(number + 1) * SECOND * 60, number * LIFETIME);
+        let clock = Watch::at((number + 1) * SECOND * u64::from(LIFETIME + 1));
         let telling = told(&mut sampler, &settings, &clock);
         assert!(telling.first && telling.send, "drop {number}");
     }
@@ -169,10 +169,7 @@ fn the_daemon_is_woken_once_in_so_long() {
         (7 + 9 * WAKE_EVERY, true),
         (6 + 10 * WAKE_EVERY, false),
     ] {
-        assert_eq!(
-            told(&mut sampler, &settings, &Watch::at(now, 1)).wake,
-            wakes
-        );
+        assert_eq!(told(&mut sampler, &settings, &Watch::at(now)).wake, wakes);
     }
 }
 
@@ -180,7 +177,7 @@ fn the_daemon_is_woken_once_in_so_long() {
 fn an_ipv4_and_an_ipv6_source_with_equal_words_are_two() {
     let settings = with(0, wide());
     let mut sampler = Sampler::NEW;
-    let clock = Watch::at(5, 5);
+    let clock = Watch::at(5);
     for number in 0..=255 {
         // 192.0.2.x, and the /64 whose number is the same.
         let v6 = Address::v6([0, 0, 0, 0, 192, 0, 2, number], [1; 8]);
@@ -199,13 +196,15 @@ fn an_ipv4_and_an_ipv6_source_with_equal_words_are_two() {
 fn the_clock_is_hardly_read_for_a_source_that_is_known() {
     let settings = with(0, wide());
     let mut sampler = Sampler::NEW;
-    let clock = Watch::at(5, 5);
+    let clock = Watch::at(5);
     told(&mut sampler, &settings, &clock);
     clock.reads.set(0);
+    clock.exact_reads.set(0);
     for _ in 0..10 * LOOK {
         told(&mut sampler, &settings, &clock);
     }
     assert_eq!(clock.reads.get(), 10);
+    assert_eq!(clock.exact_reads.get(), 0);
 }
 
 #[test]
@@ -227,35 +226,37 @@ fn every_source_has_a_slot() {
 /// A clock that is moved by hand and counts how often it is looked at.
 struct Watch {
     nanoseconds: Cell<u64>,
-    seconds: Cell<u32>,
     reads: Cell<u64>,
+    exact_reads: Cell<u64>,
 }
 
 impl Watch {
-    const fn at(nanoseconds: u64, seconds: u32) -> Self {
+    const fn at(nanoseconds: u64) -> Self {
         Self {
             nanoseconds: Cell::new(nanoseconds),
-            seconds: Cell::new(seconds),
             reads: Cell::new(0),
+            exact_reads: Cell::new(0),
         }
     }
 
     fn pass(&self, nanoseconds: u64) {
-        let now = self.nanoseconds.get() + nanoseconds;
-        self.nanoseconds.set(now);
-        self.seconds.set((now / SECOND) as u32);
+        self.nanoseconds.set(self.nanoseconds.get() + nanoseconds);
     }
 }
 
 impl Clock for Watch {
     fn nanoseconds(&self) -> u64 {
+        self.exact_reads.set(self.exact_reads.get() + 1);
+        self.nanoseconds.get()
+    }
+
+    fn coarse(&self) -> u64 {
         self.reads.set(self.reads.get() + 1);
         self.nanoseconds.get()
     }
 
     fn boot_seconds(&self) -> u32 {
-        self.reads.set(self.reads.get() + 1);
-        self.seconds.get()
+        panic!("no event is told by seconds since boot")
     }
 }
 

@@ -54,7 +54,7 @@ fn parts_are_recovered_within_the_error_that_the_events_tell() {
     for (name, mix) in MIXES {
         let (mut within, mut all, mut sum) = (0, 0, 0.0);
         for seed in 1..=RUNS {
-            let clock = Watch::at(seed * 1_234_567, 1);
+            let clock = Watch::at(seed * 1_234_567);
             let told = Told::of(&settings, &clock, seed, 20_000, 0, mix);
             assert_eq!(told.total(), 20_000, "{name}");
             for part in 0..PARTS {
@@ -86,7 +86,7 @@ fn where_the_budget_is_short_parts_are_recovered_all_the_same() {
     for (name, mix) in [MIXES[0], MIXES[1], MIXES[8]] {
         let (mut drops, mut weights) = (0.0, 0.0);
         for seed in 1..=8 {
-            let clock = Watch::at(seed * 1_234_567, 1);
+            let clock = Watch::at(seed * 1_234_567);
             let told = Told::of(&settings, &clock, seed, 400_000, 1_000, mix);
             assert_eq!(told.total(), 400_000, "{name}");
             drops += told.drops[1] as f64;
