@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Version of everything that is shared through maps.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 
 /// Index of an enforced cause in the counters.
 #[inline(always)]
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn sizes_belong_to_the_layout() {
-        assert_eq!(LAYOUT, 3);
+        assert_eq!(LAYOUT, 4);
         assert_eq!((force::WORDS, ipv4::LINE, ipv6::NODE, QUAD), (8, 8, 32, 4));
         assert_eq!((ipv4::SIEVE, ipv4::GROUPS), (1 << 15, 1 << 18));
         assert_eq!((ipv6::WIDE, ipv6::CELLS), (1 << 10, 10));
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(size_of::<Service>(), 4);
         assert_eq!(size_of::<Settings>(), 40);
         assert_eq!(size_of::<Sketch>(), 2048);
-        assert_eq!(size_of::<Tier>(), 144);
+        assert_eq!(size_of::<Tier>(), 152);
         assert_eq!(size_of::<Usage>(), 40);
     }
 

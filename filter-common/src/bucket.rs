@@ -2,9 +2,9 @@
 //! grows and that no flood empties.
 //!
 //! The table is an array of lines, each of eight words: one line of the CPU's
-//! cache. A source's line follows from a keyed hash of everything but the rate,
-//! so that its (up to three) words share it; a word is found in the line by its
-//! tag. The kernel's part is the array alone; finding, choosing what gives way
+//! cache. A source's line follows from a keyed hash of the source and the service,
+//! so that its words (up to three a tier) share it; a word is found in the line by
+//! its tag, which says the tier and the rate. The kernel's part is the array alone; finding, choosing what gives way
 //! and charging are here, and run the same on the host.
 //!
 //! A word is 62 bits of `(tag << 30) + arrival` and, lowest, the class of its
@@ -19,7 +19,7 @@ mod seed;
 mod usage;
 
 pub use self::{
-    seed::{BucketKey, Place, Seed},
+    seed::{BucketKey, Home, Place, Seed},
     usage::{Notes, Usage},
 };
 use crate::rate::{Cell, Rate, all_if_negative};
@@ -82,43 +82,47 @@ const fn wide(rate: &Rate) -> u32 {
     ((rate.cold as u32) & 1) << 2
 }
 
-/// What the words of a line were when they were looked at.
-type Words = [u64; WAYS];
-
-#[inline(always)]
-fn words<C: Cell>(line: &Line<C>) -> Words {
-    let [a, b, c, d, e, f, g, h] = &line.0;
-    [
-        a.load(),
-        b.load(),
-        c.load(),
-        d.load(),
-        e.load(),
-        f.load(),
-        g.load(),
-        h.load(),
-    ]
-}
-
-/// The ask's word among these: its way, and above it eight times one more than
+/// The ask's word in a line: its way, and above it eight times one more than
 /// the word's distance from the origin. 0: it isn't there.
 ///
 /// Should there be two (CPUs can make one each, if a third changes the line in
 /// the same moment), it is the one further ahead. By arithmetic: which way it is
-/// in can't be guessed by a CPU. In a loop that isn't unrolled: the program would
-/// come to be too long.
+/// in can't be guessed by a CPU.
 #[inline(always)]
-fn find<C: Cell>(word: impl Fn(usize) -> u64, ask: &Ask, rate: &Rate) -> u64 {
+fn find<C: Cell>(line: &Line<C>, ask: &Ask, rate: &Rate) -> u64 {
     let outside = 32 + wide(rate);
+    let mut found = 0_u64;
+    let mut times = 0_u64;
+    for (way, word) in line.0.iter().enumerate() {
+        let (one, near) = candidate::<C>(word.load(), way as u64, ask, outside);
+        found = found.wrapping_add(one);
+        times = times.wrapping_sub(near);
+    }
+    if times > 1 {
+        found = furthest(line, ask, outside);
+    }
+    found
+}
+
+/// What [`find`] makes of a word, and all ones; 0 and 0 if it isn't the ask's.
+#[inline(always)]
+fn candidate<C: Cell>(word: u64, way: u64, ask: &Ask, outside: u32) -> (u64, u64) {
+    let distance = word.wrapping_sub(ask.origin);
+    let near = C::all_if_negative((distance >> outside).wrapping_sub(1));
+    (((distance << 3).wrapping_add(8) | way) & near, near)
+}
+
+/// The largest of the candidates. In a loop that isn't unrolled: it is hardly ever
+/// run, and the program would come to be too long.
+#[inline(always)]
+fn furthest<C: Cell>(line: &Line<C>, ask: &Ask, outside: u32) -> u64 {
     let mut best = 0_u64;
     let mut way = 0;
     while way < C::ways() {
-        let distance = word(way as usize & (WAYS - 1)).wrapping_sub(ask.origin);
-        let near = C::all_if_negative((distance >> outside).wrapping_sub(1));
-        let found = ((distance << 3).wrapping_add(8) | way) & near;
-        // The larger of the two.
-        let less = C::all_if_negative(found.wrapping_sub(best));
-        best = best & less | found & !less;
+        let word = line.0[way as usize & (WAYS - 1)].load();
+        let (one, _near) = candidate::<C>(word, way, ask, outside);
+        let further = one.wrapping_sub(best);
+        best += further & !C::all_if_negative(further);
         way += 1;
     }
     best
@@ -142,13 +146,12 @@ struct Victim {
 /// one may seem to be younger, or, at most for the share that the longest burst
 /// is of all 30 bits can tell, even busy: then another gives way.
 #[inline(always)]
-fn victim<C: Cell>(words: &Words, now: u64, seed: &Seed) -> Victim {
+fn victim<C: Cell>(line: &Line<C>, now: u64, seed: &Seed) -> Victim {
     let mut best = 1 << EMPTY;
     let mut old = 0;
     let mut all = 0;
-    let mut way = 0;
-    while way < C::ways() {
-        let word = words[way as usize & (WAYS - 1)];
+    for (way, word) in line.0.iter().enumerate() {
+        let word = word.load();
         all |= word;
         let class = word as usize & (CLASSES - 1);
         let shift = u32::from(seed.shifts[class]) & 31;
@@ -157,10 +160,10 @@ fn victim<C: Cell>(words: &Words, now: u64, seed: &Seed) -> Victim {
         let ahead = ticks.wrapping_add(old_one << TIME_BITS) as i64;
         let empty = C::all_if_negative(!(word | word.wrapping_neg())) as i64;
         let score = (ahead << shift) & !7 & !empty | empty << EMPTY | way as i64;
-        let sooner = C::all_if_negative(score.wrapping_sub(best) as u64);
-        best = best & !(sooner as i64) | score & sooner as i64;
-        old = old & !sooner | word & sooner;
-        way += 1;
+        let further = score.wrapping_sub(best);
+        let sooner = C::all_if_negative(further as u64);
+        best = best.wrapping_add(further & sooner as i64);
+        old ^= (old ^ word) & sooner;
     }
     Victim {
         way: best as u64 & 7,
@@ -179,8 +182,13 @@ const EMPTY: u32 = 62;
 
 /// Whether the packet would be admitted now. Changes nothing.
 #[inline(always)]
-pub fn conforms<C: Cell>(line: &Line<C>, ask: &Ask, rate: &Rate) -> bool {
-    let found = find::<C>(|way| line.0[way].load(), ask, rate);
+pub fn conforms<C: Cell>(
+    line: &Line<C>,
+    ask: &Ask,
+    rate: &Rate,
+    forget: impl Fn(u64) -> u64,
+) -> bool {
+    let found = forget(find(line, ask, rate));
     rate.admit(ahead(found, ask, rate), ask.cost).1
 }
 
@@ -197,8 +205,7 @@ pub fn charge<C: Cell>(
     forget: impl Fn(u64) -> u64,
 ) -> u64 {
     for _ in 0..crate::rate::RACES {
-        let words = words(line);
-        let found = forget(find::<C>(|way| words[way], ask, rate));
+        let found = forget(find(line, ask, rate));
         let (next, admitted) = rate.admit(ahead(found, ask, rate), ask.cost);
         if !admitted {
             return 0;
@@ -207,7 +214,7 @@ pub fn charge<C: Cell>(
         let mut old = ask.origin.wrapping_add((found >> 3).wrapping_sub(1));
         let mut notes = ADMITTED;
         if found == 0 {
-            let victim = victim::<C>(&words, now, seed);
+            let victim = victim(line, now, seed);
             (way, old) = (victim.way, victim.old);
             if victim.ahead > 0 {
                 // What is as far ahead or further has as much to remember.
@@ -221,8 +228,7 @@ pub fn charge<C: Cell>(
             notes |= taken.wrapping_neg() * Notes::TAKEN;
             notes |= begun.wrapping_neg() * Notes::BEGUN;
         }
-        let way = forget(way) as usize & (WAYS - 1);
-        let notes = forget(notes);
+        let way = way as usize & (WAYS - 1);
         if line.0[way].replace(old, ask.word(next)) {
             return notes;
         }
@@ -243,7 +249,7 @@ const fn ahead(found: u64, ask: &Ask, rate: &Rate) -> u64 {
 /// if there is none.
 #[must_use]
 pub fn look<C: Cell>(line: &Line<C>, ask: &Ask, rate: &Rate) -> u64 {
-    ahead(find::<C>(|way| line.0[way].load(), ask, rate), ask, rate)
+    ahead(find(line, ask, rate), ask, rate)
 }
 
 /// The packet is within the rate.

@@ -5,7 +5,7 @@ mod settle;
 use settle::{Judged, settle};
 
 use crate::{
-    bucket::{Line, Notes, Seed},
+    bucket::{BucketKey, Home, Line, Notes, Seed},
     cause::{Action, Cause},
     packet::{self, Kind, Packet},
     rate::{Cell, Tier},
@@ -48,6 +48,11 @@ pub trait Tables {
     /// A line of the table of buckets.
     fn line(&self, line: u32) -> Option<&Line<Self::Cell>>;
 
+    /// Asks for a line that is likely to be needed soon, so that it is under way
+    /// meanwhile.
+    #[inline(always)]
+    fn expect(&self, _line: u32) {}
+
     /// Counts what the table of buckets saw of one packet.
     fn note(&self, notes: Notes);
 
@@ -66,6 +71,12 @@ pub trait Tables {
 pub trait Clock {
     /// Monotonic nanoseconds.
     fn nanoseconds(&self) -> u64;
+
+    /// The same, up to [`COARSE`](crate::rate::COARSE) late where that is cheaper.
+    #[inline(always)]
+    fn coarse(&self) -> u64 {
+        self.nanoseconds()
+    }
 
     /// Seconds since boot, suspended ones included.
     fn boot_seconds(&self) -> u32;
@@ -218,14 +229,8 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     {
         return Decision::pass(Cause::Protected);
     }
-    let Standing { stage, shadow } = tables.standing(&packet.source, clock);
-    let stage = stage.forgotten(|word| tables.forget(word));
-    let shadow = shadow.forgotten(|word| tables.forget(word));
-    if stage.verdict().code() == Verdict::PROTECT.code() {
-        return Decision::pass(Cause::Protected);
-    }
-
-    // 4. Service. (Found before the verdict is applied, because the shadow may
+    // 4. Service. (Found before the verdict, so that the line of the source's
+    // buckets is on its way while the verdict is looked up; and the shadow may
     // need it where the verdict doesn't.)
     let mut service = port.service;
     if port.by_destination != 0 {
@@ -238,13 +243,29 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     let guarded = service != 0 || packet.is(Packet::HIDDEN);
     let guarded = tables.forget(guarded as u64) != 0;
     let service = tables.forget(service as u64) as u8;
-    let judged = Judged {
+    let mut judged = Judged {
         service,
         guarded,
         family: tables.forget(packet.source.family as u64) as u8,
-        source: tables.forget(packet.source.source()),
+        home: Home { line: 0, rest: 0 },
         neighbourhood: tables.forget(packet.source.neighbourhood()),
     };
+    if guarded && let Some(seed) = tables.seed() {
+        let source = packet.source.source();
+        judged.home = seed.home(source, judged.family, BucketKey::SOURCE, service);
+        tables.expect(judged.home.line);
+    }
+    judged.guarded = tables.forget(guarded as u64) != 0;
+    judged.home.line = tables.forget(judged.home.line as u64) as u32;
+    judged.home.rest = tables.forget(judged.home.rest as u64) as u32;
+
+    // 3. Verdict.
+    let Standing { stage, shadow } = tables.standing(&packet.source, clock);
+    let stage = stage.forgotten(|word| tables.forget(word));
+    let shadow = shadow.forgotten(|word| tables.forget(word));
+    if stage.verdict().code() == Verdict::PROTECT.code() {
+        return Decision::pass(Cause::Protected);
+    }
 
     // 3 and 5. Verdict, then rates; twice where there is a shadow.
     let outcome = settle(packet, tables, clock, &settings, &judged, stage, 0).forgotten(tables);

@@ -28,8 +28,11 @@ pub struct Rate {
     /// So far beyond the limit a word may be because another CPU read the clock
     /// later, in ticks, as a power of two.
     pub late: u8,
+    /// 1: the burst is too short for a clock that is up to [`COARSE`] late. (So it
+    /// is 0 where no rate is set, and rates can be laid over each other.)
+    pub hasty: u8,
     /// Always 0.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 3],
 }
 
 impl Rate {
@@ -41,7 +44,8 @@ impl Rate {
         shift: 0,
         class: 0,
         late: 0,
-        reserved: [0; 4],
+        hasty: 0,
+        reserved: [0; 3],
     };
 
     /// A rate of `units` in `per_nanoseconds`, `burst` of them at once, in ticks
@@ -71,6 +75,7 @@ impl Rate {
             interval: interval as u64,
             limit: limit as u64,
             late: LATE,
+            hasty: ((limit as u64) < PATIENT) as u8,
             ..Self::NONE
         })
     }
@@ -214,6 +219,14 @@ const MAX_LIMIT: u64 = 1 << 52;
 /// The most units that one packet may count for.
 pub const MAX_UNITS: u32 = 0xffff;
 
+/// Nanoseconds that the coarse clock may be late: one tick of the slowest kernel's
+/// timer (100 Hz).
+pub const COARSE: u64 = 10_000_000;
+
+/// A burst as long as this hardly changes by what the coarse clock is late: by 4 %
+/// at most.
+const PATIENT: u64 = 25 * COARSE;
+
 /// A word may be so far beyond the limit because the clock was read before
 /// another CPU wrote it: 4.3 s, longer than a virtual CPU stands still.
 const LATE: u8 = 32;
@@ -266,14 +279,61 @@ pub struct Tier {
     pub source: Rates,
     /// Of the neighbourhood: an IPv4 /24 or an IPv6 /48.
     pub neighbourhood: Rates,
+    /// Which rates are set, a bit each: those of the source in the lowest.
+    set: u32,
+    /// Which of them are [hasty](Rate::hasty).
+    hasty: u32,
 }
 
 impl Tier {
     /// No rate is set.
-    pub const NONE: Self = Self {
-        source: Rates::NONE,
-        neighbourhood: Rates::NONE,
-    };
+    pub const NONE: Self = Self::new(Rates::NONE, Rates::NONE);
+
+    /// A tier of these rates.
+    #[must_use]
+    pub const fn new(source: Rates, neighbourhood: Rates) -> Self {
+        let mut tier = Self {
+            source,
+            neighbourhood,
+            set: 0,
+            hasty: 0,
+        };
+        let mut number = 0;
+        while number < 2 * Kind::ALL.len() as u32 {
+            let rate = tier.rate(number);
+            let (set, hasty) = (rate.is_set() as u32, rate.hasty as u32);
+            tier.set |= set << number;
+            tier.hasty |= (set & hasty) << number;
+            number += 1;
+        }
+        tier
+    }
+
+    /// The rate of a number: see [`BucketKey::number`](crate::bucket::BucketKey::number).
+    #[inline(always)]
+    #[must_use]
+    pub const fn rate(&self, number: u32) -> &Rate {
+        let kinds = Kind::ALL.len() as u32;
+        if number < kinds {
+            self.source.of(number)
+        } else {
+            self.neighbourhood.of(number - kinds)
+        }
+    }
+
+    /// Which rates are set, a bit each, by their numbers.
+    #[inline(always)]
+    #[must_use]
+    pub const fn set(&self) -> u32 {
+        self.set
+    }
+
+    /// Which of them need an exact clock.
+    #[inline(always)]
+    #[must_use]
+    pub const fn hasty(&self) -> u32 {
+        self.hasty
+    }
 }
 
 mod ticks;

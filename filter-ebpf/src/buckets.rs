@@ -41,6 +41,15 @@ pub trait Buckets {
     /// As [`Tables::line`](filter_common::decide::Tables::line).
     fn line(line: u32) -> Option<&'static Line<Self::Cell>>;
 
+    /// As [`Tables::expect`](filter_common::decide::Tables::expect): a word is read
+    /// for nothing, and nobody waits for it.
+    #[inline(always)]
+    fn expect(line: u32) {
+        if let Some(line) = Self::line(line) {
+            let _expected = line.0[0].load();
+        }
+    }
+
     /// As [`Tables::note`](filter_common::decide::Tables::note).
     fn note(notes: Notes);
 }

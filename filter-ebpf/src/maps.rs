@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use aya_ebpf::{
-    helpers::{bpf_ktime_get_boot_ns, bpf_ktime_get_ns},
+    helpers::{bpf_ktime_get_boot_ns, bpf_ktime_get_ns, generated::bpf_ktime_get_coarse_ns},
     macros::map,
     maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, lpm_trie::Key},
     programs::XdpContext,
@@ -154,6 +154,11 @@ impl<B: Buckets> Tables for Maps<B> {
     }
 
     #[inline(always)]
+    fn expect(&self, line: u32) {
+        B::expect(line);
+    }
+
+    #[inline(always)]
     fn note(&self, notes: Notes) {
         B::note(notes);
     }
@@ -217,6 +222,12 @@ impl Clock for KernelClock {
     fn nanoseconds(&self) -> u64 {
         // SAFETY: the helper takes nothing and touches nothing.
         unsafe { bpf_ktime_get_ns() }
+    }
+
+    #[inline(always)]
+    fn coarse(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { bpf_ktime_get_coarse_ns() }
     }
 
     #[inline(always)]

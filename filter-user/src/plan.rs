@@ -130,9 +130,11 @@ impl Config {
     fn seen(&self, tier: u8, service: &Service, names: &Tiers) -> Tier {
         let named = |number| names.name(number).and_then(|name| self.tiers.get(name));
         let default = named(service.default_tier).expect("a default tier exists");
-        named(tier).map_or(*default, |own| Tier {
-            source: inherit_all(&own.source, &default.source),
-            neighbourhood: inherit_all(&own.neighbourhood, &default.neighbourhood),
+        named(tier).map_or(*default, |own| {
+            Tier::new(
+                inherit_all(&own.source, &default.source),
+                inherit_all(&own.neighbourhood, &default.neighbourhood),
+            )
         })
     }
 

@@ -103,11 +103,11 @@ const BUDGET: [Budget; 3] = [
     Budget {
         program: "filter",
         instructions: 7_300,
-        verified: 190_000,
+        verified: 240_000,
     },
     Budget {
         program: "explain",
-        instructions: 5_800,
+        instructions: 6_500,
         verified: 110_000,
     },
     Budget {

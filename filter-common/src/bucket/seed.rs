@@ -62,6 +62,19 @@ impl core::fmt::Debug for Seed {
     }
 }
 
+/// Where all buckets are that a source has at a service: in one line, whatever
+/// their tiers.
+///
+/// So a packet's line can be asked for before its verdict is known, and comes
+/// while the verdict is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The line's index.
+    pub line: u32,
+    /// What tags are made of.
+    pub rest: u32,
+}
+
 /// Where a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -73,6 +86,15 @@ pub struct Place {
 
 impl Seed {
     /// Where a bucket is.
+    #[inline(always)]
+    #[must_use]
+    pub const fn place(&self, key: &BucketKey) -> Place {
+        self.home(key.prefix, key.family, key.level, key.service)
+            .place(key.tier, key.shadow)
+    }
+
+    /// Where the buckets of a source or a neighbourhood are; the parameters are
+    /// the fields of a [`BucketKey`].
     ///
     /// Two multiplications by secret odd numbers, what is secret mixed in before
     /// each, and a third that spreads what they did. For any two buckets the
@@ -80,21 +102,30 @@ impl Seed {
     /// nothing that a sender sees depends on the key but a drop.
     #[inline(always)]
     #[must_use]
-    pub const fn place(&self, key: &BucketKey) -> Place {
-        let rest = key.family as u64
-            | (key.level as u64) << 8
-            | (key.service as u64) << 16
-            | (key.tier as u64) << 24
-            | (key.shadow as u64) << 32;
-        let mut mixed = (key.prefix ^ self.key[0]).wrapping_mul(self.key[1] | 1);
+    pub const fn home(&self, prefix: u64, family: u8, level: u8, service: u8) -> Home {
+        let rest = family as u64 | (level as u64) << 8 | (service as u64) << 16;
+        let mut mixed = (prefix ^ self.key[0]).wrapping_mul(self.key[1] | 1);
         mixed ^= mixed >> 32;
         mixed = (mixed ^ rest ^ self.key[2]).wrapping_mul(self.key[3] | 1);
         mixed ^= mixed >> 29;
         mixed = mixed.wrapping_mul(SPREAD);
         mixed ^= mixed >> 32;
-        Place {
+        Home {
             line: (((mixed >> 32) * self.lines as u64) >> 32) as u32,
-            tag: mixed as u32,
+            rest: mixed as u32,
+        }
+    }
+}
+
+impl Home {
+    /// Where one of the buckets is. No two of a home have the same tag.
+    #[inline(always)]
+    #[must_use]
+    pub const fn place(self, tier: u8, shadow: u8) -> Place {
+        let own = (tier as u64 | (shadow as u64) << 8) << 32;
+        Place {
+            line: self.line,
+            tag: ((own | self.rest as u64).wrapping_mul(SPREAD) >> 32) as u32,
         }
     }
 }

@@ -114,8 +114,7 @@ fn what_seems_further_ahead_than_any_burst_is_an_old_word() {
         // All the way round they come to be idle and old once more, never busy.
         let mut then = NOW + (u64::from(reach) + 2) * tick;
         while then < NOW + ((1 << 30) - 2) * tick - u64::from(reach) * tick {
-            let words = words(&line);
-            assert!(victim::<Word>(&words, then, &seed).ahead <= 0, "{then}");
+            assert!(victim(&line, then, &seed).ahead <= 0, "{then}");
             then += (1 << 22) * tick;
         }
     }
@@ -164,6 +163,11 @@ use std::vec::Vec;
 fn charged(line: &Line<Word>, tag: u32, rate: &Rate, now: u64) -> u64 {
     let ask = Ask::new(tag, 0, rate, now, 1);
     charge(line, &ask, rate, now, &seed(KEY, 8), |word| word)
+}
+
+/// What the words of a line are.
+fn words<C: Cell>(line: &Line<C>) -> [u64; WAYS] {
+    line.0.each_ref().map(Cell::load)
 }
 
 fn packets(units: u64, burst: u64) -> Rate {

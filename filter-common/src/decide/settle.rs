@@ -2,7 +2,7 @@
 
 use super::{Clock, Tables};
 use crate::{
-    bucket::{ADMITTED, Ask, BucketKey, Line, Notes, Place, Seed, charge, conforms},
+    bucket::{ADMITTED, Ask, BucketKey, Home, Line, Notes, Place, Seed, charge, conforms},
     cause::Cause,
     packet::{self, Packet},
     rate::{Cell, MAX_UNITS, Rate, Rates, Tier},
@@ -16,8 +16,9 @@ pub(super) struct Judged {
     pub(super) guarded: bool,
     /// Of the source, as [`BucketKey`] has them.
     pub(super) family: u8,
-    pub(super) source: u64,
     pub(super) neighbourhood: u64,
+    /// Where the source's buckets are, if it is guarded.
+    pub(super) home: Home,
 }
 
 /// What a verdict leads to.
@@ -92,19 +93,12 @@ pub(super) fn settle<T: Tables, C: Clock>(
     let Some(tier) = tables.tier(judged.service, outcome.tier) else {
         return outcome;
     };
-    let near = tier.neighbourhood.is_set();
-    if !tier.source.is_set() && !near {
+    let set = tables.forget(u64::from(tier.set()));
+    if set == 0 {
         return outcome;
     }
+    let near = set >> (RATES / 2) != 0;
 
-    let mut key = BucketKey {
-        prefix: judged.source,
-        family: judged.family,
-        level: BucketKey::SOURCE,
-        service: judged.service,
-        tier: outcome.tier,
-        shadow,
-    };
     let saturated = if tables.forget(settings.refuse_saturated as u64) != 0 {
         Cause::OverPackets
     } else {
@@ -114,15 +108,20 @@ pub(super) fn settle<T: Tables, C: Clock>(
     let Some(seed) = tables.seed() else {
         return outcome;
     };
-    let source = seed.place(&key);
+    let source = judged.home.place(outcome.tier, shadow);
     let Some(source_line) = tables.line(source.line) else {
         return outcome;
     };
     let mut near_place = source;
     if near {
-        key.prefix = judged.neighbourhood;
-        key.level = BucketKey::NEIGHBOURHOOD;
-        near_place = seed.place(&key);
+        near_place = seed.place(&BucketKey {
+            prefix: judged.neighbourhood,
+            family: judged.family,
+            level: BucketKey::NEIGHBOURHOOD,
+            service: judged.service,
+            tier: outcome.tier,
+            shadow,
+        });
     }
     let near_place = Place {
         line: tables.forget(u64::from(near_place.line)) as u32,
@@ -133,10 +132,10 @@ pub(super) fn settle<T: Tables, C: Clock>(
     let Some(near_line) = tables.line(near_place.line) else {
         return outcome;
     };
-    let levels = Levels {
+    let mut levels = Levels {
         tier,
         seed,
-        now: clock.nanoseconds(),
+        now: 0,
         weight: Weight::by(packet, tables),
         source,
         source_line,
@@ -146,10 +145,17 @@ pub(super) fn settle<T: Tables, C: Clock>(
 
     // All are tested, then all charged: a packet that one rate refuses must
     // not use up the others.
-    let (tested, charged) = levels.asked();
-    let mut over = levels.test(tables, tables.forget(tested));
+    // What it uses up of the rates that are set.
+    let opens = u64::from(levels.weight.connections);
+    let asked = set & (EVERY_PACKETS | opens.wrapping_neg());
+    levels.now = if tables.forget(asked & u64::from(tier.hasty())) == 0 {
+        clock.coarse()
+    } else {
+        clock.nanoseconds()
+    };
+    let mut over = levels.test(tables, tables.forget(all_but_the_highest(asked)));
     if over == 0 {
-        let (late, notes) = levels.charge(tables, tables.forget(charged));
+        let (late, notes) = levels.charge(tables, tables.forget(asked));
         over = late;
         if notes.0 != 0 {
             tables.note(notes);
@@ -186,10 +192,13 @@ impl<C: Cell> Levels<'_, C> {
         let mut over = 0;
         let mut number = 0;
         while number < RATES {
+            if tested == 0 {
+                break;
+            }
             if tested & 1 != 0 {
                 let (rate, line, tag, units) = self.rate(tables, number);
                 let ask = Ask::new(tag, number, rate, self.now, units);
-                let fine = conforms(line, &ask, rate);
+                let fine = conforms(line, &ask, rate, |word| tables.forget(word));
                 over = tables.forget(u64::from(!fine)) * u64::from(cause(number));
                 if over != 0 {
                     break;
@@ -204,13 +213,16 @@ impl<C: Cell> Levels<'_, C> {
     /// Charges all, the neighbourhood's first; the code of the first cause that
     /// is over after all, or 0, and what is to be counted.
     #[inline(always)]
-    fn charge<T: Tables>(&self, tables: &T, mut charged: u64) -> (u8, Notes) {
+    fn charge<T: Tables>(&self, tables: &T, asked: u64) -> (u8, Notes) {
         let mut over = 0;
         let mut notes = tables.forget(0);
         let mut left = RATES;
+        if asked >> (RATES / 2) == 0 {
+            left = RATES / 2;
+        }
         while left > 0 {
             left -= 1;
-            if charged & 1 != 0 {
+            if asked >> (left & 7) & 1 != 0 {
                 let (rate, line, tag, units) = self.rate(tables, left);
                 let ask = Ask::new(tag, left, rate, self.now, units);
                 let noted = charge(line, &ask, rate, self.now, self.seed, |word| {
@@ -221,36 +233,10 @@ impl<C: Cell> Levels<'_, C> {
                     over = cause(left);
                     break;
                 }
-                notes = tables.forget(notes + noted - ADMITTED);
+                notes += noted - ADMITTED;
             }
-            charged >>= 1;
         }
         (over, Notes(notes))
-    }
-
-    /// Which rates are to be tested, the first in the lowest bit, and which are to
-    /// be charged, the last in the lowest: those that are set and that the packet
-    /// uses up something of. By arithmetic: what was learnt of each by asking would
-    /// be remembered, and all combinations of rates verified.
-    #[inline(always)]
-    fn asked(&self) -> (u64, u64) {
-        let (mut asked, mut charged) = (0, 0);
-        let mut number = 0;
-        while number < RATES {
-            let (rates, kind) = self.rates(number);
-            let is_set = C::all_if_negative(rates.of(kind).interval.wrapping_neg());
-            let is_used = C::all_if_negative(u64::from(self.weight.of(kind)).wrapping_neg());
-            let bit = is_set & is_used & 1;
-            asked |= bit << number;
-            charged |= bit << (RATES - 1 - number);
-            number += 1;
-        }
-        // All but the highest.
-        let mut below = asked >> 1;
-        below |= below >> 1;
-        below |= below >> 2;
-        below |= below >> 4;
-        (asked & below, charged)
     }
 
     #[inline(always)]
@@ -273,6 +259,20 @@ impl<C: Cell> Levels<'_, C> {
         let units = tables.forget(u64::from(self.weight.of(kind))) as u32;
         (rates.of(kind), line, place.tag, units)
     }
+}
+
+/// The rates that a packet uses up something of even if it opens no connection, by
+/// their numbers.
+const EVERY_PACKETS: u64 = 0b011_011;
+
+/// Of six bits.
+#[inline(always)]
+const fn all_but_the_highest(bits: u64) -> u64 {
+    let mut below = bits >> 1;
+    below |= below >> 1;
+    below |= below >> 2;
+    below |= below >> 4;
+    bits & below
 }
 
 /// Of both levels together.

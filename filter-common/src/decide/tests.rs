@@ -308,16 +308,16 @@ fn a_service_in_observe_passes_what_is_over_and_drops_what_is_blocked() {
 
 #[test]
 fn a_packet_that_finds_no_bucket_is_treated_as_the_settings_say() {
-    let near = Tier {
-        source: Rates {
+    let near = Tier::new(
+        Rates {
             packets: burst(9),
             ..Rates::NONE
         },
-        neighbourhood: Rates {
+        Rates {
             packets: burst(9),
             ..Rates::NONE
         },
-    };
+    );
     for lines in [0, 1024] {
         for (refuse, cause) in [(0, Cause::Unlimited), (1, Cause::OverPackets)] {
             let mut tables = Collections::new();

@@ -107,10 +107,10 @@ impl Tier {
     /// `None` if one is held by none.
     #[must_use]
     pub fn in_ticks(&self, shifts: &[u8]) -> Option<Self> {
-        Some(Self {
-            source: self.source.in_ticks(shifts)?,
-            neighbourhood: self.neighbourhood.in_ticks(shifts)?,
-        })
+        Some(Self::new(
+            self.source.in_ticks(shifts)?,
+            self.neighbourhood.in_ticks(shifts)?,
+        ))
     }
 }
 

@@ -129,12 +129,14 @@ mod tests {
 
     #[test]
     fn as_few_ticks_as_there_can_be_are_needed() {
-        let tier = |packets: Rate| Tier {
-            source: Rates {
-                packets,
-                ..Rates::NONE
-            },
-            ..Tier::NONE
+        let tier = |packets: Rate| {
+            Tier::new(
+                Rates {
+                    packets,
+                    ..Rates::NONE
+                },
+                Rates::NONE,
+            )
         };
         // One in two minutes up to half a million a second, with small bursts.
         let slow_to_fast = (0..27).map(|bits| tier(rate(1 << bits, 128, 50)));

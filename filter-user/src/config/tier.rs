@@ -155,8 +155,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn tier(&mut self, written: file::Tier, base: &Tier) -> Result<Tier, Error> {
         let near = written.neighbourhood;
-        Ok(Tier {
-            source: Rates {
+        Ok(Tier::new(
+            Rates {
                 packets: self.rate(Kind::Packets, written.packets, base.source.packets)?,
                 bytes: self.rate(Kind::Bytes, written.bytes, base.source.bytes)?,
                 connections: self.rate(
@@ -165,7 +165,7 @@ impl Reader<'_> {
                     base.source.connections,
                 )?,
             },
-            neighbourhood: Rates {
+            Rates {
                 packets: self.rate(Kind::Packets, near.packets, base.neighbourhood.packets)?,
                 bytes: self.rate(Kind::Bytes, near.bytes, base.neighbourhood.bytes)?,
                 connections: self.rate(
@@ -174,7 +174,7 @@ impl Reader<'_> {
                     base.neighbourhood.connections,
                 )?,
             },
-        })
+        ))
     }
 
     fn rate(
@@ -262,24 +262,24 @@ impl Reader<'_> {
 /// A flood ceiling, not a working limit: a dropped packet inside a connection
 /// hurts far more than its share.
 pub(super) const fn unknown() -> Tier {
-    Tier {
-        source: Rates {
+    Tier::new(
+        Rates {
             packets: built_in(20_000, 40_000),
             bytes: built_in(32 << 20, 64 << 20),
             connections: built_in(200, 1_000),
         },
-        neighbourhood: Rates::NONE,
-    }
+        Rates::NONE,
+    )
 }
 
 pub(super) const fn suspect() -> Tier {
-    Tier {
-        source: Rates {
+    Tier::new(
+        Rates {
             connections: built_in(1, 5),
             ..Rates::NONE
         },
-        neighbourhood: Rates::NONE,
-    }
+        Rates::NONE,
+    )
 }
 
 const fn built_in(units: u64, burst: u64) -> Rate {

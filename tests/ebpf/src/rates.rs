@@ -69,6 +69,11 @@ impl Tables for RatesAlone {
     }
 
     #[inline(always)]
+    fn expect(&self, line: u32) {
+        self.0.expect(line);
+    }
+
+    #[inline(always)]
     fn note(&self, notes: Notes) {
         self.0.note(notes);
     }

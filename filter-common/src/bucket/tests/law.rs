@@ -23,7 +23,7 @@ proptest! {
             let now = start.wrapping_add(elapsed);
             let ask = Ask::new(5, 4, &rate, now, units);
             let before = words(&line);
-            let conforms = conforms(&line, &ask, &rate);
+            let conforms = conforms(&line, &ask, &rate, |word| word);
             prop_assert_eq!(words(&line), before, "asking changed a word");
             let noted = charge(&line, &ask, &rate, now, &given.seed(), |word| word);
             prop_assert_eq!(noted != 0, conforms);

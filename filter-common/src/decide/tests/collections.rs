@@ -223,10 +223,7 @@ pub(super) fn bucket_of(source: Address, level: u8, tier: u8, shadow: u8) -> Buc
 }
 
 pub(super) const fn source_rates(source: Rates) -> Tier {
-    Tier {
-        source,
-        neighbourhood: Rates::NONE,
-    }
+    Tier::new(source, Rates::NONE)
 }
 
 /// So many at once, and then one a second.

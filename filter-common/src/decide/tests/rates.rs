@@ -31,10 +31,7 @@ fn a_rate_of_the_neighbourhood_belongs_to_an_ipv4_24_or_an_ipv6_48() {
         packets: burst(2),
         ..Rates::NONE
     };
-    let tables = with(Tier {
-        source: Rates::NONE,
-        neighbourhood: two,
-    });
+    let tables = with(Tier::new(Rates::NONE, two));
     for (inside, outside) in [
         ([v4_at(1, 1), v4_at(1, 2), v4_at(1, 3)], v4_at(2, 1)),
         (
@@ -58,10 +55,7 @@ fn the_first_address_of_a_neighbourhood_is_not_the_neighbourhood() {
         packets: burst(2),
         ..Rates::NONE
     };
-    let tables = with(Tier {
-        source: two,
-        neighbourhood: two,
-    });
+    let tables = with(Tier::new(two, two));
     for first in [v4_at(1, 0), v6_at(1, 0, 0)] {
         assert_eq!(cause_of(first, &tables), Cause::Conforming);
         assert_eq!(cause_of(first, &tables), Cause::Conforming);
@@ -153,16 +147,7 @@ fn a_packet_that_one_rate_refuses_uses_up_nothing_of_the_others() {
         },
     ];
     for rates in narrow {
-        for tier in [
-            Tier {
-                source: rates,
-                neighbourhood: all,
-            },
-            Tier {
-                source: all,
-                neighbourhood: rates,
-            },
-        ] {
+        for tier in [Tier::new(rates, all), Tier::new(all, rates)] {
             let tables = with(tier);
             assert_eq!(cause_of(from(1), &tables), Cause::Conforming);
             let charged = tables.words();

@@ -144,10 +144,7 @@ fn narrow() -> Collections {
         connections: burst(3),
         ..Rates::NONE
     };
-    let tier = Tier {
-        source: two,
-        neighbourhood: two,
-    };
+    let tier = Tier::new(two, two);
     tables.tiers.insert((1, 5), tier);
     tables.tiers.insert((0, 9), tier);
     tables

@@ -30,13 +30,13 @@ fn block(prefix: Prefix) -> Patch {
 fn memory() -> Memory {
     let mut memory = Memory::new(&SIZES);
     let two = Rate::new(1, 1_000_000_000, 2).expect("a rate");
-    let tier = Tier {
-        source: Rates {
+    let tier = Tier::new(
+        Rates {
             packets: two,
             ..Rates::NONE
         },
-        ..Tier::NONE
-    };
+        Rates::NONE,
+    );
     let port = Port {
         service: 1,
         ..Port::default()

@@ -39,13 +39,13 @@ impl Filled {
             .plan(&Tiers::default())
             .context("it has few tiers")?;
         for (_service, _tier, rates) in &mut plan.tiers {
-            *rates = Tier {
-                source: Rates {
+            *rates = Tier::new(
+                Rates {
                     packets: rate,
                     ..Rates::NONE
                 },
-                neighbourhood: Rates::NONE,
-            };
+                Rates::NONE,
+            );
         }
         kernel.configure(&plan)?;
         kernel.set(&plan.settings)?;
