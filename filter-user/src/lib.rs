@@ -19,3 +19,4 @@ pub mod observation;
 pub mod patch;
 pub mod plan;
 pub mod prefix;
+pub mod token;
