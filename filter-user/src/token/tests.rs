@@ -335,7 +335,7 @@ fn reasons_are_those_of_the_credential_integrity() {
         (Refusal::BoundOther, "bind_mismatch"),
     ] {
         assert_eq!(refusal.reason(), reason);
-        let observed = crate::observation::Reason::from(refusal);
+        let observed = Reason::from(refusal);
         assert_eq!(
             observed.integrity(),
             crate::observation::Integrity::Credential
