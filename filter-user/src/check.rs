@@ -46,6 +46,8 @@ pub struct Check {
     source: SourceHeader,
     /// A verdict may be made from where a call came from.
     source_is_peer: bool,
+    /// Answers say why.
+    tell_reason: bool,
     marker: Marker,
     observations: mpsc::Sender<Observation>,
     reporters: Reporters,
@@ -83,6 +85,7 @@ impl Check {
             attestations,
             source: SourceHeader::new(&check.source_header, check.source_position),
             source_is_peer: check.source_is_peer,
+            tell_reason: check.tell_reason,
             marker,
             observations,
             reporters,

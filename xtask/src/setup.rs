@@ -26,7 +26,19 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn for_tests() -> Result<()> {
     run()?;
     prometheus()?;
+    gateways()?;
     geoip()
+}
+
+/// The gateways that ask weir: on the path, or Debian's packages unpacked.
+/// Installed, they would start services. The bench asks nginx, too.
+pub(crate) fn gateways() -> Result<()> {
+    for (package, file, size) in GATEWAYS {
+        if on_path(package).is_none() {
+            unpacked(package, &[file.to_owned()], size)?;
+        }
+    }
+    Ok(())
 }
 
 /// The toolchain's parts that `rust-toolchain.toml` names.
@@ -212,6 +224,11 @@ const COMPONENTS: [(&str, &str); 3] = [
 ];
 /// The last series that links through rustc's own LLVM; later ones need a system's.
 const LINKER: &str = "0.10.4";
+/// A gateway's package and command, its program, and its size.
+const GATEWAYS: [(&str, &str, &str); 2] = [
+    ("nginx", "usr/sbin/nginx", "1 MB, 2 unpacked"),
+    ("caddy", "usr/bin/caddy", "9 MB, 36 unpacked"),
+];
 /// What the tests call of the package prometheus.
 const PROMETHEUS: [&str; 2] = ["prometheus", "promtool"];
 /// A command, and the package that brings it.

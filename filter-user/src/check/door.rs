@@ -168,7 +168,7 @@ async fn answer(check: &Check, request: Request<Incoming>, trusted: bool) -> Res
     if let Some(below) = path.strip_prefix(CHECK)
         && (below.is_empty() || below.starts_with('/'))
     {
-        return told(check.answer(below, request.headers()));
+        return told(check.answer(below, request.headers()), check.tell_reason);
     }
     if path == OBSERVATIONS {
         return report::take(check, request, trusted).await;
@@ -181,11 +181,14 @@ async fn answer(check: &Check, request: Request<Incoming>, trusted: bool) -> Res
 
 /// The reason is for the gateway's log; the body is the client's to see, and has
 /// nothing in it.
-fn told(answer: Answer) -> Response<Full<Bytes>> {
+fn told(answer: Answer, why: bool) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = answer.status();
-    let reason = HeaderValue::try_from(answer.found().told()).expect("reasons are visible ASCII");
-    response.headers_mut().insert(REASON, reason);
+    if why {
+        let reason = answer.found().told();
+        let reason = HeaderValue::try_from(reason).expect("reasons are visible ASCII");
+        response.headers_mut().insert(REASON, reason);
+    }
     response
 }
 

@@ -36,6 +36,8 @@ pub struct Check {
     pub source_position: usize,
     /// That address is the one from which this host's interface sees the packets.
     pub source_is_peer: bool,
+    /// Answers say why, in a header for the gateway's log.
+    pub tell_reason: bool,
     /// Connections that are open at a time.
     #[serde(deserialize_with = "connections")]
     pub connections: usize,
@@ -122,6 +124,7 @@ impl Default for Check {
             source_header: "X-Real-IP".to_owned(),
             source_position: 1,
             source_is_peer: true,
+            tell_reason: true,
             connections: 512,
             token_file: None,
         }

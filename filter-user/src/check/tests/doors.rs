@@ -43,6 +43,18 @@ async fn any_method_and_any_path_below_get_an_answer_on_one_connection() {
     );
 }
 
+#[tokio::test]
+async fn the_reason_is_left_out_where_it_would_go_on_to_clients() {
+    let (endpoint, _) = attested("[check]\ntell_reason = false");
+    let (address, _server) = endpoint.on_port(Limits::of(8)).await;
+    let question = b"GET /v1/check HTTP/1.1\r\nConnection: close\r\n\r\n";
+    let answer = exchange(address, question).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 401 ") && !answer.contains("weir"),
+        "{answer}"
+    );
+}
+
 /// One answer's head; its body, if it has one, too.
 async fn head(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
