@@ -6,6 +6,7 @@
 
 pub mod attestation;
 mod check;
+pub mod endpoint;
 mod error;
 pub(crate) mod feed;
 mod file;
@@ -30,7 +31,8 @@ use serde::Deserialize;
 use url::Url;
 
 pub use self::{
-    attestation::{Attestation, Check, KeySource},
+    attestation::{Attestation, KeySource},
+    endpoint::Check,
     error::{Error, Place},
     feed::NoStream,
 };

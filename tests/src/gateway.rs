@@ -1,4 +1,4 @@
-//! A real gateway (Debian's nginx or Caddy) on an edge host, in that host's
+//! A real gateway (Debian's nginx, Caddy or HAProxy) on an edge host, in that host's
 //! namespace, before a real API; killed on drop, and with the test. Needs root.
 //!
 //! What it is told of weir is what `docs/gateways` tells operators.
@@ -88,6 +88,37 @@ impl<'a> Gateway<'a> {
             .args(["run", "--adapter", "caddyfile", "--config"])
             .arg(configuration)
             .env("HOME", folder.path());
+        Self::start(edge, folder, command)
+    }
+
+    /// HAProxy with this configuration and this script, once it listens on
+    /// [`PORT`]. The configuration names the script `/etc/haproxy/weir.lua`.
+    ///
+    /// # Panics
+    /// If it doesn't start.
+    #[must_use]
+    pub fn haproxy(edge: &'a Edge, configuration: &str, script: &str) -> Self {
+        let folder = TempDir::with_prefix("weir-test-").expect("a folder");
+        let lua = folder.path().join("weir.lua");
+        fs::write(&lua, script).expect("its script is written");
+        let shown = lua.display().to_string();
+        let text = configuration.replace("/etc/haproxy/weir.lua", &shown);
+        let file = folder.path().join("haproxy.cfg");
+        fs::write(&file, text).expect("its configuration is written");
+        let libraries = HAPROXY_LIBRARIES.map(|package| {
+            let library = format!("{package}/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+            tools().join(library)
+        });
+        let mut command = edge.host.command("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(program("haproxy", "usr/sbin/haproxy"))
+            .arg("-f")
+            .arg(file)
+            .env(
+                "LD_LIBRARY_PATH",
+                std::env::join_paths(libraries).expect("paths"),
+            );
         Self::start(edge, folder, command)
     }
 
@@ -186,15 +217,27 @@ pub fn documented(page: &str, language: &str, number: usize) -> String {
 /// A program of a Debian package: as setup unpacked it, else on the path.
 #[must_use]
 pub fn program(package: &str, path: &str) -> OsString {
-    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools");
-    let folder = std::env::var_os("WEIR_TOOLS").unwrap_or_else(|| built.into());
-    let unpacked = PathBuf::from(folder).join(package).join(path);
+    let unpacked = tools().join(package).join(path);
     if unpacked.is_file() {
         unpacked.into()
     } else {
         package.into()
     }
 }
+
+/// Where setup unpacks packages.
+fn tools() -> PathBuf {
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools");
+    let folder = std::env::var_os("WEIR_TOOLS").unwrap_or_else(|| built.into());
+    folder.into()
+}
+
+/// What brings the libraries that HAProxy needs and few machines have.
+const HAPROXY_LIBRARIES: [&str; 3] = [
+    "liblua5.3-0",
+    "libopentracing-c-wrapper0",
+    "libopentracing1",
+];
 
 /// Where the gateway listens.
 pub const PORT: u16 = 8000;

@@ -1,4 +1,4 @@
-//! A real nginx and a real Caddy that ask the real daemon about calls, as
+//! A real nginx, a real Caddy and a real HAProxy that ask the real daemon about calls, as
 //! `docs/gateways` has it.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
@@ -90,6 +90,31 @@ fn caddy_passes_calls_while_the_endpoint_is_down_if_it_is_told_to() {
     assert_eq!((answer.status, &*answer.body), (200, "an order\n"));
     let _daemon = start(&edge);
     assert_eq!(gateway.ask("/api/orders", &[]).status, 401);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn haproxy_lets_genuine_calls_through_and_no_others() {
+    let edge = Edge::new();
+    let issuer = Issuer::es256("k1");
+    let daemon = attesting(&edge, &issuer, "");
+    let text = at_socket(&edge, &documented("haproxy.md", "haproxy", 0));
+    let text = text.replace("bind :443", &format!("bind :{PORT}"));
+    let script = documented("haproxy.md", "lua", 0);
+    let gateway = Gateway::haproxy(&edge, &(text + API_OF_HAPROXY), &script);
+    genuine_pass_and_others_dont(&edge, &gateway, &issuer);
+
+    let genuine = issuer.bound(USER, 300);
+    let headers = [("Approov-Token", &*genuine), ("Authorization", USER)];
+    daemon.stop();
+    let down = gateway.ask("/api/orders", &headers);
+    assert_eq!((down.status, down.body.contains("an order")), (503, false));
+    let _daemon = start(&edge);
+    assert_eq!(
+        gateway.ask("/api/orders", &headers).status,
+        200,
+        "it is back"
+    );
 }
 
 fn genuine_pass_and_others_dont(edge: &Edge, gateway: &Gateway<'_>, issuer: &Issuer) {
@@ -229,6 +254,12 @@ server {
     listen 127.0.0.1:8080;
     location / { return 200 \"an order\\n\"; }
 }
+";
+
+const API_OF_HAPROXY: &str = "
+frontend orders
+    bind 127.0.0.1:8080
+    http-request return status 200 content-type text/plain string \"an order\\n\"
 ";
 
 const API_OF_CADDY: &str = "

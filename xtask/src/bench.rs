@@ -72,6 +72,8 @@ enum Measurement {
     Updates,
     /// Whether the rates hold in a flood of ten million sources.
     Accuracy,
+    /// The check endpoint: checks a second, how long one takes, what it adds to nginx.
+    Check,
 }
 
 /// Builds what is measured, measures, and tells.

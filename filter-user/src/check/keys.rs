@@ -93,13 +93,16 @@ impl Shelf {
     }
 }
 
+/// Keeps a text where it outlives a restart.
+pub type Keep = Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+
 /// A copy of a set that outlives a restart. Where it lies is somebody else's
 /// affair.
 pub struct Copy {
     /// The set of an earlier run, if there was one.
     pub text: io::Result<Option<String>>,
     /// Keeps another one.
-    pub keep: Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    pub keep: Keep,
 }
 
 impl fmt::Debug for Copy {
@@ -169,7 +172,7 @@ struct Follower {
     pace: Pace,
     shelf: Arc<Shelf>,
     name: String,
-    keep: Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    keep: Keep,
     clock: fn() -> u64,
 }
 

@@ -85,7 +85,7 @@ fn read(text: &str) -> Option<IpAddr> {
 }
 
 /// Whether a call can come from there.
-pub(super) fn is_source(ip: IpAddr) -> bool {
+pub(super) const fn is_source(ip: IpAddr) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || broadcast)
 }

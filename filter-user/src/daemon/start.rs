@@ -115,8 +115,12 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     let (stop, stopped) = watch::channel(false);
     let ended = end(stopped.clone());
     let server = server::serve(control, request_sender.clone(), rules, ended);
-    let server = Apart::run("control", server)?;
+    // Threads that run wait for `stop`, so nothing may fail behind them without
+    // a word to them; and what is likely to fail comes first.
     let (checks, observations) = checks::start(&config, &stopped).await?;
+    let server = Apart::run("control", server).inspect_err(|_error| {
+        let _ended = stop.send(true);
+    })?;
     let mut daemon = Daemon {
         options: options.clone(),
         peers: Vec::new(),

@@ -39,7 +39,7 @@ impl<'t> Parts<'t> {
         Ok(Self {
             head,
             payload,
-            signed: token[..head.len() + 1 + payload.len()].as_bytes(),
+            signed: &token.as_bytes()[..head.len() + 1 + payload.len()],
             signature,
         })
     }
