@@ -71,10 +71,8 @@ impl KeySet {
         struct Written {
             keys: Vec<Value>,
         }
-        let written: Written = serde_json::from_slice(text).map_err(|error| {
-            let sentence: String = error.to_string().chars().take(200).collect();
-            NoKeys::NotASet(sentence)
-        })?;
+        let written: Written = serde_json::from_slice(text)
+            .map_err(|error| NoKeys::NotASet(shown(&error.to_string())))?;
         let mut set = Self::default();
         for (number, value) in (1..).zip(written.keys) {
             if number > MOST_KEYS {
@@ -89,7 +87,7 @@ impl KeySet {
                     ));
                 }
                 Ok(key) => set.keys.push(key),
-                Err(why) => set.left_out.push(format!("key {number}: {why}")),
+                Err(why) => set.left_out.push(format!("key {number}: {}", shown(&why))),
             }
         }
         if set.keys.is_empty() {
@@ -278,6 +276,12 @@ impl fmt::Debug for Key {
             .field("algorithm", &self.name)
             .finish_non_exhaustive()
     }
+}
+
+/// What may be shown of a sentence that quotes what somebody published.
+fn shown(sentence: &str) -> String {
+    let visible = sentence.chars().filter(|c| !c.is_control());
+    visible.take(160).collect()
 }
 
 fn part(name: &str, value: Option<&String>) -> Result<Vec<u8>, String> {

@@ -39,6 +39,7 @@ fn what_cant_be_used_is_left_out_and_said() {
         ),
         (json!({"kty": "oct", "k": "c2hvcnQ"}), "less than 32 bytes"),
         (json!({"kty": "AKP", "pub": "AA"}), "of the kind AKP"),
+        (json!({"kty": "A\u{1b}[2J"}), "of the kind A[2J"),
         (fine.jwk_with(json!({"use": "enc"})), "isn't for signatures"),
         (
             fine.jwk_with(json!({"key_ops": ["sign"]})),
