@@ -4,7 +4,9 @@
 //! line, its table, and what to write instead; what is only doubtful is in
 //! [`Config::warnings`].
 
+pub mod attestation;
 mod check;
+pub mod endpoint;
 mod error;
 pub(crate) mod feed;
 mod file;
@@ -28,11 +30,13 @@ use filter_common::{
 use serde::Deserialize;
 use url::Url;
 
-use self::{error::Source, file::File, port::Ports};
 pub use self::{
+    attestation::{Attestation, KeySource},
+    endpoint::Check,
     error::{Error, Place},
     feed::NoStream,
 };
+use self::{error::Source, file::File, port::Ports};
 use crate::prefix::Prefix;
 
 /// All that the operator may set. It is whole once [`with`](Self::with) was
@@ -58,6 +62,10 @@ pub struct Config {
     pub tiers: BTreeMap<String, Tier>,
     /// Where claims come from, in the order of the file.
     pub feeds: Vec<Feed>,
+    /// Where a gateway asks about calls.
+    pub check: Check,
+    /// What calls' tokens have to be, in the order of the file.
+    pub attestations: Vec<Attestation>,
     /// What is allowed and still likely a mistake, a sentence each.
     pub warnings: Vec<String>,
 }

@@ -3,8 +3,9 @@
 //! The only room that spawns tasks, selects and reads clocks. A verdict's way:
 //! a feed's [`News`] or an operator's request → [`Ledger`] → patch → datapath.
 //! `start` builds what runs here, `feeds` runs the feeds' tasks, `keeper` writes
-//! the operator's journal, `apart` is the control API's thread, `answer`,
-//! `status` and `explain` answer requests, `tell` makes lines of events.
+//! the operator's journal, `apart` is a thread beside the loop: the control API
+//! has one, and the check endpoint, which is `checks`. `answer`, `status` and
+//! `explain` answer requests, `tell` makes lines of events.
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
@@ -32,6 +33,7 @@ use crate::{
     feed::{FeedId, News},
     host::clock,
     ledger::{Ledger, Now},
+    observation::Observation,
     patch::Patch,
     plan::{Plan, Scope},
     prefix::Prefix,
@@ -40,6 +42,7 @@ use crate::{
 mod allocator;
 mod answer;
 mod apart;
+mod checks;
 mod copy;
 mod explain;
 mod feeds;
@@ -54,6 +57,7 @@ mod steer;
 mod tell;
 
 use apart::Apart;
+use checks::Checks;
 use feeds::Feeds;
 pub(crate) use feeds::rules_of;
 use keeper::Keeper;
@@ -101,14 +105,19 @@ struct Daemon {
     news: mpsc::Receiver<(FeedId, News)>,
     requests: mpsc::Receiver<Request>,
     pages: mpsc::Receiver<list::Page>,
+    observations: mpsc::Receiver<Observation>,
+    /// Observations that were taken out of there.
+    observed: u64,
     /// For tasks that make a list, to ask for its pages.
     ask_page: mpsc::Sender<list::Page>,
     ring: AsyncFd<RingBuf<MapData>>,
     /// The wait for programs that may still read what the tables gave up.
     grace: Option<JoinHandle<()>>,
-    /// Ends what serves the control socket.
+    /// Ends what serves the sockets.
     stop: watch::Sender<bool>,
-    /// Serves it. Dropped after `stop`, since it waits.
+    /// Answers gateways. Dropped after `stop`, since it waits.
+    checks: Option<Checks>,
+    /// Serves the control socket. Dropped after `stop`, since it waits.
     _server: Apart,
 }
 
@@ -157,6 +166,7 @@ impl Daemon {
                 Some((feed, news)) = self.news.recv() => self.take(feed, news),
                 Some(request) = self.requests.recv() => self.answer(request).await,
                 Some(page) = self.pages.recv() => self.page(page),
+                Some(observation) = self.observations.recv() => self.observe(observation),
                 ready = self.ring.readable_mut() => {
                     ready.context("waiting for events")?.clear_ready();
                     let again = self.tell().unwrap_or(DRAIN_AGAIN);
@@ -178,6 +188,12 @@ impl Daemon {
             }
         }
         self.finish().await
+    }
+
+    /// Takes what a verifier saw of a call. Nothing follows from it yet but a
+    /// count.
+    fn observe(&mut self, observation: Observation) {
+        self.observed += u64::from(observation.weight);
     }
 
     /// Removes claims that have ended. What the kernel enforces doesn't change

@@ -4,6 +4,7 @@
 //! [`patch::Patch`] → the datapath. Feeds, ledger, datapath, control and metrics
 //! don't know each other; only the daemon wires them.
 
+pub mod check;
 pub mod claim;
 pub mod cli;
 pub mod command;
@@ -19,3 +20,4 @@ pub mod observation;
 pub mod patch;
 pub mod plan;
 pub mod prefix;
+pub mod token;

@@ -3,7 +3,8 @@
 //!
 //! What labels say is what the configuration names and what the law can say, so
 //! there are as many series as the configuration is long, whoever sends what.
-//! `text` is the format, `feeds` what is told of feeds.
+//! `text` is the format, `feeds` what is told of feeds, `checks` of the check
+//! endpoint.
 
 use filter_common::{abi, settings::Mode};
 
@@ -13,6 +14,7 @@ use crate::{
 };
 use text::Text;
 
+mod checks;
 mod feeds;
 mod text;
 
@@ -61,6 +63,9 @@ pub fn text(figures: &Figures) -> String {
     tables(&mut text, status);
     feeds::tell(&mut text, feeds);
     events(&mut text, status);
+    if let Some(check) = &status.check {
+        checks::tell(&mut text, check);
+    }
     if let Some(process) = process {
         self::process(&mut text, process);
     }

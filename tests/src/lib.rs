@@ -4,7 +4,9 @@
 pub mod case;
 pub mod daemon;
 pub mod frame;
+pub mod gateway;
 pub mod geoip;
+pub mod issuer;
 pub mod lookup;
 pub mod mutant;
 pub mod netns;

@@ -13,8 +13,10 @@ use std::{
 mod config;
 mod control;
 mod list;
+mod observations;
 pub mod search;
 mod stream;
+mod token;
 
 /// Something that reads bytes from elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +100,7 @@ fn number(input: &[u8]) -> u64 {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 9] = [
     Target {
         name: "list",
         body: list::list,
@@ -128,6 +130,21 @@ pub const TARGETS: [Target; 6] = [
         name: "control",
         body: control::body,
         words: control::WORDS,
+    },
+    Target {
+        name: "token",
+        body: token::token,
+        words: token::WORDS,
+    },
+    Target {
+        name: "keys",
+        body: token::keys,
+        words: token::KEY_WORDS,
+    },
+    Target {
+        name: "observations",
+        body: observations::body,
+        words: observations::WORDS,
     },
 ];
 

@@ -39,6 +39,21 @@ fn what_control_speaks_holds_for_mutants() {
 }
 
 #[test]
+fn tokens_hold_for_mutants() {
+    holds("token", 18);
+}
+
+#[test]
+fn key_sets_hold_for_mutants() {
+    holds("keys", 15);
+}
+
+#[test]
+fn observations_hold_for_mutants() {
+    holds("observations", 12);
+}
+
+#[test]
 fn every_target_has_a_test_here() {
     let source = include_str!("codec.rs");
     for target in TARGETS {

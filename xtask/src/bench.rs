@@ -72,6 +72,8 @@ enum Measurement {
     Updates,
     /// Whether the rates hold in a flood of ten million sources.
     Accuracy,
+    /// The check endpoint: checks a second, how long one takes, what it adds to nginx.
+    Check,
 }
 
 /// Builds what is measured, measures, and tells.
@@ -80,6 +82,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         bail!("needs root: it makes network namespaces and loads a program into the kernel");
     }
     setup::run()?;
+    setup::gateways()?;
     sweep::left();
     eprintln!("bench: building weir (a few minutes the first time)");
     workspace::build_daemon()?;
@@ -116,6 +119,7 @@ async fn measure(options: &Options) -> Result<Vec<Figure>> {
     let mut command = Command::new(workspace::tool("bench"));
     command
         .env("WEIR_BIN", workspace::daemon())
+        .env("WEIR_TOOLS", workspace::tools())
         .env("WEIR_BENCH_PROGRAMS", workspace::bench_programs());
     if options.quick {
         command.arg("--quick");

@@ -11,8 +11,8 @@ use crate::{setup, workspace};
 /// What is fuzzed, and for how long.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// What to fuzz: list, line, prefix, stream, config, control. Nothing
-    /// named: everything, one after the other.
+    /// What to fuzz: list, line, prefix, stream, config, control, token, keys,
+    /// observations. Nothing named: everything, one after the other.
     targets: Vec<String>,
     /// Seconds for each.
     #[arg(long, default_value_t = 20)]

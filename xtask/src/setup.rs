@@ -26,7 +26,25 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn for_tests() -> Result<()> {
     run()?;
     prometheus()?;
+    gateways()?;
     geoip()
+}
+
+/// The gateways that ask weir: on the path, or Debian's packages unpacked.
+/// Installed, they would start services. The bench asks nginx, too.
+pub(crate) fn gateways() -> Result<()> {
+    for (package, file, size) in GATEWAYS {
+        if on_path(package).is_none() {
+            unpacked(package, &[file.to_owned()], size)?;
+        }
+    }
+    if on_path("haproxy").is_none() {
+        for (package, library) in HAPROXY_LIBRARIES {
+            let file = format!("usr/lib/{}-linux-gnu/{library}", env::consts::ARCH);
+            unpacked(package, &[file], "1 MB unpacked")?;
+        }
+    }
+    Ok(())
 }
 
 /// The toolchain's parts that `rust-toolchain.toml` names.
@@ -212,6 +230,18 @@ const COMPONENTS: [(&str, &str); 3] = [
 ];
 /// The last series that links through rustc's own LLVM; later ones need a system's.
 const LINKER: &str = "0.10.4";
+/// A gateway's package and command, its program, and its size.
+const GATEWAYS: [(&str, &str, &str); 3] = [
+    ("haproxy", "usr/sbin/haproxy", "2 MB, 5 unpacked"),
+    ("nginx", "usr/sbin/nginx", "1 MB, 2 unpacked"),
+    ("caddy", "usr/bin/caddy", "9 MB, 36 unpacked"),
+];
+/// What HAProxy needs and few machines have.
+const HAPROXY_LIBRARIES: [(&str, &str); 3] = [
+    ("liblua5.3-0", "liblua5.3.so.0"),
+    ("libopentracing-c-wrapper0", "libopentracing-c-wrapper.so.0"),
+    ("libopentracing1", "libopentracing.so.1"),
+];
 /// What the tests call of the package prometheus.
 const PROMETHEUS: [&str; 2] = ["prometheus", "promtool"];
 /// A command, and the package that brings it.

@@ -3,7 +3,7 @@
 //! What runs on the host is built as developers build it, with the checks of
 //! arithmetic on. What sends packets through the kernel (`weir-tests`) is built
 //! as operators get it, and gets that daemon's path in `WEIR_BIN`, and those of unpacked
-//! packages in `WEIR_PROMETHEUS` and `WEIR_GEOIP`.
+//! packages in `WEIR_PROMETHEUS`, `WEIR_GEOIP` and, of all of them, `WEIR_TOOLS`.
 
 use std::{
     io::{BufRead as _, BufReader, Write, stdout},
@@ -58,6 +58,7 @@ pub(crate) fn all(filter: Option<&str>) -> Result<Tally> {
             .args(filter)
             .env("WEIR_BIN", workspace::daemon())
             .env("WEIR_PROMETHEUS", workspace::unpacked("prometheus"))
+            .env("WEIR_TOOLS", workspace::tools())
             .env("WEIR_GEOIP", workspace::unpacked("tor-geoipdb"))
             .env("WEIR_BENCH_PROGRAMS", workspace::bench_programs()),
         stdout(),

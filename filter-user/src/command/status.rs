@@ -89,6 +89,9 @@ fn show(status: &Status, output: &mut Output) -> anyhow::Result<()> {
         output.line(output.toned(Tone::Bad, &line))?;
     }
     table(&services(status), output)?;
+    if let Some(check) = &status.check {
+        checks::show(check, output)?;
+    }
     table(&causes(&status.causes), output)?;
     if let Some(line) = would(&status.causes, status.mode) {
         output.line(line)?;
@@ -296,6 +299,8 @@ fn would(causes: &Causes, mode: Mode) -> Option<String> {
         Mode::Enforce => format!("Passed since the start only because of an observe: {packets}."),
     })
 }
+
+mod checks;
 
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,7 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     let protect = check.protect(file.protect)?;
     let services = check.services(file.service, &protect)?;
     let feeds = check.feeds(file.feed)?;
+    let attestations = check.attestations(file.attestation)?;
     Ok(Config {
         daemon: file.daemon,
         datapath: file.datapath,
@@ -38,6 +39,8 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
         services,
         tiers,
         feeds,
+        check: file.check,
+        attestations,
         warnings,
     })
 }

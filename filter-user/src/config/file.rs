@@ -9,7 +9,7 @@ use serde::{
 use toml::Spanned;
 
 use super::{
-    Daemon, Datapath, Events, Metrics, Tables,
+    Check, Daemon, Datapath, Events, Metrics, Tables, attestation,
     port::Ports,
     unit::{Amount, PerTime},
     value::{self, Absolute, Name, Text},
@@ -37,6 +37,10 @@ pub(super) struct File {
     pub(super) tier: BTreeMap<Spanned<Text<Name>>, Tier>,
     #[serde(default)]
     pub(super) feed: Vec<Feed>,
+    #[serde(default)]
+    pub(super) check: Check,
+    #[serde(default)]
+    pub(super) attestation: Vec<attestation::Written>,
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 use super::*;
 
+mod attestation;
 mod refused;
 
 const PAGE: &str = include_str!("../../../docs/weir.toml");
@@ -44,6 +45,7 @@ fn what_the_page_has_behind_a_hash_can_be_written() {
         .collect();
     let config = parse(&all);
     assert_eq!(config.feeds, [blocklist(), verifier()]);
+    assert_eq!(config.attestations, attestation::of_the_page());
     let suspect = config.tiers[tier::SUSPECT];
     assert_eq!(
         suspect.neighbourhood.connections,

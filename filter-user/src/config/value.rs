@@ -129,6 +129,14 @@ pub(super) fn socket<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Erro
 }
 
 pub(super) fn loopback<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SocketAddr>, D::Error> {
+    loopback_for(d, "metrics have no password, write \"127.0.0.1:9187\"")
+}
+
+/// A loopback address with a port, or none; `why` says what else to write.
+pub(super) fn loopback_for<'de, D: Deserializer<'de>>(
+    d: D,
+    why: &str,
+) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(d)?;
     if text.is_empty() {
         return Ok(None);
@@ -139,7 +147,25 @@ pub(super) fn loopback<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SocketA
         .map(Some)
         .ok_or_else(|| {
             D::Error::custom(format!(
-                "{text:?} is no loopback address with a port: metrics have no password, write \"127.0.0.1:9187\", or \"\" for none"
+                "{text:?} is no loopback address with a port: {why}, or \"\" for none"
+            ))
+        })
+}
+
+/// A number between two others.
+pub(super) fn within<'de, D: Deserializer<'de>>(
+    d: D,
+    least: usize,
+    most: usize,
+    what: &str,
+) -> Result<usize, D::Error> {
+    let number = i64::deserialize(d)?;
+    usize::try_from(number)
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| {
+            D::Error::custom(format!(
+                "{number} can't be: write {what}, a number from {least} to {most}"
             ))
         })
 }
@@ -200,6 +226,11 @@ pub(super) fn on_stop<'de, D: Deserializer<'de>>(d: D) -> Result<OnStop, D::Erro
 
 pub(super) fn observe<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     choose(d, [("inherit", false), ("observe", true)])
+}
+
+/// Of an attestation: whether what it finds is only counted.
+pub(super) fn answer_mode<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    choose(d, [("enforce", false), ("observe", true)])
 }
 
 fn choose<'de, D: Deserializer<'de>, T: Copy, const N: usize>(

@@ -7,12 +7,14 @@ use clap::ValueEnum;
 use filter_common::settings::Mode;
 use serde::{Deserialize, Serialize};
 
+mod check;
 mod claims;
 mod event;
 mod feeds;
 mod spelled;
 mod status;
 
+pub use check::{AnswerCount, CheckKeys, CheckStatus, ObservationsStatus};
 pub use claims::{ClaimLine, Explanation, ListLine, LosingClaim, RateRoom, ShadowOutcome};
 pub use event::{EventLine, Missed};
 pub use feeds::{FeedAnswer, FeedDetails, FeedOrder, FeedRequest, FeedsQuery};

@@ -5,7 +5,7 @@ use std::{
     fs::{self, DirBuilder, File, Permissions},
     io,
     os::unix::{
-        fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
+        fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown},
         net,
     },
     path::{Path, PathBuf},
@@ -17,6 +17,19 @@ use rustix::{
 };
 use tokio::net::UnixListener;
 
+/// What is wanted of a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Where it is to be.
+    pub path: &'a Path,
+    /// The key of the configuration that says so.
+    pub key: &'static str,
+    /// The mode of its folder, if there is none yet.
+    pub folder_mode: u32,
+    /// The group that may open it; `None`: the daemon's.
+    pub group: Option<u32>,
+}
+
 /// A socket that is listened on. Its file goes when this does.
 #[derive(Debug)]
 pub struct ControlSocket {
@@ -26,7 +39,7 @@ pub struct ControlSocket {
 
 /// The file of a socket, removed on drop.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub struct SocketFile {
     pub(super) path: PathBuf,
     device: u64,
     inode: u64,
@@ -36,10 +49,8 @@ pub(super) struct SocketFile {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another daemon has it.
-    #[error(
-        "another weir daemon answers on {0}: stop it first, or give this one another daemon.control"
-    )]
-    Taken(PathBuf),
+    #[error("another weir daemon answers on {0}: stop it first, or give this one another {1}")]
+    Taken(PathBuf, &'static str),
     /// It can't be told whether another daemon has it.
     #[error(
         "{path} can't be tried, so it stays: another weir daemon may answer on it, or it is another user's"
@@ -51,10 +62,10 @@ pub enum Error {
         source: io::Error,
     },
     /// Something else is there.
-    #[error("{0} is no socket, so it isn't replaced: move it away, or set another daemon.control")]
-    NotASocket(PathBuf),
+    #[error("{0} is no socket, so it isn't replaced: move it away, or set another {1}")]
+    NotASocket(PathBuf, &'static str),
     /// The system refused.
-    #[error("the control socket {path} can't be made: {what}")]
+    #[error("the socket {path} can't be made: {what}")]
     System {
         /// The socket.
         path: PathBuf,
@@ -65,13 +76,36 @@ pub enum Error {
     },
 }
 
-/// Makes the socket, mode 0660, and its folder, mode 0750, if there is none. A
-/// socket that nobody listens on any more is replaced. Needs a tokio runtime.
+impl ControlSocket {
+    /// What is listened on, and the file, for whoever keeps them apart.
+    #[must_use]
+    pub fn into_parts(self) -> (UnixListener, SocketFile) {
+        (self.listener, self.file)
+    }
+}
+
+/// Makes the control socket, mode 0660, and its folder, mode 0750, if there is
+/// none. A socket that nobody listens on any more is replaced. Needs a tokio
+/// runtime.
 ///
 /// # Errors
 /// If another daemon listens there, if something else is there, or if the
 /// system refuses.
 pub fn bind(path: &Path) -> Result<ControlSocket, Error> {
+    bind_as(Wish {
+        path,
+        key: "daemon.control",
+        folder_mode: FOLDER_MODE,
+        group: None,
+    })
+}
+
+/// The same for any socket of the daemon's.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_as(wish: Wish<'_>) -> Result<ControlSocket, Error> {
+    let path = wish.path;
     let system = |what| {
         move |source: io::Error| Error::System {
             path: path.to_owned(),
@@ -85,7 +119,7 @@ pub fn bind(path: &Path) -> Result<ControlSocket, Error> {
     };
     DirBuilder::new()
         .recursive(true)
-        .mode(FOLDER_MODE)
+        .mode(wish.folder_mode)
         .create(folder)
         .map_err(system("its folder can't be made"))?;
     // Two daemons that start at once would each see the other's half-made
@@ -96,9 +130,12 @@ pub fn bind(path: &Path) -> Result<ControlSocket, Error> {
         .map_err(system(
             "another program has locked its folder, maybe a daemon that starts too",
         ))?;
-    make_way(path)?;
+    make_way(path, wish.key)?;
 
     let listener = listen(path).map_err(system("the system refused it"))?;
+    if wish.group.is_some() {
+        chown(path, None, wish.group).map_err(system("it can't be given to its group"))?;
+    }
     let meta = fs::symlink_metadata(path).map_err(system("it vanished at once"))?;
     let file = SocketFile {
         path: path.to_owned(),
@@ -110,7 +147,7 @@ pub fn bind(path: &Path) -> Result<ControlSocket, Error> {
 }
 
 /// Removes a socket that nobody listens on.
-fn make_way(path: &Path) -> Result<(), Error> {
+fn make_way(path: &Path, key: &'static str) -> Result<(), Error> {
     let untried = |source| Error::Untried {
         path: path.to_owned(),
         source,
@@ -119,12 +156,12 @@ fn make_way(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(untried(error)),
         Ok(meta) if !meta.file_type().is_socket() => {
-            return Err(Error::NotASocket(path.to_owned()));
+            return Err(Error::NotASocket(path.to_owned(), key));
         }
         Ok(_) => {}
     }
     match net::UnixStream::connect(path) {
-        Ok(_) => Err(Error::Taken(path.to_owned())),
+        Ok(_) => Err(Error::Taken(path.to_owned(), key)),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(untried)
         }
@@ -155,7 +192,7 @@ impl Drop for SocketFile {
         let ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|meta| (meta.dev(), meta.ino()) == (self.device, self.inode));
         if ours && let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(%error, path = %self.path.display(), "the control socket stays behind");
+            tracing::warn!(%error, path = %self.path.display(), "the socket stays behind");
         }
     }
 }
@@ -203,7 +240,7 @@ mod tests {
         let path = folder.path().join("control.sock");
         let _first = bind(&path).expect("a socket");
         let error = bind(&path).expect_err("it is taken");
-        assert!(matches!(error, Error::Taken(_)), "{error:?}");
+        assert!(matches!(error, Error::Taken(..)), "{error:?}");
         assert!(
             error
                 .to_string()
@@ -218,7 +255,7 @@ mod tests {
         let path = folder.path().join("control.sock");
         fs::write(&path, "precious").expect("a file");
         let error = bind(&path).expect_err("it is no socket");
-        assert!(matches!(error, Error::NotASocket(_)), "{error:?}");
+        assert!(matches!(error, Error::NotASocket(..)), "{error:?}");
         assert_eq!(fs::read(&path).expect("it is there"), b"precious");
     }
 

@@ -8,27 +8,32 @@ use tokio::runtime::Builder;
 
 /// Runs a future, and what it spawns, on a thread of its own. Dropped, it waits
 /// for the future's end: whoever drops it has told the future to end.
-pub(super) struct Apart(Option<JoinHandle<()>>);
+pub(super) struct Apart(Option<(&'static str, JoinHandle<()>)>);
 
 impl Apart {
-    pub(super) fn run(work: impl Future<Output = ()> + Send + 'static) -> Result<Self> {
+    /// `name` is what speaks there, as a thread may be called.
+    pub(super) fn run(
+        name: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
-            .context("making the control API's runtime")?;
+            .with_context(|| format!("making the runtime of {name}"))?;
         let thread = thread::Builder::new()
-            .name("control".to_owned())
+            .name(name.to_owned())
             .spawn(move || runtime.block_on(work))
-            .context("starting the control API's thread")?;
-        Ok(Self(Some(thread)))
+            .with_context(|| format!("starting the thread of {name}"))?;
+        Ok(Self(Some((name, thread))))
     }
 }
 
 impl Drop for Apart {
     fn drop(&mut self) {
-        let ended = self.0.take().map(JoinHandle::join);
-        if ended.is_some_and(|ended| ended.is_err()) {
-            tracing::error!("the control API panicked");
+        if let Some((name, thread)) = self.0.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(name, "a thread panicked");
         }
     }
 }

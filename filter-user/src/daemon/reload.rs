@@ -45,6 +45,8 @@ impl Daemon {
             daemon: keep.daemon,
             tables: keep.tables,
             metrics: keep.metrics,
+            check: keep.check,
+            attestations: keep.attestations,
             ..config
         };
         self.plan = plan;
@@ -196,6 +198,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("[daemon]", old.daemon != new.daemon),
         ("[tables]", old.tables != new.tables),
         ("[metrics]", old.metrics != new.metrics),
+        ("[check]", old.check != new.check),
+        ("[[attestation]]", old.attestations != new.attestations),
     ] {
         if differs {
             notes.push(format!(

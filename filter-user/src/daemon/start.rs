@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 use super::{
     Daemon, ModeFrom, Troubles,
     apart::Apart,
+    checks,
     feeds::{self, Feeds, tier_numbers},
     keeper::Keeper,
     now, readiness,
@@ -113,7 +114,13 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     let (ask_page, pages) = mpsc::channel(4);
     let (stop, stopped) = watch::channel(false);
     let ended = end(stopped.clone());
-    let server = Apart::run(server::serve(control, request_sender.clone(), rules, ended))?;
+    let server = server::serve(control, request_sender.clone(), rules, ended);
+    // Threads that run wait for `stop`, so nothing may fail behind them without
+    // a word to them; and what is likely to fail comes first.
+    let (checks, observations) = checks::start(&config, &stopped).await?;
+    let server = Apart::run("control", server).inspect_err(|_error| {
+        let _ended = stop.send(true);
+    })?;
     let mut daemon = Daemon {
         options: options.clone(),
         peers: Vec::new(),
@@ -131,10 +138,13 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         news,
         requests,
         pages,
+        observations,
+        observed: 0,
         ask_page,
         ring,
         grace: None,
         stop,
+        checks,
         _server: server,
         plan,
         config,
@@ -328,7 +338,7 @@ fn follow_kernel_log(kernel: &mut Kernel) {
 }
 
 /// Ends when the daemon does.
-async fn end(mut stopped: watch::Receiver<bool>) {
+pub(super) async fn end(mut stopped: watch::Receiver<bool>) {
     // If the daemon is gone without a word, that is an end too.
     let _gone = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use filter_common::{bucket::WAYS, cause::Cause, event::Counter, source::Family};
 use tokio::time::timeout;
 
-use super::{Daemon, feeds::OPERATOR_NAME};
+use super::{Daemon, checks::Checks, feeds::OPERATOR_NAME};
 use crate::{
     control::protocol::{
         BucketsStatus, CauseCount, Causes, EventsStatus, FeedDetails, FeedStatus, InterfaceStatus,
@@ -87,6 +87,7 @@ impl Daemon {
                 evicted: counts.buckets.evicted,
                 saturated: counts.buckets.saturated,
             },
+            check: self.checks.as_ref().map(Checks::status),
             problems,
         }
     }
@@ -163,6 +164,7 @@ impl Daemon {
         let mut problems: Vec<_> = self.troubles.start.clone();
         problems.extend(self.troubles.tables.clone());
         problems.extend(self.keeper.trouble());
+        problems.extend(self.checks.iter().flat_map(Checks::problems));
         problems.extend(looked.iter().filter_map(|one| one.trouble.clone()));
         for (feed, slot) in self.feeds.iter() {
             let error = slot.error().cloned();

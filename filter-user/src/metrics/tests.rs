@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use filter_common::cause::Cause;
 
 use super::*;
-use crate::control::protocol::{EventsStatus, FeedStatus, ServiceStatus, TableStatus};
+use crate::control::protocol::{
+    AnswerCount, CheckKeys, CheckStatus, EventsStatus, FeedStatus, ObservationsStatus,
+    ServiceStatus, TableStatus,
+};
 
 /// A daemon of which everything is told.
 fn figures() -> Figures {
@@ -81,6 +84,7 @@ fn figures() -> Figures {
                 missed: 26,
             },
             buckets: Default::default(),
+            check: Some(check()),
             problems: vec!["it is a web page".into()],
         },
         feeds: vec![
@@ -108,6 +112,31 @@ fn figures() -> Figures {
             open_fds: 33,
             max_fds: Some(1024),
         }),
+    }
+}
+
+fn check() -> CheckStatus {
+    CheckStatus {
+        answers: vec![AnswerCount {
+            outcome: "fail".into(),
+            reason: "tok_badsig".into(),
+            count: 31,
+        }],
+        keys: vec![CheckKeys {
+            attestation: "app".into(),
+            keys: 32,
+            age_s: Some(33),
+            error: Some("no answer".into()),
+            ..CheckKeys::default()
+        }],
+        observations: ObservationsStatus {
+            sent: 34,
+            lost: 35,
+            sourceless: 36,
+            of_no_peer: 37,
+            reported: 38,
+            refused_lines: 39,
+        },
     }
 }
 
@@ -186,6 +215,16 @@ fn what_is_counted_is_told() {
         "weir_events_untold 24",
         "weir_event_readers 25",
         "weir_events_missed_total 26",
+        r#"weir_checks_total{outcome="fail",reason="tok_badsig"} 31"#,
+        r#"weir_check_keys{attestation="app"} 32"#,
+        r#"weir_check_keys_age_seconds{attestation="app"} 33"#,
+        r#"weir_check_keys_well{attestation="app"} 0"#,
+        r#"weir_observations_total{outcome="sent"} 34"#,
+        r#"weir_observations_total{outcome="lost"} 35"#,
+        r#"weir_observations_total{outcome="sourceless"} 36"#,
+        r#"weir_observations_total{outcome="of_no_peer"} 37"#,
+        r#"weir_observations_total{outcome="refused"} 39"#,
+        "weir_observations_reported_total 38",
         "process_cpu_seconds_total 1.5",
         "process_start_time_seconds 1700000000.25",
         "process_max_fds 1024",

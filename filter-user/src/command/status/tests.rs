@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     command::output::tests::kept,
     control::protocol::{
-        BucketsStatus, CauseCount, EventsStatus, FeedStatus, InterfaceStatus, ServiceStatus,
-        ShadowVerdicts, VerdictsStatus,
+        AnswerCount, BucketsStatus, CauseCount, CheckKeys, CheckStatus, EventsStatus, FeedStatus,
+        InterfaceStatus, ServiceStatus, ShadowVerdicts, VerdictsStatus,
     },
 };
 
@@ -97,6 +97,7 @@ fn observing() -> Status {
             evicted: 0,
             saturated: 0,
         },
+        check: Some(check()),
         problems: vec!["feed verifier is stale: nothing was heard for 3m 20s".into()],
     }
 }
@@ -124,6 +125,15 @@ verifier  verdicts  observe  stale   1,234        1  3m 20s
 
 SERVICE  PORTS            TIER     MODE
 api      tcp/443 udp/443  unknown  inherit
+
+ATTESTATION  MODE     KEYS  AGE
+app          enforce     2   7s
+account      observe     1    -
+  account: the secret has less than 32 bytes
+
+CALLS       TOLD   COUNT
+attested    pass  12,345
+tok_badsig  fail       7
 
 CAUSE         PACKETS    BYTES  DROPPED  BYTES
 blocked        12,345  1.5 MiB        0    0 B
@@ -192,4 +202,34 @@ fn a_check_is_one_line_and_fails_if_anything_is_wrong() {
     let (mut output, answer, _) = kept(true);
     verdict(&status, &mut output).expect("kept");
     assert_eq!(answer.text(), "{\"ok\":true,\"problems\":[]}\n");
+}
+
+fn check() -> CheckStatus {
+    let count = |reason: &str, outcome: &str, count| AnswerCount {
+        outcome: outcome.to_owned(),
+        reason: reason.to_owned(),
+        count,
+    };
+    let keys = |name: &str, mode: &str, keys, age_s| CheckKeys {
+        attestation: name.to_owned(),
+        mode: mode.to_owned(),
+        keys,
+        age_s,
+        ..CheckKeys::default()
+    };
+    CheckStatus {
+        answers: vec![
+            count("attested", "pass", 12_345),
+            count("tok_badsig", "fail", 7),
+            count("tok_missing", "fail", 0),
+        ],
+        keys: vec![
+            keys("app", "enforce", 2, Some(7)),
+            CheckKeys {
+                error: Some("the secret has less than 32 bytes".to_owned()),
+                ..keys("account", "observe", 1, None)
+            },
+        ],
+        ..CheckStatus::default()
+    }
 }

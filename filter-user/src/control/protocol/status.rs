@@ -8,7 +8,7 @@ use std::{
 use filter_common::{cause::Cause, settings::Mode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
-use super::spelled;
+use super::{CheckStatus, spelled};
 
 /// How the daemon and the filter are doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct Status {
     pub events: EventsStatus,
     /// The table of buckets.
     pub buckets: BucketsStatus,
+    /// The check endpoint; `None`: there is none.
+    #[serde(default)]
+    pub check: Option<CheckStatus>,
     /// What is wrong, a sentence each; empty: nothing is.
     pub problems: Vec<String>,
 }

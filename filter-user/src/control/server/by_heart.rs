@@ -152,6 +152,7 @@ pub(super) fn status() -> Status {
         shadow: Causes::default(),
         events: Default::default(),
         buckets: Default::default(),
+        check: None,
         problems: vec!["feed local is stale".into()],
     }
 }
