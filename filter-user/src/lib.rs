@@ -18,4 +18,5 @@ pub mod metrics;
 pub mod observation;
 pub mod patch;
 pub mod plan;
+pub mod policy;
 pub mod prefix;
