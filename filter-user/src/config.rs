@@ -8,6 +8,7 @@ mod check;
 mod error;
 pub(crate) mod feed;
 mod file;
+pub mod policy;
 pub mod port;
 pub mod tick;
 pub mod tier;
@@ -58,6 +59,8 @@ pub struct Config {
     pub tiers: BTreeMap<String, Tier>,
     /// Where claims come from, in the order of the file.
     pub feeds: Vec<Feed>,
+    /// What follows from observations.
+    pub policy: policy::Policy,
     /// What is allowed and still likely a mistake, a sentence each.
     pub warnings: Vec<String>,
 }

@@ -18,7 +18,7 @@ use crate::prefix::{Prefix, Written};
 
 pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     let mut warnings = Vec::new();
-    let tiers = tier::read(file.tier, source, &mut warnings)?;
+    let tiers = tier::read(file.tier, file.policy.is_on(), source, &mut warnings)?;
     let mut check = Check {
         source,
         tiers: &tiers,
@@ -28,6 +28,7 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     let protect = check.protect(file.protect)?;
     let services = check.services(file.service, &protect)?;
     let feeds = check.feeds(file.feed)?;
+    let policy = check.policy(file.policy)?;
     Ok(Config {
         daemon: file.daemon,
         datapath: file.datapath,
@@ -38,6 +39,7 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
         services,
         tiers,
         feeds,
+        policy,
         warnings,
     })
 }

@@ -37,6 +37,8 @@ pub(super) struct File {
     pub(super) tier: BTreeMap<Spanned<Text<Name>>, Tier>,
     #[serde(default)]
     pub(super) feed: Vec<Feed>,
+    #[serde(default)]
+    pub(super) policy: super::policy::Written,
 }
 
 #[derive(Deserialize)]

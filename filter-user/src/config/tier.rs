@@ -26,8 +26,28 @@ pub const SUSPECT: &str = "suspect";
 /// The tier of packets whose port can't be read.
 pub const FRAGMENTS: &str = "fragments";
 
+/// The tier that leaves a source enough new connections to prove itself, and no
+/// more.
+pub const BOOTSTRAP: &str = "bootstrap";
+
+/// The tier of a source that proved itself.
+pub const ATTESTED: &str = "attested";
+
 /// The tiers that are there even if nobody writes them.
-pub const BUILT_IN: [&str; 3] = [UNKNOWN, SUSPECT, FRAGMENTS];
+pub const BUILT_IN: [&str; 5] = [UNKNOWN, SUSPECT, FRAGMENTS, BOOTSTRAP, ATTESTED];
+
+/// The tiers that are there where the policy is on: for a source with so many
+/// attested devices that does harm besides. Each has four times the connections
+/// of the one before, and twice the packets and bytes.
+pub const SHARED: [(u32, &str); 7] = [
+    (2, "shared-2"),
+    (8, "shared-8"),
+    (32, "shared-32"),
+    (128, "shared-128"),
+    (512, "shared-512"),
+    (2_048, "shared-2048"),
+    (8_192, "shared-8192"),
+];
 
 /// The numbers of tiers. A name keeps its number across reloads, since claims
 /// and buckets know only that; so does one that left the configuration.
@@ -92,6 +112,7 @@ impl Tiers {
 /// what is built in.
 pub(super) fn read(
     written: BTreeMap<Spanned<Text<Name>>, file::Tier>,
+    policy: bool,
     source: &Source<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Tier>, Error> {
@@ -103,11 +124,25 @@ pub(super) fn read(
     let mut tiers = BTreeMap::from([
         (UNKNOWN.to_owned(), unknown()),
         (SUSPECT.to_owned(), suspect()),
+        (BOOTSTRAP.to_owned(), bootstrap()),
+        (ATTESTED.to_owned(), attested()),
     ]);
+    let mut shared: [file::Tier; SHARED.len()] = Default::default();
+    if policy {
+        let names = SHARED.map(|(_, name)| (name.to_owned(), Tier::NONE));
+        tiers.extend(names);
+    }
     let mut fragments = file::Tier::default();
     for (name, tier) in written {
         if name.get_ref().0.0 == FRAGMENTS {
             fragments = tier;
+            continue;
+        }
+        let place = SHARED
+            .iter()
+            .position(|(_, known)| *known == name.get_ref().0.0);
+        if let Some(place) = place.filter(|_| policy) {
+            shared[place] = tier;
             continue;
         }
         if tiers.len() == MAX_TIERS - 1 && !tiers.contains_key(&name.get_ref().0.0) {
@@ -118,6 +153,14 @@ pub(super) fn read(
         }
         let base = tiers.entry(name.into_inner().0.0).or_insert(Tier::NONE);
         *base = reader.tier(tier, base)?;
+    }
+    if policy {
+        let mut base = shared_by_two();
+        for ((_, name), tier) in SHARED.into_iter().zip(shared) {
+            let tier = reader.tier(tier, &base)?;
+            base = scaled(&tier);
+            tiers.insert(name.to_owned(), tier);
+        }
     }
     // Whatever `unknown` became: who raises it raises what fragments may do.
     let mut base = tiers[UNKNOWN];
@@ -280,6 +323,65 @@ pub(super) const fn suspect() -> Tier {
         },
         neighbourhood: Rates::NONE,
     }
+}
+
+/// A browser or an app opens up to ten at once, and few after them.
+pub(super) const fn bootstrap() -> Tier {
+    Tier {
+        source: Rates {
+            connections: built_in(2, 10),
+            ..Rates::NONE
+        },
+        neighbourhood: Rates::NONE,
+    }
+}
+
+/// Twice what an unknown source may do.
+pub(super) const fn attested() -> Tier {
+    Tier {
+        source: Rates {
+            packets: built_in(40_000, 80_000),
+            bytes: built_in(64 << 20, 128 << 20),
+            connections: built_in(400, 2_000),
+        },
+        neighbourhood: Rates::NONE,
+    }
+}
+
+/// Two new connections a second for each device: far more than an app makes, and
+/// far less than a script.
+const fn shared_by_two() -> Tier {
+    Tier {
+        source: Rates {
+            connections: built_in(4, 40),
+            ..unknown().source
+        },
+        neighbourhood: Rates::NONE,
+    }
+}
+
+/// The same tier for four times as many devices.
+fn scaled(tier: &Tier) -> Tier {
+    let rates = |rates: &Rates| Rates {
+        packets: times(Kind::Packets, rates.packets, 2),
+        bytes: times(Kind::Bytes, rates.bytes, 2),
+        connections: times(Kind::Connections, rates.connections, 4),
+    };
+    Tier {
+        source: rates(&tier.source),
+        neighbourhood: rates(&tier.neighbourhood),
+    }
+}
+
+/// So many times a rate and its burst; the same rate where that can't be held.
+fn times(of: Kind, rate: Rate, times: u64) -> Rate {
+    if !rate.is_set() {
+        return rate;
+    }
+    let burst = u128::from(rate.limit) * 1024 / u128::from(rate.interval);
+    let more = Rate::new(1024 * times, rate.interval, burst as u64 * times);
+    let held = more.filter(|more| tick::finest(of, more).is_some());
+    held.unwrap_or(rate)
 }
 
 const fn built_in(units: u64, burst: u64) -> Rate {

@@ -25,7 +25,7 @@ pub(super) struct Offender {
 }
 
 impl Offenders {
-    pub(super) fn new(most: usize, seed: u64) -> Self {
+    pub(super) const fn new(most: usize, seed: u64) -> Self {
         Self {
             sources: [keyed(seed), keyed(seed)],
             most,

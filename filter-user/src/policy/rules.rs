@@ -3,7 +3,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::clock::{DAY, HOUR, MINUTE};
 use crate::observation::{Integrity, Reason};
 
 /// All that the policy goes by. Tiers are numbers here, as in claims.
@@ -146,54 +145,6 @@ impl Step {
     pub(super) fn block(&self, blocks: u8, longest: u32) -> u32 {
         let twice = |so_far: u32, _| so_far.saturating_mul(2);
         (0..blocks).fold(self.lifetime, twice).min(longest)
-    }
-}
-
-impl Rules {
-    /// The rules that a `[policy]` with nothing in it means, for these tiers.
-    /// `suspect` is the tier of a step that isn't a block.
-    #[must_use]
-    pub fn new(tiers: Tiers, suspect: u8, mode: Mode) -> Self {
-        let limit = Step {
-            evidence: 10,
-            share: 500,
-            then: Then::Limit {
-                tier: suspect,
-                below_bootstrap: true,
-            },
-            lifetime: 10 * MINUTE,
-        };
-        let block = Step {
-            evidence: 20,
-            share: 900,
-            then: Then::Block,
-            lifetime: MINUTE,
-        };
-        let rule = |integrity: Integrity, steps: &[Step]| Rule {
-            name: integrity.name().to_owned(),
-            integrities: vec![integrity],
-            reasons: Vec::new(),
-            mode,
-            steps: steps.to_vec(),
-        };
-        Self {
-            sources: 1_000_000,
-            devices: 1_000_000,
-            rules: vec![
-                rule(Integrity::App, &[limit, block]),
-                rule(Integrity::Device, &[limit]),
-                rule(Integrity::Channel, &[limit]),
-                rule(Integrity::Credential, &[limit, block]),
-                rule(Integrity::Service, &[limit]),
-            ],
-            tiers,
-            raise: mode,
-            raised_for: HOUR,
-            longest_block: HOUR,
-            repeats_for: DAY,
-            protected_for: 7 * DAY,
-            silent_for: 5 * MINUTE,
-        }
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) const fn new(seed: u64) -> Self {
         Self {
             sources: keyed(seed),
             ends: BinaryHeap::new(),
