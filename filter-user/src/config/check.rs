@@ -27,6 +27,9 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     };
     let protect = check.protect(file.protect)?;
     let services = check.services(file.service, &protect)?;
+    if file.policy.is_on() {
+        check.raised(&services);
+    }
     let feeds = check.feeds(file.feed)?;
     let policy = check.policy(file.policy)?;
     Ok(Config {
@@ -46,7 +49,7 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
 
 pub(super) struct Check<'a> {
     pub(super) source: &'a Source<'a>,
-    tiers: &'a BTreeMap<String, Tier>,
+    pub(super) tiers: &'a BTreeMap<String, Tier>,
     pub(super) warnings: &'a mut Vec<String>,
     /// Ports times prefixes so far.
     scopes: usize,

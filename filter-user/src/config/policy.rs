@@ -9,7 +9,7 @@ use super::{
     check::Check,
     error::Error,
     file,
-    tier::SUSPECT,
+    tier::{ATTESTED, SUSPECT},
     unit::{self, NotADuration},
     value::{self, Name, Text},
 };
@@ -233,6 +233,21 @@ impl Check<'_> {
             silent_for: self.time(&written.silent_for, DAY)?,
             rules,
         })
+    }
+
+    /// A claim on a source holds at every service.
+    pub(super) fn raised(&mut self, services: &[super::Service]) {
+        let connections = |tier: &str| self.tiers[tier].source.connections;
+        let raised = connections(ATTESTED);
+        for service in services {
+            let usual = connections(&service.default_tier);
+            if !usual.is_set() || usual.interval < raised.interval {
+                self.warnings.push(format!(
+                    "service {}: its default tier {} has more new connections than tier {ATTESTED}, so that a source that proves itself would lose some there: write a larger [tier.{ATTESTED}]",
+                    service.name, service.default_tier
+                ));
+            }
+        }
     }
 
     fn reasons(&self, rule: &mut Rule, written: Vec<Spanned<String>>) -> Result<(), Error> {

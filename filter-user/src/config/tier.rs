@@ -125,8 +125,8 @@ pub(super) fn read(
         (UNKNOWN.to_owned(), unknown()),
         (SUSPECT.to_owned(), suspect()),
         (BOOTSTRAP.to_owned(), bootstrap()),
-        (ATTESTED.to_owned(), attested()),
     ]);
+    let mut attested = file::Tier::default();
     let mut shared: [file::Tier; SHARED.len()] = Default::default();
     if policy {
         let names = SHARED.map(|(_, name)| (name.to_owned(), Tier::NONE));
@@ -138,6 +138,10 @@ pub(super) fn read(
             fragments = tier;
             continue;
         }
+        if name.get_ref().0.0 == ATTESTED {
+            attested = tier;
+            continue;
+        }
         let place = SHARED
             .iter()
             .position(|(_, known)| *known == name.get_ref().0.0);
@@ -145,7 +149,7 @@ pub(super) fn read(
             shared[place] = tier;
             continue;
         }
-        if tiers.len() == MAX_TIERS - 1 && !tiers.contains_key(&name.get_ref().0.0) {
+        if tiers.len() == MAX_TIERS - 2 && !tiers.contains_key(&name.get_ref().0.0) {
             return Err(source.refuse(
                 &name.span(),
                 format!("there are more than {MAX_TIERS} tiers, the built-in ones among them: write fewer"),
@@ -154,16 +158,20 @@ pub(super) fn read(
         let base = tiers.entry(name.into_inner().0.0).or_insert(Tier::NONE);
         *base = reader.tier(tier, base)?;
     }
+    // Whatever `unknown` became: who raises it raises what fragments may do, and
+    // what proved itself is never worse off.
+    let unknown = tiers[UNKNOWN];
+    let raised = scaled(&unknown, 2);
+    tiers.insert(ATTESTED.to_owned(), reader.tier(attested, &raised)?);
     if policy {
-        let mut base = shared_by_two();
+        let mut base = shared_by_two(&unknown);
         for ((_, name), tier) in SHARED.into_iter().zip(shared) {
             let tier = reader.tier(tier, &base)?;
-            base = scaled(&tier);
+            base = scaled(&tier, 4);
             tiers.insert(name.to_owned(), tier);
         }
     }
-    // Whatever `unknown` became: who raises it raises what fragments may do.
-    let mut base = tiers[UNKNOWN];
+    let mut base = unknown;
     base.source.connections = Rate::NONE;
     base.neighbourhood.connections = Rate::NONE;
     tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &base)?);
@@ -336,40 +344,33 @@ pub(super) const fn bootstrap() -> Tier {
     }
 }
 
-/// Twice what an unknown source may do.
-pub(super) const fn attested() -> Tier {
-    Tier {
-        source: Rates {
-            packets: built_in(40_000, 80_000),
-            bytes: built_in(64 << 20, 128 << 20),
-            connections: built_in(400, 2_000),
-        },
-        neighbourhood: Rates::NONE,
-    }
-}
-
 /// Two new connections a second for each device: far more than an app makes, and
-/// far less than a script.
-const fn shared_by_two() -> Tier {
+/// far less than a script. Packets and bytes as an unknown source's.
+const fn shared_by_two(unknown: &Tier) -> Tier {
     Tier {
         source: Rates {
             connections: built_in(4, 40),
-            ..unknown().source
+            ..unknown.source
         },
         neighbourhood: Rates::NONE,
     }
 }
 
-/// The same tier for four times as many devices.
-fn scaled(tier: &Tier) -> Tier {
-    let rates = |rates: &Rates| Rates {
-        packets: times(Kind::Packets, rates.packets, 2),
-        bytes: times(Kind::Bytes, rates.bytes, 2),
-        connections: times(Kind::Connections, rates.connections, 4),
-    };
+/// The same tier with so many times the connections, and twice the packets and
+/// bytes. What is together in a neighbourhood stays what it is.
+fn scaled(tier: &Tier, connections: u64) -> Tier {
+    let Rates {
+        packets,
+        bytes,
+        connections: before,
+    } = tier.source;
     Tier {
-        source: rates(&tier.source),
-        neighbourhood: rates(&tier.neighbourhood),
+        source: Rates {
+            packets: times(Kind::Packets, packets, 2),
+            bytes: times(Kind::Bytes, bytes, 2),
+            connections: times(Kind::Connections, before, connections),
+        },
+        neighbourhood: tier.neighbourhood,
     }
 }
 

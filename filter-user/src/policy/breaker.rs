@@ -74,12 +74,13 @@ pub(super) struct Breaker {
     open: bool,
     /// Half-minutes in a row in which nothing was the matter.
     calm: u8,
-    /// When the first call failed since the last one that was attested.
-    silent_since: Option<u32>,
-    /// Sources of calls since then.
-    silent: Distinct,
+    /// When the first and the last call failed since the last one that was
+    /// attested.
+    silent: Option<(u32, u32)>,
+    /// Sources of these calls.
+    unheard: Distinct,
     /// Whether one of them was attested before.
-    silent_known: bool,
+    unheard_known: bool,
     attested: bool,
 }
 
@@ -92,9 +93,9 @@ impl Breaker {
             usual: USUAL,
             open: false,
             calm: 0,
-            silent_since: None,
-            silent: Distinct::new(),
-            silent_known: false,
+            silent: None,
+            unheard: Distinct::new(),
+            unheard_known: false,
             attested: false,
         }
     }
@@ -118,18 +119,17 @@ impl Breaker {
         let failing = (known - self.good.count()).max(0.0);
         let share = if known > 0.0 { failing / known } else { 0.0 };
         let line = FACTOR * self.usual.max(USUAL);
-        let silent = self.silent.count();
-        let silent_long = self
-            .silent_since
-            .is_some_and(|since| now - since >= silent_for);
+        let unheard = self.unheard.count();
+        let long = |(first, last)| last - first >= silent_for.saturating_sub(WINDOW);
+        let silent = self.silent.is_some_and(long);
         let why = if failing >= FEW && share > line {
             Some(Why::Failing {
                 share,
                 usual: self.usual,
             })
-        } else if silent_long && (self.silent_known || silent >= FEW) {
+        } else if silent && (self.unheard_known || unheard >= FEW) {
             Some(Why::Silent {
-                sources: silent as u32,
+                sources: unheard.round() as u32,
             })
         } else {
             None
@@ -174,14 +174,22 @@ impl Breaker {
                 self.good.add(hash);
             }
             self.attested = true;
-            if self.silent_since.take().is_some() {
-                self.silent.clear();
-                self.silent_known = false;
+            if self.silent.take().is_some() {
+                self.unheard.clear();
+                self.unheard_known = false;
             }
         } else {
-            self.silent_since.get_or_insert(now);
-            self.silent.add(hash);
-            self.silent_known |= known;
+            // After a pause it begins anew: calls must come all the while.
+            let goes_on = |(_, last): &(u32, u32)| now - last <= PAUSE;
+            if let Some((first, _)) = self.silent.filter(goes_on) {
+                self.silent = Some((first, now));
+            } else {
+                self.silent = Some((now, now));
+                self.unheard.clear();
+                self.unheard_known = false;
+            }
+            self.unheard.add(hash);
+            self.unheard_known |= known;
         }
     }
 }
@@ -228,6 +236,9 @@ const BITS: usize = 1 << 16;
 
 /// Seconds of a half-minute.
 const WINDOW: u32 = 30;
+
+/// Seconds without a call after which calls come anew.
+const PAUSE: u32 = 120;
 
 /// So many times the usual share is too much.
 const FACTOR: f32 = 5.0;

@@ -36,7 +36,7 @@ fn what_is_wrong_is_said_in_a_sentence() {
         ),
         (
             "[[service]]\nname = \"a\"\nports = [\"tcp/1\"]\ndefault_tier = \"gold\"",
-            "line 4, `default_tier` in [[service]]: there is no tier \"gold\": write [tier.gold], or one of fragments, suspect, unknown",
+            "line 4, `default_tier` in [[service]]: there is no tier \"gold\": write [tier.gold], or one of attested, bootstrap, fragments, suspect, unknown",
         ),
         (
             "[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"list.txt\"",
@@ -297,8 +297,13 @@ fn there_is_room_for_so_many_and_no_more() {
         let one = |n| format!("[tier.t{n}]\n");
         (1..=count).map(one).collect()
     };
-    assert_eq!(parse(&tiers(29)).tiers.len(), 32);
-    assert!(refusal(&tiers(30)).contains("more than 32 tiers"));
+    assert_eq!(parse(&tiers(27)).tiers.len(), 32);
+    assert!(refusal(&tiers(28)).contains("more than 32 tiers"));
+
+    // The policy's own are there only where it is on.
+    let policy = |count| format!("[policy]\nmode = \"observe\"\n{}", tiers(count));
+    assert_eq!(parse(&policy(20)).tiers.len(), 32);
+    assert!(refusal(&policy(21)).contains("more than 32 tiers"));
 
     let scopes =
         "[[service]]\nname = \"a\"\nports = [\"tcp/1-65535\"]\naddresses = [\"192.0.2.1\"]";
