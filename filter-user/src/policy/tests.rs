@@ -414,7 +414,7 @@ fn the_breaker_opens_when_nothing_is_attested_while_calls_come() {
                 world.fails(wide(number), "tok_badsig", 1);
             }
             world.pass(60_000);
-            opened = opened.or(world.policy.alarm().map(|_| minute));
+            opened = opened.or_else(|| world.policy.alarm().map(|_| minute));
         }
         assert_eq!(
             opened.is_some(),
