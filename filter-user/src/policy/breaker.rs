@@ -6,7 +6,7 @@
 //! there for, and an attacker who could open the breaker with addresses alone
 //! would switch the policy off.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use super::table::mix;
 
@@ -60,6 +60,16 @@ pub(super) enum Turn {
     Closed,
 }
 
+/// What the breaker asks of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Its source was attested before.
+    pub(super) known: bool,
+    /// A step holds its source already: its failures are its own.
+    pub(super) held: bool,
+    pub(super) attested: bool,
+}
+
 /// Who calls and who is attested, half a minute at a time.
 #[derive(Debug)]
 pub(super) struct Breaker {
@@ -82,6 +92,8 @@ pub(super) struct Breaker {
     /// Whether one of them was attested before.
     unheard_known: bool,
     attested: bool,
+    /// Sources that a step held when it opened: their failures are their own.
+    explained: HashSet<u64>,
 }
 
 impl Breaker {
@@ -97,6 +109,7 @@ impl Breaker {
             unheard: Distinct::new(),
             unheard_known: false,
             attested: false,
+            explained: HashSet::new(),
         }
     }
 
@@ -157,20 +170,32 @@ impl Breaker {
                     return None;
                 }
                 self.open = false;
+                self.explained = HashSet::new();
                 Some(Turn::Closed)
             }
             None => None,
         }
     }
 
-    /// Takes a call. `known`: its source was attested before.
-    pub(super) fn observe(&mut self, source: u64, known: bool, attested: bool, now: u32) {
+    /// Notes while it opens that a step holds a source.
+    pub(super) fn explain(&mut self, source: u64) {
+        self.explained.insert(source);
+    }
+
+    /// Takes a call.
+    pub(super) fn observe(&mut self, source: u64, call: Seen, now: u32) {
+        let Seen {
+            known,
+            held,
+            attested,
+        } = call;
         let hash = mix(source);
-        if known {
+        let explained = held || self.open && self.explained.contains(&source);
+        if known && !explained {
             self.known.add(hash);
         }
         if attested {
-            if known {
+            if known && !explained {
                 self.good.add(hash);
             }
             self.attested = true;
@@ -178,7 +203,7 @@ impl Breaker {
                 self.unheard.clear();
                 self.unheard_known = false;
             }
-        } else {
+        } else if !explained {
             // After a pause it begins anew: calls must come all the while.
             let goes_on = |(_, last): &(u32, u32)| now - last <= PAUSE;
             if let Some((first, _)) = self.silent.filter(goes_on) {

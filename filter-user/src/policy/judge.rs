@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Alarm, Changes, Mode, Now, Row, Rules, Then, Word,
-    breaker::{Breaker, Turn, Why},
+    breaker::{Breaker, Seen, Turn, Why},
     carriers::Carriers,
     clock::{Clock, DAY, HOUR, MINUTE},
     offenders::{Offender, Offenders},
@@ -84,8 +84,13 @@ impl Judge {
         let genuine = seen.outcome == Outcome::Attested && !seen.elsewhere;
         self.settle(source, at, now, changes);
         let known = record.attested_within(self.rules.protected_for, at);
-        let attested = seen.outcome == Outcome::Attested;
-        self.breaker.observe(source, known, attested, at);
+        let mut said = self.standing.of(source).into_iter().flatten();
+        let call = Seen {
+            known,
+            held: said.any(|held| held.is_step()),
+            attested: seen.outcome == Outcome::Attested,
+        };
+        self.breaker.observe(source, call, at);
         self.tell_of_call(record, source, genuine, seen.weight, at);
         match &seen.outcome {
             Outcome::Attested if seen.elsewhere => {}
@@ -334,6 +339,7 @@ impl Judge {
             .filter(|(.., held)| held.is_step())
             .collect();
         for (source, mode, held) in all {
+            self.breaker.explain(source);
             if held.kind == Kind::Held && mode == self.rules.raise {
                 let raised = Held {
                     reason: OF_ATTESTED,
