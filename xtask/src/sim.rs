@@ -28,7 +28,7 @@ mod plot;
 pub(crate) struct Options {
     /// Names of scenarios in tests/scenarios; nothing named: all of them.
     scenarios: Vec<String>,
-    /// A twentieth of everyone: seconds instead of minutes.
+    /// A fiftieth of everyone: seconds instead of minutes.
     #[arg(long)]
     quick: bool,
     /// Print the figures as JSON, one a line.

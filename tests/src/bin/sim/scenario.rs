@@ -131,7 +131,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// A twentieth of everyone, for tests.
+    /// A fiftieth of everyone, for tests.
     pub(crate) fn shrink(&mut self) {
         self.sources = (self.sources / QUICK).max(1);
         for abuse in &mut self.abuse {
@@ -145,4 +145,4 @@ const fn one() -> u32 {
     1
 }
 
-const QUICK: u32 = 20;
+const QUICK: u32 = 50;
