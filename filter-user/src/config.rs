@@ -10,6 +10,7 @@ pub mod endpoint;
 mod error;
 pub(crate) mod feed;
 mod file;
+pub mod policy;
 pub mod port;
 pub mod tick;
 pub mod tier;
@@ -66,6 +67,8 @@ pub struct Config {
     pub check: Check,
     /// What calls' tokens have to be, in the order of the file.
     pub attestations: Vec<Attestation>,
+    /// What follows from observations.
+    pub policy: policy::Policy,
     /// What is allowed and still likely a mistake, a sentence each.
     pub warnings: Vec<String>,
 }

@@ -19,5 +19,6 @@ pub mod metrics;
 pub mod observation;
 pub mod patch;
 pub mod plan;
+pub mod policy;
 pub mod prefix;
 pub mod token;

@@ -54,6 +54,29 @@ pub enum Integrity {
     Service,
 }
 
+impl Integrity {
+    /// In the order in which they are declared.
+    pub const ALL: [Self; 5] = [
+        Self::App,
+        Self::Device,
+        Self::Channel,
+        Self::Credential,
+        Self::Service,
+    ];
+
+    /// As it is spelled.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Device => "device",
+            Self::Channel => "channel",
+            Self::Credential => "credential",
+            Self::Service => "service",
+        }
+    }
+}
+
 impl Reason {
     /// A reason by its spelling; one that isn't known is kept.
     #[must_use]

@@ -1,6 +1,8 @@
 //! The plan: what a configuration asks of the kernel's tables, besides verdicts.
 //! Pure; the datapath writes it.
 
+mod rules;
+
 use std::collections::BTreeMap;
 
 use filter_common::{

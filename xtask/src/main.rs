@@ -12,6 +12,7 @@ mod ci;
 mod demo;
 mod fuzz;
 mod setup;
+mod sim;
 mod test;
 mod verify;
 mod workspace;
@@ -32,6 +33,9 @@ enum Command {
     Demo,
     /// Measure what weir promises, with the real daemon (needs root).
     Bench(bench::Options),
+    /// Play days of an API in virtual time, with weir's policy and with bans by
+    /// address.
+    Sim(sim::Options),
     /// Look for inputs that break what reads bytes from elsewhere.
     Fuzz(fuzz::Options),
     /// Hold the kernel side to its budget of instructions.
@@ -68,6 +72,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Demo => demo::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Sim(options) => sim::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
         Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),

@@ -18,7 +18,7 @@ use crate::prefix::{Prefix, Written};
 
 pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     let mut warnings = Vec::new();
-    let tiers = tier::read(file.tier, source, &mut warnings)?;
+    let tiers = tier::read(file.tier, file.policy.is_on(), source, &mut warnings)?;
     let mut check = Check {
         source,
         tiers: &tiers,
@@ -27,8 +27,12 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     };
     let protect = check.protect(file.protect)?;
     let services = check.services(file.service, &protect)?;
+    if file.policy.is_on() {
+        check.raised(&services);
+    }
     let feeds = check.feeds(file.feed)?;
     let attestations = check.attestations(file.attestation)?;
+    let policy = check.policy(file.policy)?;
     Ok(Config {
         daemon: file.daemon,
         datapath: file.datapath,
@@ -41,13 +45,14 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
         feeds,
         check: file.check,
         attestations,
+        policy,
         warnings,
     })
 }
 
 pub(super) struct Check<'a> {
     pub(super) source: &'a Source<'a>,
-    tiers: &'a BTreeMap<String, Tier>,
+    pub(super) tiers: &'a BTreeMap<String, Tier>,
     pub(super) warnings: &'a mut Vec<String>,
     /// Ports times prefixes so far.
     scopes: usize,

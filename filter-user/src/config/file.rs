@@ -41,6 +41,8 @@ pub(super) struct File {
     pub(super) check: Check,
     #[serde(default)]
     pub(super) attestation: Vec<attestation::Written>,
+    #[serde(default)]
+    pub(super) policy: super::policy::Written,
 }
 
 #[derive(Deserialize)]

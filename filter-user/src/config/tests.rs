@@ -255,3 +255,36 @@ fn a_file_that_is_not_there_is_named() {
     std::fs::write(&path, SMALL).expect("the file is written");
     assert_eq!(Config::read(&path).expect("it is there"), parse(SMALL));
 }
+
+#[test]
+fn the_policys_tiers_are_there_where_it_is_on_and_follow_what_is_written() {
+    let config = parse(
+        "[policy]\nmode = \"observe\"\n[tier.shared-8]\nconnections = { rate = \"100/s\", burst = 1000 }\n[tier.unknown]\nconnections = { rate = \"300/s\", burst = 600 }",
+    );
+    let connections = |name: &str| config.tiers[name].source.connections;
+    assert_eq!(connections("shared-2"), rate(4, 40));
+    assert_eq!(connections("shared-8"), rate(100, 1_000));
+    assert_eq!(connections("shared-32"), rate(400, 4_000));
+    assert_eq!(connections(tier::ATTESTED), rate(600, 1_200));
+    // What can't be held any faster stays what it is.
+    let bytes = |name: &str| config.tiers[name].source.bytes;
+    assert!(bytes("shared-8").interval < bytes("shared-2").interval);
+    assert_eq!(bytes("shared-8192"), bytes("shared-8"));
+    let plan = config.plan(&tier::Tiers::default()).expect("few tiers");
+    assert_eq!(plan.tiers_in_ticks().count(), 12);
+    let off = parse(SMALL);
+    assert!(!off.tiers.contains_key("shared-2"));
+    let plan = off.plan(&tier::Tiers::default()).expect("few tiers");
+    assert_eq!(off.rules(&plan), None);
+}
+
+#[test]
+fn a_service_that_gives_strangers_more_than_the_attested_is_doubted() {
+    let config = parse(
+        "[policy]\nmode = \"observe\"\n[[service]]\nname = \"a\"\nports = [\"tcp/443\"]\ndefault_tier = \"free\"\n[tier.free]\npackets = { rate = \"1000/s\", burst = 1000 }",
+    );
+    let [warning] = &config.warnings[..] else {
+        panic!("{:?}", config.warnings)
+    };
+    assert!(warning.starts_with("service a: its default tier free has more new connections"));
+}

@@ -26,8 +26,28 @@ pub const SUSPECT: &str = "suspect";
 /// The tier of packets whose port can't be read.
 pub const FRAGMENTS: &str = "fragments";
 
+/// The tier that leaves a source enough new connections to prove itself, and no
+/// more.
+pub const BOOTSTRAP: &str = "bootstrap";
+
+/// The tier of a source that proved itself.
+pub const ATTESTED: &str = "attested";
+
 /// The tiers that are there even if nobody writes them.
-pub const BUILT_IN: [&str; 3] = [UNKNOWN, SUSPECT, FRAGMENTS];
+pub const BUILT_IN: [&str; 5] = [UNKNOWN, SUSPECT, FRAGMENTS, BOOTSTRAP, ATTESTED];
+
+/// The tiers that are there where the policy is on: for a source with so many
+/// attested devices that does harm besides. Each has four times the connections
+/// of the one before, and twice the packets and bytes.
+pub const SHARED: [(u32, &str); 7] = [
+    (2, "shared-2"),
+    (8, "shared-8"),
+    (32, "shared-32"),
+    (128, "shared-128"),
+    (512, "shared-512"),
+    (2_048, "shared-2048"),
+    (8_192, "shared-8192"),
+];
 
 /// The numbers of tiers. A name keeps its number across reloads, since claims
 /// and buckets know only that; so does one that left the configuration.
@@ -92,6 +112,7 @@ impl Tiers {
 /// what is built in.
 pub(super) fn read(
     written: BTreeMap<Spanned<Text<Name>>, file::Tier>,
+    policy: bool,
     source: &Source<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Tier>, Error> {
@@ -103,14 +124,32 @@ pub(super) fn read(
     let mut tiers = BTreeMap::from([
         (UNKNOWN.to_owned(), unknown()),
         (SUSPECT.to_owned(), suspect()),
+        (BOOTSTRAP.to_owned(), bootstrap()),
     ]);
+    let mut attested = file::Tier::default();
+    let mut shared: [file::Tier; SHARED.len()] = Default::default();
+    if policy {
+        let names = SHARED.map(|(_, name)| (name.to_owned(), Tier::NONE));
+        tiers.extend(names);
+    }
     let mut fragments = file::Tier::default();
     for (name, tier) in written {
         if name.get_ref().0.0 == FRAGMENTS {
             fragments = tier;
             continue;
         }
-        if tiers.len() == MAX_TIERS - 1 && !tiers.contains_key(&name.get_ref().0.0) {
+        if name.get_ref().0.0 == ATTESTED {
+            attested = tier;
+            continue;
+        }
+        let place = SHARED
+            .iter()
+            .position(|(_, known)| *known == name.get_ref().0.0);
+        if let Some(place) = place.filter(|_| policy) {
+            shared[place] = tier;
+            continue;
+        }
+        if tiers.len() == MAX_TIERS - 2 && !tiers.contains_key(&name.get_ref().0.0) {
             return Err(source.refuse(
                 &name.span(),
                 format!("there are more than {MAX_TIERS} tiers, the built-in ones among them: write fewer"),
@@ -119,8 +158,20 @@ pub(super) fn read(
         let base = tiers.entry(name.into_inner().0.0).or_insert(Tier::NONE);
         *base = reader.tier(tier, base)?;
     }
-    // Whatever `unknown` became: who raises it raises what fragments may do.
-    let mut base = tiers[UNKNOWN];
+    // Whatever `unknown` became: who raises it raises what fragments may do, and
+    // what proved itself is never worse off.
+    let unknown = tiers[UNKNOWN];
+    let raised = scaled(&unknown, 2);
+    tiers.insert(ATTESTED.to_owned(), reader.tier(attested, &raised)?);
+    if policy {
+        let mut base = shared_by_two(&unknown);
+        for ((_, name), tier) in SHARED.into_iter().zip(shared) {
+            let tier = reader.tier(tier, &base)?;
+            base = scaled(&tier, 4);
+            tiers.insert(name.to_owned(), tier);
+        }
+    }
+    let mut base = unknown;
     base.source.connections = Rate::NONE;
     base.neighbourhood.connections = Rate::NONE;
     tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &base)?);
@@ -280,6 +331,58 @@ pub(super) const fn suspect() -> Tier {
         },
         Rates::NONE,
     )
+}
+
+/// A browser or an app opens up to ten at once, and few after them.
+pub(super) const fn bootstrap() -> Tier {
+    Tier::new(
+        Rates {
+            connections: built_in(2, 10),
+            ..Rates::NONE
+        },
+        Rates::NONE,
+    )
+}
+
+/// Two new connections a second for each device: far more than an app makes, and
+/// far less than a script. Packets and bytes as an unknown source's.
+const fn shared_by_two(unknown: &Tier) -> Tier {
+    Tier::new(
+        Rates {
+            connections: built_in(4, 40),
+            ..unknown.source
+        },
+        Rates::NONE,
+    )
+}
+
+/// The same tier with so many times the connections, and twice the packets and
+/// bytes. What is together in a neighbourhood stays what it is.
+fn scaled(tier: &Tier, connections: u64) -> Tier {
+    let Rates {
+        packets,
+        bytes,
+        connections: before,
+    } = tier.source;
+    Tier::new(
+        Rates {
+            packets: times(Kind::Packets, packets, 2),
+            bytes: times(Kind::Bytes, bytes, 2),
+            connections: times(Kind::Connections, before, connections),
+        },
+        tier.neighbourhood,
+    )
+}
+
+/// So many times a rate and its burst; the same rate where that can't be held.
+fn times(of: Kind, rate: Rate, times: u64) -> Rate {
+    if !rate.is_set() {
+        return rate;
+    }
+    let burst = u128::from(rate.limit) * 1024 / u128::from(rate.interval);
+    let more = Rate::new(1024 * times, rate.interval, burst as u64 * times);
+    let held = more.filter(|more| tick::finest(of, more).is_some());
+    held.unwrap_or(rate)
 }
 
 const fn built_in(units: u64, burst: u64) -> Rate {

@@ -14,7 +14,7 @@ use serde::{
     de::{self, Error as _},
 };
 
-use super::{Attach, OnStop, unit::PerTime};
+use super::{Attach, OnStop, policy, unit::PerTime};
 
 /// A value that is read from a string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -231,6 +231,28 @@ pub(super) fn observe<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error>
 /// Of an attestation: whether what it finds is only counted.
 pub(super) fn answer_mode<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     choose(d, [("enforce", false), ("observe", true)])
+}
+
+pub(super) fn policy_mode<'de, D: Deserializer<'de>>(d: D) -> Result<policy::Mode, D::Error> {
+    choose(
+        d,
+        [
+            ("off", policy::Mode::Off),
+            ("observe", policy::Mode::Observe),
+            ("enforce", policy::Mode::Enforce),
+        ],
+    )
+}
+
+pub(super) fn rule_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<policy::Mode>, D::Error> {
+    choose(
+        d,
+        [
+            ("inherit", None),
+            ("observe", Some(policy::Mode::Observe)),
+            ("enforce", Some(policy::Mode::Enforce)),
+        ],
+    )
 }
 
 fn choose<'de, D: Deserializer<'de>, T: Copy, const N: usize>(

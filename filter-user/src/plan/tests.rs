@@ -56,14 +56,17 @@ fn the_built_in_plan_guards_443_and_protects_22() {
     assert_eq!(plan.service_name(1), Some("api"));
     assert_eq!(plan.service_name(2), None);
     let names: Vec<_> = plan.tier_names.names().collect();
-    assert_eq!(names, ["unknown", "suspect", "fragments"]);
+    assert_eq!(
+        names,
+        ["unknown", "suspect", "fragments", "bootstrap", "attested"]
+    );
     let defaults: Vec<_> = plan
         .services
         .iter()
         .map(|(number, service)| (*number, service.default_tier, service.observe))
         .collect();
     assert_eq!(defaults, [(0, 2, 0), (1, 0, 0)]);
-    assert_eq!(plan.tiers.len(), 2 * 3);
+    assert_eq!(plan.tiers.len(), 2 * 5);
 }
 
 #[test]
@@ -268,5 +271,5 @@ fn stricter_tiers_have_larger_numbers() {
     assert!(of("slow") < of("suspect") && of("suspect") < of("tight"));
     assert_eq!(of("suspect"), of("same"));
     assert_eq!(of("fragments"), of("unknown"), "it inherits connections");
-    assert_eq!(strictness.len(), 7);
+    assert_eq!(strictness.len(), 9);
 }

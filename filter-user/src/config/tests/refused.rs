@@ -36,7 +36,7 @@ fn what_is_wrong_is_said_in_a_sentence() {
         ),
         (
             "[[service]]\nname = \"a\"\nports = [\"tcp/1\"]\ndefault_tier = \"gold\"",
-            "line 4, `default_tier` in [[service]]: there is no tier \"gold\": write [tier.gold], or one of fragments, suspect, unknown",
+            "line 4, `default_tier` in [[service]]: there is no tier \"gold\": write [tier.gold], or one of attested, bootstrap, fragments, suspect, unknown",
         ),
         (
             "[[feed]]\nname = \"a\"\nkind = \"file\"\npath = \"list.txt\"",
@@ -69,6 +69,54 @@ fn what_is_wrong_is_said_in_a_sentence() {
         (
             "datapath = 5",
             "line 1, `datapath` at the top of the file: write a table, not integer `5`",
+        ),
+        (
+            "[policy]\nmode = \"on\"",
+            "line 2, `mode` in [policy]: \"on\" can't be: write \"off\" or \"observe\" or \"enforce\"",
+        ),
+        (
+            "[policy]\nlongest_block = \"2d\"",
+            "line 2, `longest_block` in [policy]: 2d is too long here: write 1d at most",
+        ),
+        (
+            "[policy.rule.device]\nsteps = [{ evidence = 90, share = 1.0, verdict = \"block\", lifetime = \"60s\" }]",
+            "line 1, `device` in [policy.rule]: rule device would block for what is said of a device, and that is no proof of abuse: write a step with { limit = \"suspect\" }",
+        ),
+        (
+            "[policy.rule.app]\nsteps = [{ evidence = 1, share = 1.0, verdict = \"block\", lifetime = \"60s\" }]",
+            "line 2, `evidence` in [[policy.rule.app.steps]]: 1 can't be: write 2 failing calls or more, since one never changes anything, and 2000 at most",
+        ),
+        (
+            "[policy.rule.app]\nsteps = [{ evidence = 5, share = 90.0, verdict = \"block\", lifetime = \"60s\" }]",
+            "line 2, `share` in [[policy.rule.app.steps]]: 90 is no share: write a number from 0.0 to 1.0",
+        ),
+        (
+            "[policy.rule.app]\nsteps = [{ evidence = 5, share = 0.9, verdict = \"allow\", lifetime = \"60s\" }]",
+            "line 2, `verdict` in [[policy.rule.app.steps]]: nobody is allowed anything for failing: write \"block\" or { limit = \"suspect\" }",
+        ),
+        (
+            "[policy.rule.app]\nsteps = [{ evidence = 5, share = 0.9, verdict = \"block\", lifetime = \"2h\" }]",
+            "line 2, `lifetime` in [[policy.rule.app.steps]]: 2h is too long here: write 1h at most",
+        ),
+        (
+            "[policy.rule.app]\nsteps = [\n{ evidence = 5, share = 0.9, verdict = { limit = \"suspect\" }, lifetime = \"2h\" },\n{ evidence = 4, share = 0.9, verdict = \"block\", lifetime = \"60s\" }]",
+            "line 4, `evidence` in [[policy.rule.app.steps]]: the step before needs more, so that it would never hold: write the steps from mild to harsh",
+        ),
+        (
+            "[policy.rule.app]\nreasons = [\"app\", \"credential\"]",
+            "line 1, `app` in [policy.rule]: \"credential\" belongs to rule app and to rule credential: name it in one of them",
+        ),
+        (
+            "[policy.rule.mine]\nreasons = [\"tok_expired\"]",
+            "line 1, `mine` in [policy.rule]: rule mine is one too many, since a source has 5 counts: write reasons = [] in a rule that isn't needed",
+        ),
+        (
+            "[policy.rule.mine]\nmode = \"observe\"",
+            "line 1, `mine` in [policy.rule]: rule mine says nothing of its `reasons`: write them, such as reasons = [\"tok_expired\"]",
+        ),
+        (
+            "[policy.rule.app]\nevidence = 5",
+            "line 2: unknown key `evidence` in [policy.rule.app]; the keys here are `reasons`, `mode`, `steps`",
         ),
         (
             "[datapath]\nmode = \"enfroce\"",
@@ -297,8 +345,13 @@ fn there_is_room_for_so_many_and_no_more() {
         let one = |n| format!("[tier.t{n}]\n");
         (1..=count).map(one).collect()
     };
-    assert_eq!(parse(&tiers(29)).tiers.len(), 32);
-    assert!(refusal(&tiers(30)).contains("more than 32 tiers"));
+    assert_eq!(parse(&tiers(27)).tiers.len(), 32);
+    assert!(refusal(&tiers(28)).contains("more than 32 tiers"));
+
+    // The policy's own are there only where it is on.
+    let policy = |count| format!("[policy]\nmode = \"observe\"\n{}", tiers(count));
+    assert_eq!(parse(&policy(20)).tiers.len(), 32);
+    assert!(refusal(&policy(21)).contains("more than 32 tiers"));
 
     let scopes =
         "[[service]]\nname = \"a\"\nports = [\"tcp/1-65535\"]\naddresses = [\"192.0.2.1\"]";

@@ -1,0 +1,190 @@
+//! The policy's verdicts in force, and when each has to be said again.
+
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    keyed::{Keyed, keyed},
+    rules::Mode,
+};
+
+/// What the policy says of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    /// It is attested: a tier by its devices, never less than an unknown one's.
+    Raised,
+    /// It is attested, and does harm: a tier by its devices.
+    Held,
+    /// It was blocked, or would be if it hadn't been attested lately.
+    Bootstrap,
+    /// It is held to a step's tier.
+    Limited,
+    /// It is blocked.
+    Blocked,
+}
+
+/// One verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// When it ends.
+    pub(super) until: u32,
+    /// When it ends by what was said of it: it is prolonged in silence, and said
+    /// again when this has come.
+    pub(super) said: u32,
+    pub(super) evidence: u16,
+    /// The reason's number in [`Texts`].
+    pub(super) reason: u8,
+    /// The rule and its step.
+    pub(super) step: (u8, u8),
+    pub(super) kind: Kind,
+    /// The tier, unless it is blocked.
+    pub(super) tier: u8,
+}
+
+/// What is said of one source: enforced, and only counted.
+pub(super) type Both = [Option<Held>; 2];
+
+/// All that is in force.
+#[derive(Debug)]
+pub(super) struct Standing {
+    sources: Keyed<Both>,
+    /// When what was said ends, and of whom. What was said again since, or taken
+    /// back, is found out when its time comes.
+    ends: BinaryHeap<Reverse<(u32, u64)>>,
+}
+
+impl Standing {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self {
+            sources: keyed(seed),
+            ends: BinaryHeap::new(),
+        }
+    }
+
+    pub(super) fn of(&self, source: u64) -> Both {
+        self.sources.get(&source).copied().unwrap_or_default()
+    }
+
+    pub(super) fn get(&self, source: u64, mode: Mode) -> Option<Held> {
+        self.of(source)[slot(mode)]
+    }
+
+    pub(super) fn contains(&self, source: u64) -> bool {
+        self.sources.contains_key(&source)
+    }
+
+    /// Sources of which anything is said.
+    pub(super) fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Says it until it ends, and notes that it has to be looked at then.
+    pub(super) fn say(&mut self, source: u64, mode: Mode, held: Held) {
+        let held = Held {
+            said: held.until,
+            ..held
+        };
+        self.sources.entry(source).or_default()[slot(mode)] = Some(held);
+        self.ends.push(Reverse((held.until, source)));
+    }
+
+    /// Lets it last longer: it is said again only when its time has come.
+    pub(super) fn prolong(&mut self, source: u64, mode: Mode, until: u32, evidence: u16) {
+        if let Some(held) = self
+            .sources
+            .get_mut(&source)
+            .and_then(|both| both[slot(mode)].as_mut())
+        {
+            held.until = held.until.max(until);
+            held.evidence = held.evidence.max(evidence);
+        }
+    }
+
+    /// Takes it back, if there is something.
+    pub(super) fn take(&mut self, source: u64, mode: Mode) -> Option<Held> {
+        let both = self.sources.get_mut(&source)?;
+        let taken = both[slot(mode)].take();
+        if both.iter().all(Option::is_none) {
+            self.sources.remove(&source);
+        }
+        taken
+    }
+
+    /// When something has to be looked at next.
+    pub(super) fn due(&self) -> Option<u32> {
+        self.ends.peek().map(|Reverse((until, _))| *until)
+    }
+
+    /// A source of which something that was said has ended by now.
+    pub(super) fn ended(&mut self, now: u32) -> Option<u64> {
+        if self.due()? > now {
+            return None;
+        }
+        self.ends.pop().map(|Reverse((_, source))| source)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Mode, Held)> {
+        self.sources.iter().flat_map(|(source, both)| {
+            let modes = [Mode::Enforce, Mode::Observe];
+            let all = modes.into_iter().zip(both);
+            all.filter_map(|(mode, held)| Some((*source, mode, (*held)?)))
+        })
+    }
+}
+
+const fn slot(mode: Mode) -> usize {
+    match mode {
+        Mode::Enforce => 0,
+        Mode::Observe => 1,
+    }
+}
+
+/// Texts of reasons, each kept once. Whoever sends reasons may send any text, so
+/// that there is an end to them.
+#[derive(Debug)]
+pub(super) struct Texts {
+    texts: Vec<Arc<str>>,
+}
+
+impl Texts {
+    pub(super) fn number(&mut self, text: &Arc<str>) -> u8 {
+        if let Some(number) = self.texts.iter().position(|known| known == text) {
+            return number as u8;
+        }
+        if self.texts.len() > MOST || text.len() > LONGEST {
+            return OTHER;
+        }
+        self.texts.push(Arc::clone(text));
+        (self.texts.len() - 1) as u8
+    }
+
+    pub(super) fn text(&self, number: u8) -> Arc<str> {
+        let text = self.texts.get(usize::from(number));
+        Arc::clone(text.unwrap_or_else(|| &self.texts[usize::from(OTHER)]))
+    }
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self {
+            texts: vec![ATTESTED.into(), "other".into()],
+        }
+    }
+}
+
+/// The reason of a raised tier.
+pub(super) const ATTESTED: &str = "attested";
+
+/// Its number.
+pub(super) const OF_ATTESTED: u8 = 0;
+
+/// The number of every text for which there is no number left.
+const OTHER: u8 = 1;
+
+/// Bytes of a text that is kept.
+const LONGEST: usize = 64;
+
+/// Texts that are kept.
+const MOST: usize = 250;
