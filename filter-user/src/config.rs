@@ -227,6 +227,9 @@ pub enum Kind {
     },
     /// The stream of a verification service.
     Verdicts(Stream),
+    /// What the policy makes of observations. Not in the file: it comes with
+    /// `[policy]`.
+    Policy,
 }
 
 /// A verification service's stream, and how it is reached.
@@ -258,6 +261,7 @@ impl Kind {
         match self {
             Self::File { .. } => "file",
             Self::Verdicts(_) => "verdicts",
+            Self::Policy => "policy",
         }
     }
 }

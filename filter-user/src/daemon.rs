@@ -48,6 +48,7 @@ mod explain;
 mod feeds;
 mod keeper;
 mod list;
+mod policing;
 mod readiness;
 mod reload;
 mod slot;
@@ -61,6 +62,7 @@ use checks::Checks;
 use feeds::Feeds;
 pub(crate) use feeds::rules_of;
 use keeper::Keeper;
+use policing::Policing;
 
 /// Runs the daemon in the foreground until it is told to stop.
 ///
@@ -108,6 +110,8 @@ struct Daemon {
     observations: mpsc::Receiver<Observation>,
     /// Observations that were taken out of there.
     observed: u64,
+    /// What follows from them, if there is a policy.
+    policing: Option<Policing>,
     /// For tasks that make a list, to ask for its pages.
     ask_page: mpsc::Sender<list::Page>,
     ring: AsyncFd<RingBuf<MapData>>,
@@ -157,16 +161,19 @@ impl Daemon {
         // After a wake-up the ring is read again and again until it is empty:
         // the kernel wakes once, not for each event.
         let mut drain_at: Option<Instant> = None;
+        let mut seen = Vec::with_capacity(AT_ONCE);
         tracing::info!(mode = self.mode().name(), "weir runs");
 
         loop {
             self.free_numbers();
             let expiry = self.next_expiry();
+            let policy = self.policing.as_ref().map(Policing::due);
             tokio::select! {
                 Some((feed, news)) = self.news.recv() => self.take(feed, news),
                 Some(request) = self.requests.recv() => self.answer(request).await,
                 Some(page) = self.pages.recv() => self.page(page),
-                Some(observation) = self.observations.recv() => self.observe(observation),
+                1.. = self.observations.recv_many(&mut seen, AT_ONCE) => self.observe(&mut seen),
+                () = until(policy) => self.let_policy_pass(),
                 ready = self.ring.readable_mut() => {
                     ready.context("waiting for events")?.clear_ready();
                     let again = self.tell().unwrap_or(DRAIN_AGAIN);
@@ -188,12 +195,6 @@ impl Daemon {
             }
         }
         self.finish().await
-    }
-
-    /// Takes what a verifier saw of a call. Nothing follows from it yet but a
-    /// count.
-    fn observe(&mut self, observation: Observation) {
-        self.observed += u64::from(observation.weight);
     }
 
     /// Removes claims that have ended. What the kernel enforces doesn't change
@@ -342,7 +343,10 @@ impl Daemon {
         }
     }
 
-    async fn finish(self) -> Result<()> {
+    async fn finish(mut self) -> Result<()> {
+        if let Some(policing) = &mut self.policing {
+            policing.keep_all().await;
+        }
         // Nobody listens any more if it is already gone.
         let _ended = self.stop.send(true);
         match self.config.datapath.on_stop {
@@ -410,6 +414,9 @@ async fn received(signal: &mut Signal) {
 
 /// Seconds by which the wall clock may be corrected without being set back.
 const STEP_BACK: i64 = 5;
+
+/// Observations that are taken before anything else gets a turn.
+const AT_ONCE: usize = 256;
 
 /// How often the daemon looks at what doesn't tell.
 const LOOK_AROUND: Duration = Duration::from_secs(10);

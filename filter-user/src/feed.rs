@@ -17,6 +17,7 @@ use crate::{
 pub mod codec;
 pub mod file;
 pub mod operator;
+pub mod policy;
 pub mod verdicts;
 
 /// The number of a feed; the operator is feed 0.
@@ -48,6 +49,8 @@ pub enum News {
         /// One sentence: what is wrong, where, and what to do.
         error: String,
     },
+    /// The policy is to say its whole word, which the daemon has.
+    Whole,
     /// What the feed said before a restart, as far as was kept.
     Restored {
         /// What it says.

@@ -104,6 +104,7 @@ pub(crate) async fn try_feed(test: &cli::FeedTest) -> anyhow::Result<Tried> {
         .iter()
         .find(|feed| match (&test.feed, &feed.kind) {
             (Some(name), _) => feed.name == *name,
+            (None, Kind::Policy) => false,
             (None, Kind::Verdicts(stream)) => stream.url.as_str() == source,
             (None, Kind::File { path, .. }) => path == Path::new(source),
         });

@@ -121,7 +121,7 @@ impl Checker<'_> {
         let mut all: Vec<Attestation> = Vec::new();
         for one in written {
             let place = self.source.place(&one.name.span());
-            let name = self.name(one.name, "attestation", "", |name| {
+            let name = self.name(one.name, "attestation", &[], |name| {
                 all.iter().any(|other| other.name == name)
             })?;
             let span = match (&one.keys_url, &one.keys_file, &one.secret_file) {

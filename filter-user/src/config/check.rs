@@ -120,7 +120,7 @@ impl Check<'_> {
         }
         let mut services: Vec<Service> = Vec::new();
         for written in written {
-            let name = self.name(written.name, "service", tier::FRAGMENTS, |name| {
+            let name = self.name(written.name, "service", &[tier::FRAGMENTS], |name| {
                 services.iter().any(|service| service.name == name)
             })?;
             if services.len() == MAX_SERVICES - 1 {
@@ -212,12 +212,12 @@ impl Check<'_> {
         &self,
         name: Spanned<Text<Name>>,
         what: &str,
-        reserved: &str,
+        reserved: &[&str],
         taken: impl Fn(&str) -> bool,
     ) -> Result<String, Error> {
         let span = name.span();
         let name = name.into_inner().0.0;
-        if name == reserved {
+        if reserved.contains(&name.as_str()) {
             return Err(self.source.refuse(
                 &span,
                 format!("the name {name:?} is weir's own: call this {what} something else"),

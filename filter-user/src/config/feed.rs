@@ -6,7 +6,7 @@ use toml::Spanned;
 use url::{Host, Url};
 
 use super::{
-    Feed, Kind, Stream, Verdict,
+    Config, Feed, Kind, Stream, Verdict,
     check::Check,
     error::Error,
     file,
@@ -17,9 +17,12 @@ impl Check<'_> {
     pub(super) fn feeds(&mut self, written: Vec<file::Feed>) -> Result<Vec<Feed>, Error> {
         let mut feeds: Vec<Feed> = Vec::new();
         for written in written {
-            let name = self.name(written.name, "feed", OPERATOR, |name| {
-                feeds.iter().any(|feed| feed.name == name)
-            })?;
+            let name = self.name(
+                written.name,
+                "feed",
+                &[OPERATOR, ENFORCED, SHADOW],
+                |name| feeds.iter().any(|feed| feed.name == name),
+            )?;
             let kind = match written.kind.get_ref() {
                 file::Kind::File => {
                     self.foreign("file", "url", &written.url)?;
@@ -213,6 +216,35 @@ fn absolute(path: Spanned<Text<Absolute>>) -> PathBuf {
 }
 
 const OPERATOR: &str = "operator";
+
+/// The feed of the policy's verdicts that hold.
+pub(crate) const ENFORCED: &str = "attestation";
+
+/// The feed of the policy's verdicts that are only counted.
+pub(crate) const SHADOW: &str = "attestation-shadow";
+
+/// The rank of both.
+const POLICY_RANK: u8 = 50;
+
+impl Config {
+    /// Every feed: those of the file, and the policy's if there is one.
+    #[must_use]
+    pub fn all_feeds(&self) -> Vec<Feed> {
+        let mut feeds = self.feeds.clone();
+        if self.policy.is_on() {
+            feeds.extend(
+                [(ENFORCED, false), (SHADOW, true)].map(|(name, observe)| Feed {
+                    name: name.to_owned(),
+                    kind: Kind::Policy,
+                    rank: POLICY_RANK,
+                    observe,
+                    widen_ipv6: 128,
+                }),
+            );
+        }
+        feeds
+    }
+}
 
 /// The name that always means this host itself (RFC 6761, 6.3).
 pub(crate) const LOCALHOST: &str = "localhost";

@@ -85,7 +85,8 @@ impl Feeds {
             self.slots.push(None);
         }
         let names = tier_numbers(tiers);
-        let wanted: BTreeSet<_> = config.feeds.iter().map(|feed| feed.name.as_str()).collect();
+        let all = config.all_feeds();
+        let wanted: BTreeSet<_> = all.iter().map(|feed| feed.name.as_str()).collect();
         for slot in self.slots.iter_mut().skip(1) {
             if slot
                 .as_ref()
@@ -94,7 +95,7 @@ impl Feeds {
                 *slot = None;
             }
         }
-        for wanted in &config.feeds {
+        for wanted in &all {
             let next = self.numbers.len() + 1;
             let place = *self.numbers.entry(wanted.name.clone()).or_insert(next);
             if place >= self.slots.len() {
@@ -181,7 +182,10 @@ impl Daemon {
             // It was on its way when the operator disabled the feed.
             return;
         }
-        let speaks = matches!(news, News::Failed { .. } | News::Update { .. });
+        let speaks = matches!(
+            news,
+            News::Failed { .. } | News::Update { .. } | News::Whole
+        );
         match news {
             News::Failed { state, error } => {
                 tracing::warn!(
@@ -215,6 +219,7 @@ impl Daemon {
                 refused,
                 taken,
             } => self.take_update(feed, update, refused, taken),
+            News::Whole => self.say_all(feed),
             News::Notes(notes) => {
                 for note in &notes {
                     tracing::warn!(feed = slot.name(), note, "the feed is well, but");
@@ -285,7 +290,7 @@ impl Daemon {
                 return;
             };
             let patience = match slot.config().kind {
-                Kind::File { .. } => FIRST_WORD,
+                Kind::File { .. } | Kind::Policy => FIRST_WORD,
                 Kind::Verdicts(_) => FIRST_ANSWER,
             };
             let name = slot.name().to_owned();
@@ -341,8 +346,8 @@ fn rules(
 ) -> Rules {
     let verdict = match feed.map(|feed| &feed.kind) {
         Some(Kind::File { verdict, .. }) => verdict,
-        // A stream has no bare prefixes.
-        Some(Kind::Verdicts(_)) | None => &config::Verdict::Block,
+        // Neither has bare prefixes.
+        Some(Kind::Verdicts(_) | Kind::Policy) | None => &config::Verdict::Block,
     };
     Rules {
         verdict: match verdict {

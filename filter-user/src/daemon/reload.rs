@@ -85,6 +85,7 @@ impl Daemon {
         }
         self.put_settings();
 
+        self.configure_policy();
         self.feeds.configure(&self.config, &self.plan.tier_names);
         let rules = self.rules();
         let applied = self.ledger.configure(rules, super::now());

@@ -124,6 +124,11 @@ impl Slot {
                 );
                 (tokio::spawn(follow), None)
             }
+            Kind::Policy => {
+                let refresh = Arc::clone(&wishes.refresh);
+                let follow = feed::policy::follow(self.number, news, refresh);
+                (tokio::spawn(follow), None)
+            }
         };
         self.awaited = true;
         self.task = Some(Task {

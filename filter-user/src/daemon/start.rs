@@ -23,7 +23,9 @@ use super::{
     checks,
     feeds::{self, Feeds, tier_numbers},
     keeper::Keeper,
-    now, readiness,
+    now,
+    policing::Policing,
+    readiness,
 };
 use crate::{
     claim::{Change, Update},
@@ -110,6 +112,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
             .push(format!("of what the operator said before, {refusal}"));
     }
 
+    let policing = Policing::start(&config, &plan, &mut troubles.start);
     let (request_sender, requests) = mpsc::channel(64);
     let (ask_page, pages) = mpsc::channel(4);
     let (stop, stopped) = watch::channel(false);
@@ -140,6 +143,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         pages,
         observations,
         observed: 0,
+        policing,
         ask_page,
         ring,
         grace: None,

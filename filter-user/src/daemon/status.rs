@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use filter_common::{bucket::WAYS, cause::Cause, event::Counter, source::Family};
 use tokio::time::timeout;
 
-use super::{Daemon, checks::Checks, feeds::OPERATOR_NAME};
+use super::{Daemon, checks::Checks, feeds::OPERATOR_NAME, policing::Policing};
 use crate::{
     control::protocol::{
         BucketsStatus, CauseCount, Causes, EventsStatus, FeedDetails, FeedStatus, InterfaceStatus,
@@ -165,6 +165,7 @@ impl Daemon {
         problems.extend(self.troubles.tables.clone());
         problems.extend(self.keeper.trouble());
         problems.extend(self.checks.iter().flat_map(Checks::problems));
+        problems.extend(self.policing.iter().flat_map(Policing::problems));
         problems.extend(looked.iter().filter_map(|one| one.trouble.clone()));
         for (feed, slot) in self.feeds.iter() {
             let error = slot.error().cloned();

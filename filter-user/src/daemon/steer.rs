@@ -161,6 +161,7 @@ impl Daemon {
             source: match &slot.config().kind {
                 Kind::File { path, .. } => path.display().to_string(),
                 Kind::Verdicts(stream) => stream.shown(),
+                Kind::Policy => "observations".to_owned(),
             },
             rank: slot.config().rank,
             widen_ipv6: slot.config().widen_ipv6,

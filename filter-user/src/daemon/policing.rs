@@ -1,0 +1,268 @@
+//! The policy in the daemon: observations in, changes of its two feeds out, and
+//! what must outlive a restart on disk.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, spawn_blocking},
+    time::Instant,
+};
+
+use super::{Daemon, now};
+use crate::{
+    claim::{Change, Update},
+    config::{
+        Config,
+        feed::{ENFORCED, SHADOW},
+    },
+    feed::{FeedId, Refused, operator::state},
+    host::clock,
+    observation::Observation,
+    plan::Plan,
+    policy::{Changes, Now, Policy, Rules},
+};
+
+/// The policy, and what of it isn't kept yet.
+pub(super) struct Policing {
+    policy: Policy,
+    /// The state folder.
+    folder: PathBuf,
+    /// Something changed since it was kept.
+    unkept: bool,
+    /// Not before this it is kept again.
+    keep_from: Instant,
+    keeping: Option<JoinHandle<()>>,
+    /// Why it couldn't be kept.
+    trouble: watch::Sender<Option<String>>,
+}
+
+impl Policing {
+    /// The policy of a configuration, if it has one, with what was kept. What is
+    /// wrong with that is told, and left.
+    pub(super) fn start(config: &Config, plan: &Plan, troubles: &mut Vec<String>) -> Option<Self> {
+        let rules = config.rules(plan)?;
+        let folder = &config.daemon.state_dir;
+        let policy = match recall(&rules, folder) {
+            Ok(policy) => policy,
+            Err(why) => {
+                troubles.push(format!(
+                    "what the policy knew before can't be read, and it begins anew: {why}"
+                ));
+                None
+            }
+        };
+        Some(Self {
+            policy: policy.unwrap_or_else(|| Policy::new(rules, seed(), moment())),
+            folder: folder.clone(),
+            unkept: false,
+            keep_from: Instant::now(),
+            keeping: None,
+            trouble: watch::Sender::new(None),
+        })
+    }
+
+    /// When it has something to do.
+    pub(super) fn due(&self) -> Instant {
+        let left = self.policy.due().saturating_sub(moment().ms);
+        let due = Instant::now() + Duration::from_millis(left.min(FAR));
+        if self.unkept {
+            due.min(self.keep_from)
+        } else {
+            due
+        }
+    }
+
+    pub(super) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What is wrong, in sentences.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let alarm = self.policy.alarm().map(|alarm| {
+            let ago = moment().unix.saturating_sub(alarm.since);
+            format!(
+                "the policy makes no verdicts, and its own are withdrawn, since {ago} s: {}",
+                alarm.why
+            )
+        });
+        let unkept = self.trouble.borrow();
+        let unkept = unkept
+            .as_ref()
+            .map(|why| format!("what the policy knows can't be kept: {why}"));
+        alarm.into_iter().chain(unkept).collect()
+    }
+
+    /// Writes what must outlive a restart, beside the loop; the next time not
+    /// before that has paid for itself a hundred times.
+    fn keep(&mut self) {
+        if !self.unkept || Instant::now() < self.keep_from {
+            return;
+        }
+        if self
+            .keeping
+            .as_ref()
+            .is_some_and(|task| !task.is_finished())
+        {
+            self.keep_from = Instant::now() + KEEP_EVERY;
+            return;
+        }
+        let began = Instant::now();
+        let text = self.policy.snapshot(moment());
+        self.unkept = false;
+        self.keep_from = Instant::now() + KEEP_EVERY.max(began.elapsed() * 100);
+        let (folder, trouble) = (self.folder.clone(), self.trouble.clone());
+        self.keeping = Some(spawn_blocking(move || write(&folder, &text, &trouble)));
+    }
+
+    /// The same at the end, and waits until it is on disk.
+    pub(super) async fn keep_all(&mut self) {
+        if let Some(keeping) = self.keeping.take() {
+            // It can't panic, and nobody aborts it.
+            let _done = keeping.await;
+        }
+        write(&self.folder, &self.policy.snapshot(moment()), &self.trouble);
+    }
+}
+
+impl Daemon {
+    /// Takes what verifiers saw, and carries out what follows. Empties `seen`.
+    pub(super) fn observe(&mut self, seen: &mut Vec<Observation>) {
+        self.observed += seen.iter().map(|one| u64::from(one.weight)).sum::<u64>();
+        let Some(policing) = &mut self.policing else {
+            seen.clear();
+            return;
+        };
+        let now = moment();
+        let mut all = Changes::default();
+        for observation in seen.drain(..) {
+            let changes = policing.policy.observe(&observation, now);
+            all.enforced.extend(changes.enforced);
+            all.shadow.extend(changes.shadow);
+        }
+        self.follow_policy(all);
+    }
+
+    /// Lets the policy find out what time alone brings.
+    pub(super) fn let_policy_pass(&mut self) {
+        let Some(policing) = &mut self.policing else {
+            return;
+        };
+        let changes = policing.policy.tick(moment());
+        self.follow_policy(changes);
+    }
+
+    /// The policy's whole word, of one of its feeds.
+    pub(super) fn say_all(&mut self, feed: FeedId) {
+        let Some(policing) = &self.policing else {
+            return;
+        };
+        let word = policing.policy.word(moment());
+        let claims = if self.feeds.name(feed) == SHADOW {
+            word.shadow
+        } else {
+            word.enforced
+        };
+        let applied = self.ledger.apply(feed, Update::Snapshot(claims), now());
+        if let Some(slot) = self.feeds.get_mut(feed) {
+            slot.took(true, Refused::default(), &applied);
+        }
+        self.carry_out(&applied.patch);
+    }
+
+    /// Begins, ends or changes the policy after a reload.
+    pub(super) fn configure_policy(&mut self) {
+        match (self.config.rules(&self.plan), &mut self.policing) {
+            (None, _) => self.policing = None,
+            (Some(rules), Some(policing)) => {
+                let changes = policing.policy.configure(rules, moment());
+                self.follow_policy(changes);
+            }
+            (Some(_), None) => {
+                let troubles = &mut self.troubles.start;
+                self.policing = Policing::start(&self.config, &self.plan, troubles);
+            }
+        }
+    }
+
+    fn follow_policy(&mut self, changes: Changes) {
+        if let Some(policing) = &mut self.policing {
+            policing.unkept |= !changes.is_empty();
+            policing.keep();
+        }
+        self.follow(ENFORCED, changes.enforced);
+        self.follow(SHADOW, changes.shadow);
+    }
+
+    fn follow(&mut self, name: &str, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        let Some(feed) = self.feeds.number(name) else {
+            return;
+        };
+        if !self
+            .feeds
+            .get(feed)
+            .is_some_and(super::slot::Slot::is_enabled)
+        {
+            return;
+        }
+        let applied = self.ledger.apply(feed, Update::Delta(changes), now());
+        if let Some(slot) = self.feeds.get_mut(feed) {
+            slot.took(false, Refused::default(), &applied);
+        }
+        self.carry_out(&applied.patch);
+    }
+}
+
+/// A policy that goes on where the last one left off; `None`: there was none.
+fn recall(rules: &Rules, folder: &Path) -> Result<Option<Policy>, String> {
+    let kept = state::read(folder, KEPT).map_err(|error| error.to_string())?;
+    let Some(text) = kept else {
+        return Ok(None);
+    };
+    let (policy, restored) = Policy::restore(rules.clone(), seed(), &text, moment())
+        .map_err(|error| error.to_string())?;
+    tracing::info!(
+        sources = restored.sources,
+        unreadable = restored.unreadable,
+        "the policy goes on where it was"
+    );
+    Ok(Some(policy))
+}
+
+fn write(folder: &Path, text: &str, trouble: &watch::Sender<Option<String>>) {
+    let written = state::write(folder, KEPT, text);
+    if let Err(error) = &written {
+        tracing::error!(%error, "what the policy knows can't be kept");
+    }
+    trouble.send_replace(written.err().map(|error| error.to_string()));
+}
+
+/// This moment, as the policy wants it.
+fn moment() -> Now {
+    Now {
+        ms: clock::monotonic_nanoseconds() / 1_000_000,
+        unix: now().unix,
+    }
+}
+
+/// A number that callers don't know: what a new hasher of the standard library
+/// makes of nothing.
+fn seed() -> u64 {
+    RandomState::new().hash_one(())
+}
+
+/// The file in the state folder.
+const KEPT: &str = "policy";
+
+/// How often what must outlive a restart is written, at most.
+const KEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// A day in milliseconds: as good as never.
+const FAR: u64 = 86_400_000;
