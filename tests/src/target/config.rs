@@ -34,6 +34,7 @@ pub(super) fn body(input: &[u8]) -> String {
                 }
             }
             Kind::Verdicts(stream) => assert!(stream.url.has_host()),
+            Kind::Policy => panic!("no file has one"),
         }
     }
     let names: BTreeSet<_> = config.feeds.iter().map(|feed| &feed.name).collect();
