@@ -30,6 +30,8 @@ mod trial;
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
 pub use self::{
     breaker::{Alarm, Why},

@@ -1,17 +1,20 @@
 //! `[policy]`: what follows from observations.
 
-use std::{collections::BTreeMap, str::FromStr, time::Duration};
+mod written;
 
-use serde::Deserialize;
+use std::{collections::BTreeMap, time::Duration};
+
 use toml::Spanned;
+
+pub(super) use self::written::Written;
+use self::written::{Time, WrittenStep};
 
 use super::{
     check::Check,
     error::Error,
     file,
     tier::{ATTESTED, SUSPECT},
-    unit::{self, NotADuration},
-    value::{self, Name, Text},
+    value::Text,
 };
 use crate::{
     observation::{Integrity, Reason},
@@ -91,80 +94,6 @@ impl Policy {
     #[must_use]
     pub fn mode_of(&self, rule: &Rule) -> Mode {
         rule.mode.unwrap_or(self.mode)
-    }
-}
-
-/// As it is written.
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-pub(super) struct Written {
-    #[serde(deserialize_with = "value::policy_mode")]
-    mode: Mode,
-    #[serde(deserialize_with = "value::room")]
-    sources: u32,
-    #[serde(deserialize_with = "value::room")]
-    devices: u32,
-    raised_for: Spanned<Text<Time>>,
-    protected_for: Spanned<Text<Time>>,
-    repeats_for: Spanned<Text<Time>>,
-    longest_block: Spanned<Text<Time>>,
-    silent_for: Spanned<Text<Time>>,
-    rule: BTreeMap<Spanned<Text<Name>>, WrittenRule>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-struct WrittenRule {
-    reasons: Option<Vec<Spanned<String>>>,
-    #[serde(deserialize_with = "value::rule_mode")]
-    mode: Option<Mode>,
-    steps: Option<Vec<WrittenStep>>,
-}
-
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a step, such as { evidence = 20, share = 0.9, verdict = \"block\", lifetime = \"60s\" }"
-)]
-struct WrittenStep {
-    evidence: Spanned<i64>,
-    share: Spanned<f64>,
-    verdict: Spanned<file::Verdict>,
-    lifetime: Spanned<Text<Time>>,
-}
-
-/// A duration.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Time(Duration);
-
-impl FromStr for Time {
-    type Err = NotADuration;
-
-    fn from_str(text: &str) -> Result<Self, NotADuration> {
-        unit::duration(text).map(Self)
-    }
-}
-
-impl Default for Written {
-    fn default() -> Self {
-        let time = |seconds| Spanned::new(0..0, Text(Time(Duration::from_secs(seconds))));
-        Self {
-            mode: Mode::Off,
-            sources: 1_000_000,
-            devices: 1_000_000,
-            raised_for: time(HOUR),
-            protected_for: time(7 * DAY),
-            repeats_for: time(DAY),
-            longest_block: time(HOUR),
-            silent_for: time(300),
-            rule: BTreeMap::new(),
-        }
-    }
-}
-
-impl Written {
-    pub(super) fn is_on(&self) -> bool {
-        self.mode != Mode::Off
     }
 }
 

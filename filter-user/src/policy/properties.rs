@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::tests::{ENFORCE, World, attested, failed, rules, source, wide};
+use super::world::{ENFORCE, World, attested, failed, rules, source, wide};
 use super::*;
 use crate::{claim::Verdict, config::tier, prefix::Prefix};
 

@@ -125,7 +125,7 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:16} {:20} genuine calls lost {:>9}, abuse stopped {:>9} (shared {:>8}), after {}{}",
+            "{:16} {:20} genuine calls lost {:>14}, abuse stopped {:>9} (shared {:>8}), after {}{}",
             self.scenario,
             self.policy,
             percent(self.lost),
@@ -141,6 +141,7 @@ impl fmt::Display for Figure {
 fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".to_owned(),
+        percent if percent < 0.000_1 => "under 0.0001 %".to_owned(),
         percent if percent < 0.1 => format!("{percent:.4} %"),
         percent => format!("{percent:.2} %"),
     }
