@@ -6,7 +6,10 @@ use std::{
     os::unix::net::UnixStream,
 };
 
-use weir_tests::daemon::{Configuration, Edge, FREE, traffic::Traffic, until};
+use weir_tests::{
+    daemon::{Configuration, Edge, traffic::Traffic, until},
+    world::FREE,
+};
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
@@ -28,7 +31,7 @@ fn who_only_fails_is_blocked_within_a_moment_and_after_a_crash() {
     assert!(
         explained["expires_in_s"]
             .as_u64()
-            .is_some_and(|left| left <= 60)
+            .is_some_and(|left| left <= 61)
     );
 
     until("it is kept", || {

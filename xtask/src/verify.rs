@@ -139,12 +139,13 @@ mod tests {
     #[test]
     fn a_program_over_its_budget_or_missing_and_a_strange_atomic_are_faults() {
         let mut answer = loaded();
-        answer["programs"][0]["verified"] = json!(190_001);
+        answer["programs"][0]["verified"] = json!(BUDGET[0].verified + 1);
         answer["programs"][2]["name"] = json!("trail");
         answer["atomics"]["other"] = json!(1);
         let faults = judge(&answer).1;
         assert_eq!(faults.len(), 3, "{faults:?}");
-        assert!(faults[0].starts_with("filter has 190001 verified"));
+        let over = format!("filter has {} verified", BUDGET[0].verified + 1);
+        assert!(faults[0].starts_with(&over), "{faults:?}");
         assert_eq!(faults[1], "there is no program trial");
     }
 
