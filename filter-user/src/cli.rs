@@ -125,6 +125,10 @@ pub enum Command {
         force: bool,
     },
 
+    /// Show whom feeds, reasons and steps in observe would have hit, and how many
+    /// of those sources were attested in the same hour
+    Shadow,
+
     /// Read the configuration again
     Reload,
 

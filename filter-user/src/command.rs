@@ -24,6 +24,7 @@ mod list;
 mod mode;
 mod output;
 mod reload;
+mod shadow;
 mod status;
 mod table;
 mod verdict;
@@ -113,6 +114,7 @@ async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::
         Command::Feed(what) => feed::feed(what, client, output).await,
         Command::Events { follow } => events::events(follow, client, output).await,
         Command::Mode { mode, force } => mode::mode(mode, force, client, output).await,
+        Command::Shadow => shadow::shadow(client, output).await,
         Command::Reload => reload::reload(client, output).await,
         Command::Detach { interface, config } => {
             detach::detach(interface, &config, client, output).await

@@ -19,8 +19,8 @@ pub mod socket;
 use eventlog::Subscription;
 use protocol::{
     DetachAnswer, DetachRequest, ExplainQuery, Explanation, FeedAnswer, FeedDetails, FeedRequest,
-    FeedsQuery, ListQuery, ModeAnswer, ModeRequest, Refused, ReloadAnswer, Status, VerdictAnswer,
-    VerdictRequest,
+    FeedsQuery, ListQuery, ModeAnswer, ModeRequest, Refused, ReloadAnswer, ShadowLine, Status,
+    VerdictAnswer, VerdictRequest,
 };
 
 /// Where the answer to a [`Request`] goes: the answer, or a sentence that says
@@ -77,6 +77,11 @@ pub enum Request {
         request: FeedRequest,
         /// Takes the answer.
         reply: Reply<FeedAnswer>,
+    },
+    /// What feeds, reasons and steps in observe would have hit.
+    Shadow {
+        /// Takes the answer.
+        reply: Reply<Vec<ShadowLine>>,
     },
     /// Read the configuration again.
     Reload {

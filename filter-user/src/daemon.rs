@@ -36,6 +36,7 @@ use crate::{
     observation::Observation,
     patch::Patch,
     plan::{Plan, Scope},
+    policy::Truth,
     prefix::Prefix,
 };
 
@@ -112,6 +113,8 @@ struct Daemon {
     observed: u64,
     /// What follows from them, if there is a policy.
     policing: Option<Policing>,
+    /// What feeds in observe would do to genuine sources.
+    truth: Truth,
     /// For tasks that make a list, to ask for its pages.
     ask_page: mpsc::Sender<list::Page>,
     ring: AsyncFd<RingBuf<MapData>>,

@@ -16,6 +16,7 @@ use text::Text;
 
 mod checks;
 mod feeds;
+mod policy;
 mod text;
 
 #[cfg(test)]
@@ -65,6 +66,9 @@ pub fn text(figures: &Figures) -> String {
     events(&mut text, status);
     if let Some(check) = &status.check {
         checks::tell(&mut text, check);
+    }
+    if let Some(policy) = &status.policy {
+        policy::tell(&mut text, policy);
     }
     if let Some(process) = process {
         self::process(&mut text, process);

@@ -25,6 +25,7 @@ mod source;
 mod standing;
 mod table;
 mod trial;
+mod truth;
 
 #[cfg(test)]
 mod properties;
@@ -39,6 +40,7 @@ pub use self::{
     kept::{NotASnapshot, Restored},
     rules::{LEAST, MAX_RULES, Mode, Rule, Rules, Step, Then, Tiers},
     trial::{Hits, Row},
+    truth::{Found, Truth, Would},
 };
 
 use crate::{

@@ -6,6 +6,7 @@ use std::{
     os::unix::net::UnixStream,
 };
 
+use serde_json::Value;
 use weir_tests::{
     daemon::{Configuration, Edge, traffic::Traffic, until},
     world::FREE,
@@ -74,6 +75,14 @@ fn in_observe_it_is_only_counted_and_a_reload_enforces_it() {
     until("it is counted", || claims(&edge, "attestation-shadow") == 1);
     assert_eq!(claims(&edge, "attestation"), 0);
     assert!(traffic.passes(FREE));
+    let blocked = |line: &Value| line["verdict"] == "block" && line["reason"] == "tok_badsig";
+    let line = shadow(&edge).into_iter().find(blocked).expect("it is told");
+    assert_eq!(line["feed"], "attestation-shadow", "{line}");
+    assert_eq!(
+        (&line["mode"], &line["sources"]),
+        (&"observe".into(), &1.into())
+    );
+    assert_eq!(line["attested_sources"], 0);
 
     configure(&edge, "enforce");
     edge.weir(&["reload"]).done();
@@ -89,6 +98,46 @@ fn in_observe_it_is_only_counted_and_a_reload_enforces_it() {
     until("nothing is left of it", || traffic.passes(FREE));
 }
 
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn what_a_list_in_observe_would_have_cost_genuine_users_is_told() {
+    let edge = Edge::new();
+    fs::write(edge.path("token"), "a secret").expect("written");
+    edge.list(&[FREE]);
+    edge.configure(&Configuration {
+        mode: "observe",
+        more: &check(&edge),
+        ..Configuration::default()
+    });
+    let _daemon = edge.start();
+    observe(&edge, "failed", "tok_missing", 2);
+    let told = |attested: u64| {
+        let lines = shadow(&edge);
+        lines.len() == 1
+            && lines[0]["feed"] == "local"
+            && lines[0]["verdict"] == "block"
+            && (&lines[0]["sources"], &lines[0]["attested_sources"])
+                == (&1.into(), &attested.into())
+    };
+    until("the list would have hit one source", || told(0));
+    observe(&edge, "attested", "", 1);
+    until("it was a genuine one", || told(1));
+    let said = edge.weir(&["shadow"]).done();
+    assert!(said.out.contains("1 (100.00 %)"), "{}", said.out);
+}
+
+fn shadow(edge: &Edge) -> Vec<Value> {
+    edge.weir(&["shadow", "--json"]).done().json_lines()
+}
+
+fn check(edge: &Edge) -> String {
+    format!(
+        "[check]\nsocket = {:?}\ntoken_file = {:?}\n",
+        edge.path("check.sock"),
+        edge.path("token")
+    )
+}
+
 fn edge(mode: &str) -> Edge {
     let edge = Edge::new();
     fs::write(edge.path("token"), "a secret").expect("written");
@@ -99,11 +148,7 @@ fn edge(mode: &str) -> Edge {
 fn configure(edge: &Edge, mode: &str) {
     edge.configure(&Configuration {
         mode: "enforce",
-        more: &format!(
-            "[check]\nsocket = {:?}\ntoken_file = {:?}\n\n[policy]\nmode = {mode:?}\n",
-            edge.path("check.sock"),
-            edge.path("token")
-        ),
+        more: &format!("{}\n[policy]\nmode = {mode:?}\n", check(edge)),
         ..Configuration::default()
     });
 }

@@ -11,7 +11,9 @@ use super::{
 };
 use crate::control::{
     client::Client,
-    protocol::{Causes, EventsStatus, ShadowVerdicts, Status, TableStatus, TablesStatus},
+    protocol::{
+        Causes, EventsStatus, PolicyVerdicts, ShadowVerdicts, Status, TableStatus, TablesStatus,
+    },
 };
 
 /// Says how everything is doing.
@@ -84,6 +86,23 @@ fn show(status: &Status, output: &mut Output) -> anyhow::Result<()> {
         count(status.buckets.evicted),
         counted(status.buckets.saturated, "packet")
     ))?;
+    if let Some(policy) = &status.policy {
+        output.line(format_args!(
+            "policy      {}: {}",
+            policy.mode,
+            said(policy.enforced)
+        ))?;
+        if policy.shadow != PolicyVerdicts::default() {
+            output.line(format_args!(
+                "            {}: only counted",
+                said(policy.shadow)
+            ))?;
+        }
+        if policy.alarm.is_some() {
+            let line = "            IT MAKES NO VERDICTS: the problem below says why";
+            output.line(output.toned(Tone::Bad, line))?;
+        }
+    }
     table(&feeds(status), output)?;
     for line in feed_notes(status) {
         output.line(output.toned(Tone::Bad, &line))?;
@@ -111,6 +130,15 @@ fn show(status: &Status, output: &mut Output) -> anyhow::Result<()> {
         output.line(output.toned(Tone::Bad, &line))?;
     }
     Ok(())
+}
+
+fn said(of: PolicyVerdicts) -> String {
+    format!(
+        "{} raised, {} limited, {} blocked",
+        count(of.raised),
+        count(of.limited),
+        count(of.blocked)
+    )
 }
 
 /// An empty line, and the table with its head; nothing where it has no rows.

@@ -11,6 +11,7 @@ mod check;
 mod claims;
 mod event;
 mod feeds;
+mod policy;
 mod spelled;
 mod status;
 
@@ -18,6 +19,7 @@ pub use check::{AnswerCount, CheckKeys, CheckStatus, ObservationsStatus};
 pub use claims::{ClaimLine, Explanation, ListLine, LosingClaim, RateRoom, ShadowOutcome};
 pub use event::{EventLine, Missed};
 pub use feeds::{FeedAnswer, FeedDetails, FeedOrder, FeedRequest, FeedsQuery};
+pub use policy::{PolicyStatus, PolicyVerdicts, ShadowLine};
 pub use status::{
     BucketsStatus, CauseCount, Causes, EventsStatus, FeedStatus, InterfaceStatus, ServiceStatus,
     ShadowVerdicts, Status, TableStatus, TablesStatus, VerdictsStatus,

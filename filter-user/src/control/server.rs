@@ -97,6 +97,7 @@ fn routes(requests: mpsc::Sender<Request>) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/feeds", get(feeds).post(feed))
         .route("/v1/mode", put(mode))
+        .route("/v1/shadow", get(shadow))
         .route("/v1/reload", post(reload))
         .route("/v1/detach", post(detach))
         .route("/metrics", get(metrics))
@@ -155,6 +156,10 @@ async fn mode(
     let request: ModeRequest = read(&body?)?;
     let answer = ask(&daemon, |reply| Request::Mode { request, reply }).await?;
     Ok(Json(answer).into_response())
+}
+
+async fn shadow(State(daemon): Daemon) -> Result<Response, Failure> {
+    Ok(Json(ask(&daemon, |reply| Request::Shadow { reply }).await?).into_response())
 }
 
 async fn feeds(

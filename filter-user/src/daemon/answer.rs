@@ -38,6 +38,7 @@ impl Daemon {
                 let answer = self.change_mode(request);
                 send(reply, answer);
             }
+            Request::Shadow { reply } => send(reply, Ok(self.shadow_lines())),
             Request::Feeds { query, reply } => send(reply, self.feeds(&query)),
             Request::Feed { request, reply } => self.steer(&request, reply),
             Request::Reload { reply } => {

@@ -13,18 +13,21 @@ use tokio::{
     time::Instant,
 };
 
+use filter_common::settings::Mode;
+
 use super::{Daemon, now};
 use crate::{
-    claim::{Change, Update},
+    claim::{Change, Update, Verdict},
     config::{
-        Config,
+        self, Config,
         feed::{ENFORCED, SHADOW},
     },
+    control::protocol::{PolicyStatus, PolicyVerdicts, ShadowLine},
     feed::{FeedId, Refused, operator::state},
     host::clock,
     observation::Observation,
     plan::Plan,
-    policy::{Changes, Now, Policy, Rules},
+    policy::{self, Changes, Hits, Now, Policy, Rules, Then, Truth, Would},
 };
 
 /// The policy, and what of it isn't kept yet.
@@ -77,8 +80,24 @@ impl Policing {
         }
     }
 
-    pub(super) const fn policy(&self) -> &Policy {
-        &self.policy
+    pub(super) fn status(&self, config: &Config) -> PolicyStatus {
+        let status = self.policy.status();
+        let alarm = self.policy.alarm();
+        let verdicts = |of: usize| PolicyVerdicts {
+            raised: status.raised[of],
+            limited: status.limited[of],
+            blocked: status.blocked[of],
+        };
+        PolicyStatus {
+            mode: mode_name(config.policy.mode == config::policy::Mode::Enforce),
+            alarm: alarm.map(|alarm| alarm.why.to_string()),
+            alarm_since: alarm.map(|alarm| u64::from(alarm.since)),
+            sources: status.sources as u64,
+            forgotten: status.forgotten,
+            ignored: status.ignored,
+            enforced: verdicts(0),
+            shadow: verdicts(1),
+        }
     }
 
     /// What is wrong, in sentences.
@@ -133,6 +152,7 @@ impl Daemon {
     /// Takes what verifiers saw, and carries out what follows. Empties `seen`.
     pub(super) fn observe(&mut self, seen: &mut Vec<Observation>) {
         self.observed += seen.iter().map(|one| u64::from(one.weight)).sum::<u64>();
+        self.hold_against(seen);
         let Some(policing) = &mut self.policing else {
             seen.clear();
             return;
@@ -145,6 +165,72 @@ impl Daemon {
             all.shadow.extend(changes.shadow);
         }
         self.follow_policy(all);
+    }
+
+    /// Counts what feeds in observe would have done to these sources.
+    fn hold_against(&mut self, seen: &[Observation]) {
+        let observes = self.mode() == Mode::Observe;
+        let any = observes || self.ledger.counts_in(true).claims() > 0;
+        let own = [ENFORCED, SHADOW].map(|name| self.feeds.number(name));
+        let now = moment();
+        for one in seen {
+            let would = any.then(|| {
+                let (enforced, all) = self.ledger.holders(&one.source);
+                let claim = all
+                    .filter(|claim| claim.shadow)
+                    .or_else(|| enforced.filter(|_| observes))?;
+                // The policy knows more of its own.
+                let counts = claim.verdict != Verdict::Allow && !own.contains(&Some(claim.feed));
+                counts.then(|| Would {
+                    feed: claim.feed,
+                    verdict: claim.verdict,
+                    reason: claim.reason.unwrap_or("-"),
+                })
+            });
+            self.truth.see(one, would.flatten(), now);
+        }
+    }
+
+    /// What is in observe, or was, and what it hit within the last day.
+    pub(super) fn shadow_lines(&self) -> Vec<ShadowLine> {
+        let tier = |tier: u8| {
+            let name = self.plan.tier_names.name(tier);
+            name.unwrap_or("?").to_owned()
+        };
+        let line = |hits: Hits, enforced: bool| ShadowLine {
+            mode: mode_name(enforced),
+            sources: hits.sources,
+            attested_sources: hits.attested_sources,
+            spared_sources: hits.spared_sources,
+            calls: hits.calls,
+            attested_calls: hits.attested_calls,
+            ..ShadowLine::default()
+        };
+        let of_feeds = self.truth.found().into_iter().map(|found| ShadowLine {
+            feed: self.feeds.name(found.feed).to_owned(),
+            verdict: match found.verdict {
+                Verdict::Limit(number) => tier(number),
+                other => other.name().to_owned(),
+            },
+            reason: found.reason.to_string(),
+            ..line(found.hits, false)
+        });
+        let rows = self.policing.iter().flat_map(|one| one.policy.shadow());
+        let of_policy = rows.map(|row| {
+            let enforced = row.mode == policy::Mode::Enforce;
+            ShadowLine {
+                feed: if enforced { ENFORCED } else { SHADOW }.to_owned(),
+                rule: Some(row.rule),
+                step: Some(row.step as u64 + 1),
+                verdict: match row.then {
+                    Then::Limit { tier: number, .. } => tier(number),
+                    Then::Block => Verdict::Block.name().to_owned(),
+                },
+                reason: row.reason.to_string(),
+                ..line(row.hits, enforced)
+            }
+        });
+        of_feeds.chain(of_policy).collect()
     }
 
     /// Lets the policy find out what time alone brings.
@@ -236,6 +322,15 @@ fn recall(rules: &Rules, folder: &Path) -> Result<Option<Policy>, String> {
     Ok(Some(policy))
 }
 
+/// Nothing is known yet.
+pub(super) fn truth() -> Truth {
+    Truth::new(SOURCES, seed(), moment())
+}
+
+fn mode_name(enforced: bool) -> String {
+    if enforced { "enforce" } else { "observe" }.to_owned()
+}
+
 fn write(folder: &Path, text: &str, trouble: &watch::Sender<Option<String>>) {
     let written = state::write(folder, KEPT, text);
     if let Err(error) = &written {
@@ -260,6 +355,9 @@ fn seed() -> u64 {
 
 /// The file in the state folder.
 const KEPT: &str = "policy";
+
+/// Sources of which is known, for an hour, what feeds in observe would have done.
+const SOURCES: usize = 65_536;
 
 /// How often what must outlive a restart is written, at most.
 const KEEP_EVERY: Duration = Duration::from_millis(500);

@@ -24,7 +24,7 @@ use super::{
     feeds::{self, Feeds, tier_numbers},
     keeper::Keeper,
     now,
-    policing::Policing,
+    policing::{self, Policing},
     readiness,
 };
 use crate::{
@@ -144,6 +144,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         observations,
         observed: 0,
         policing,
+        truth: policing::truth(),
         ask_page,
         ring,
         grace: None,

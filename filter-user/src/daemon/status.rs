@@ -88,6 +88,7 @@ impl Daemon {
                 saturated: counts.buckets.saturated,
             },
             check: self.checks.as_ref().map(Checks::status),
+            policy: self.policing.as_ref().map(|one| one.status(&self.config)),
             problems,
         }
     }

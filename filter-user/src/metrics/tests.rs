@@ -7,7 +7,7 @@ use filter_common::cause::Cause;
 use super::*;
 use crate::control::protocol::{
     AnswerCount, CheckKeys, CheckStatus, EventsStatus, FeedStatus, ObservationsStatus,
-    ServiceStatus, TableStatus,
+    PolicyStatus, PolicyVerdicts, ServiceStatus, TableStatus,
 };
 
 /// A daemon of which everything is told.
@@ -85,6 +85,21 @@ fn figures() -> Figures {
             },
             buckets: Default::default(),
             check: Some(check()),
+            policy: Some(PolicyStatus {
+                alarm: Some("nothing is attested".into()),
+                sources: 41,
+                forgotten: 42,
+                enforced: PolicyVerdicts {
+                    raised: 43,
+                    limited: 44,
+                    blocked: 45,
+                },
+                shadow: PolicyVerdicts {
+                    blocked: 46,
+                    ..PolicyVerdicts::default()
+                },
+                ..PolicyStatus::default()
+            }),
             problems: vec!["it is a web page".into()],
         },
         feeds: vec![
@@ -215,6 +230,13 @@ fn what_is_counted_is_told() {
         "weir_events_untold 24",
         "weir_event_readers 25",
         "weir_events_missed_total 26",
+        "weir_policy_alarm 1",
+        "weir_policy_sources 41",
+        "weir_policy_forgotten_total 42",
+        r#"weir_policy_verdicts{mode="enforce",verdict="raised"} 43"#,
+        r#"weir_policy_verdicts{mode="enforce",verdict="limited"} 44"#,
+        r#"weir_policy_verdicts{mode="enforce",verdict="blocked"} 45"#,
+        r#"weir_policy_verdicts{mode="observe",verdict="blocked"} 46"#,
         r#"weir_checks_total{outcome="fail",reason="tok_badsig"} 31"#,
         r#"weir_check_keys{attestation="app"} 32"#,
         r#"weir_check_keys_age_seconds{attestation="app"} 33"#,

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::Hash,
     sync::Arc,
 };
 
@@ -56,18 +57,18 @@ pub(super) struct Cause {
     pub(super) reason: u8,
 }
 
-/// The hours.
+/// The hours, for causes of one kind.
 #[derive(Debug)]
-pub(super) struct Trial {
+pub(super) struct Trial<C = Cause> {
     hour: u32,
     /// Who was hit in this hour, by what, and whether it was attested.
-    sources: Keyed<(Vec<Cause>, bool)>,
+    sources: Keyed<(Vec<C>, bool)>,
     most: usize,
-    now: HashMap<Cause, Hits>,
-    past: VecDeque<HashMap<Cause, Hits>>,
+    now: HashMap<C, Hits>,
+    past: VecDeque<HashMap<C, Hits>>,
 }
 
-impl Trial {
+impl<C: Copy + Eq + Hash> Trial<C> {
     pub(super) fn new(most: usize, seed: u64, now: u32) -> Self {
         Self {
             hour: now / HOUR,
@@ -92,7 +93,7 @@ impl Trial {
     }
 
     /// A call of a source that a step holds, or the one that led to it.
-    pub(super) fn hit(&mut self, source: u64, cause: Cause, calls: u32, what: Hit) {
+    pub(super) fn hit(&mut self, source: u64, cause: C, calls: u32, what: Hit) {
         if self.sources.len() >= self.most && !self.sources.contains_key(&source) {
             return;
         }
@@ -120,8 +121,8 @@ impl Trial {
     }
 
     /// What was hit in the last day.
-    pub(super) fn hits(&self) -> HashMap<Cause, Hits> {
-        let mut sums: HashMap<Cause, Hits> = HashMap::new();
+    pub(super) fn hits(&self) -> HashMap<C, Hits> {
+        let mut sums: HashMap<C, Hits> = HashMap::new();
         for (cause, hits) in self.past.iter().chain([&self.now]).flatten() {
             let sum = sums.entry(*cause).or_default();
             sum.sources += hits.sources;

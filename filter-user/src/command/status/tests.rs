@@ -5,7 +5,7 @@ use crate::{
     command::output::tests::kept,
     control::protocol::{
         AnswerCount, BucketsStatus, CauseCount, CheckKeys, CheckStatus, EventsStatus, FeedStatus,
-        InterfaceStatus, ServiceStatus, ShadowVerdicts, VerdictsStatus,
+        InterfaceStatus, PolicyStatus, ServiceStatus, ShadowVerdicts, VerdictsStatus,
     },
 };
 
@@ -98,6 +98,20 @@ fn observing() -> Status {
             saturated: 0,
         },
         check: Some(check()),
+        policy: Some(PolicyStatus {
+            mode: "enforce".into(),
+            alarm: Some("calls come and none is attested".into()),
+            enforced: PolicyVerdicts {
+                raised: 8_123,
+                limited: 41,
+                blocked: 17,
+            },
+            shadow: PolicyVerdicts {
+                blocked: 3,
+                ..PolicyVerdicts::default()
+            },
+            ..PolicyStatus::default()
+        }),
         problems: vec!["feed verifier is stale: nothing was heard for 3m 20s".into()],
     }
 }
@@ -116,6 +130,9 @@ tables      1,204 of 1,004,096 IPv4 (1 % of memory), 0 of 0 IPv6 (0 % of memory)
 events      312 sent, 4,201 suppressed, 0 lost
 readers     2 follow the events, too slow for 1,200 of them
 buckets     1,204 of 1,048,576 used, 0 evicted, 0 packets found none idle
+policy      enforce: 8,123 raised, 41 limited, 17 blocked
+            0 raised, 0 limited, 3 blocked: only counted
+            IT MAKES NO VERDICTS: the problem below says why
 
 FEED      KIND      MODE     STATE  CLAIMS  REFUSED     AGE
 operator  operator  inherit  ok          3        0       -

@@ -8,7 +8,7 @@ use std::{
 use filter_common::{cause::Cause, settings::Mode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
-use super::{CheckStatus, spelled};
+use super::{CheckStatus, PolicyStatus, spelled};
 
 /// How the daemon and the filter are doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct Status {
     /// The check endpoint; `None`: there is none.
     #[serde(default)]
     pub check: Option<CheckStatus>,
+    /// What follows from observations; `None`: nothing does.
+    #[serde(default)]
+    pub policy: Option<PolicyStatus>,
     /// What is wrong, a sentence each; empty: nothing is.
     pub problems: Vec<String>,
 }

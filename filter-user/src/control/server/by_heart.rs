@@ -21,7 +21,7 @@ use crate::{
         protocol::{
             CauseCount, Causes, ClaimLine, DetachAnswer, EventLine, Explanation, FeedAnswer,
             FeedDetails, FeedOrder, FeedStatus, ModeAnswer, PrefixAnswer, Protocol, Refused,
-            ReloadAnswer, Status, Verdict, VerdictAnswer,
+            ReloadAnswer, ShadowLine, Status, Verdict, VerdictAnswer,
         },
         socket,
     },
@@ -101,6 +101,7 @@ pub(crate) fn by_heart(request: Request) {
             heard: request.order != FeedOrder::Refresh,
             note: None,
         }))),
+        Request::Shadow { reply } => drop(reply.send(Ok(vec![ShadowLine::default()]))),
         Request::Reload { reply } => drop(reply.send(Ok(ReloadAnswer::default()))),
         Request::Detach { request, reply } => drop(reply.send(Ok(DetachAnswer {
             interfaces: request.interface.into_iter().collect(),
@@ -153,6 +154,7 @@ pub(super) fn status() -> Status {
         events: Default::default(),
         buckets: Default::default(),
         check: None,
+        policy: None,
         problems: vec!["feed local is stale".into()],
     }
 }
