@@ -5,10 +5,10 @@
 //! `docs/policy.md`, and why in docs/decisions/0017-policy.md. Pure: no I/O, no
 //! clock, and the seed of every hash is an argument.
 //!
-//! Of each source a [record](record) is kept, of each device and token where it
-//! [was seen](carriers); the [verdicts in force](standing) and who was
-//! [blocked before](offenders) are kept apart, so that what the records forget
-//! is never something that holds. The [breaker](breaker) stops all of it when it
+//! Of each source a record is kept, of each device and token where it
+//! was seen; the verdicts in force and who was
+//! blocked before are kept apart, so that what the records forget
+//! is never something that holds. The breaker stops all of it when it
 //! isn't the callers who fail.
 
 mod breaker;
