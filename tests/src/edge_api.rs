@@ -192,11 +192,7 @@ impl EdgeApi {
     #[must_use]
     pub fn claims(&self, feed: &str) -> Vec<Value> {
         let listed = self.edge.weir(&["list", "--feed", feed, "--json"]).done();
-        listed
-            .out
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a claim a line"))
-            .collect()
+        listed.json_lines()
     }
 }
 

@@ -70,6 +70,14 @@ impl Client {
         })
     }
 
+    /// The same caller once more, without a connection.
+    #[must_use]
+    pub fn unconnected(&self) -> Self {
+        let mut twin = Self::new(&self.name, self.from, self.to, self.shown.clone());
+        twin.patience = self.patience;
+        twin
+    }
+
     /// Closes its connection, so that the next call opens one.
     pub fn hang_up(&mut self) {
         self.connection = None;
