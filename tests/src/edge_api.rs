@@ -18,6 +18,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::net::UnixStream,
     process::Stdio,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
 };
 
 use serde_json::Value;
@@ -193,6 +194,16 @@ impl EdgeApi {
     pub fn claims(&self, feed: &str) -> Vec<Value> {
         let listed = self.edge.weir(&["list", "--feed", feed, "--json"]).done();
         listed.json_lines()
+    }
+}
+
+/// Sets what others wait for when it is dropped, also where a panic does that.
+#[derive(Debug)]
+pub struct SetOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
 use weir_tests::{
     daemon::until,
-    edge_api::{CARRIER, Client, EdgeApi, Shown, api::ORDER, phone},
+    edge_api::{CARRIER, Client, EdgeApi, SetOnDrop, Shown, api::ORDER, phone},
 };
 
 #[test]
@@ -31,6 +31,7 @@ fn genuine_users_behind_an_abusers_nat_lose_no_call_and_the_abuser_is_held() {
     let carrier = CARRIER.to_string();
     let raised = json!({"limit": "attested"});
     thread::scope(|scope| {
+        let end = SetOnDrop(&over);
         let genuine = scope.spawn(|| site.at(phone(1), async || go_on(users, &over).await));
         until("who is behind it has proven himself", || {
             site.edge.explain(&carrier)["verdict"] == raised
@@ -68,7 +69,7 @@ fn genuine_users_behind_an_abusers_nat_lose_no_call_and_the_abuser_is_held() {
         // 64 a second, and no burst for who comes to a stricter tier.
         assert!(got < FLOOD / 2, "{got} of {FLOOD} connections");
 
-        over.store(true, SeqCst);
+        drop(end);
         let served = genuine.join().expect("no call failed");
         assert!(served > u64::from(USERS) * 20, "{served}");
         assert_eq!(site.api.served("a user"), served);
