@@ -241,6 +241,17 @@ fn in_observe_nothing_is_dropped_and_what_would_be_is_counted() {
     let dropped = status["causes"]["blocked"]["dropped_packets"].as_u64();
     assert_eq!(dropped.unwrap_or_default(), 0, "{}", status["causes"]);
 
+    let rows = site.edge.weir(&["shadow", "--json"]).done().json_lines();
+    let row = rows.iter().find(|row| row["verdict"] == "block");
+    let row = row.expect("the block is told");
+    assert_eq!(row["feed"], "attestation-shadow", "{row}");
+    assert_eq!(row["reason"], "tok_badsig", "{row}");
+    assert_eq!(
+        (&row["sources"], &row["attested_sources"]),
+        (&json!(1), &json!(0))
+    );
+    assert!(row["calls"].as_u64() >= Some(180), "{row}");
+
     // The operator has looked, and says so.
     site.configure(ENFORCE);
     let _said = site.edge.weir(&["reload"]).done();

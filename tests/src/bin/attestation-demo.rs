@@ -83,13 +83,13 @@ fn show(stop: &AtomicBool) -> Result<bool> {
     let victim = Shown::genuine(&site.issuer, "the victim");
     let played = thread::scope(|scope| {
         scope.spawn(|| {
-            let alone = (1..=ALONE).map(|n| genuine(n));
+            let alone = (1..=ALONE).map(genuine);
             site.at(genuine(1), async || {
                 users(&site, alone.map(Into::into).collect(), &tallies.alone, stop).await;
             });
         });
         scope.spawn(|| {
-            let behind = (1..=BEHIND).map(|n| phone(n));
+            let behind = (1..=BEHIND).map(phone);
             site.at(phone(1), async || {
                 users(
                     &site,
@@ -141,6 +141,8 @@ fn play<'scope, 'env: 'scope>(
     }
     seconds(site, tallies, "observe", OBSERVE, began, stop)?;
     let observed = moment(site, tallies);
+    let looked = site.edge.weir(&["shadow"]).done();
+    say(&format!("\nweir shadow\n{}", looked.out))?;
     say("the operator has looked, and writes [policy] mode = \"enforce\"; weir reload")?;
     site.configure("[policy]\nmode = \"enforce\"\n");
     let _said = site.edge.weir(&["reload"]).done();
