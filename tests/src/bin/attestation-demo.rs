@@ -374,8 +374,8 @@ fn say(what: &str) -> Result<()> {
 }
 
 const HEAD: &str = concat!(
-    "                  genuine alone  behind the NAT    abusers' calls that were answered, with 401      weir\n",
-    "second  phase       asked failed   asked failed   forged  missing   stolen  behind the NAT   dropped",
+    "                  genuine alone  behind the NAT    abusers' calls that were answered      weir\n",
+    "second  phase       asked failed   asked failed   forged  missing   stolen   in NAT   dropped",
 );
 
 /// The abusers' names, and of the last one that it is behind the carrier's NAT.
