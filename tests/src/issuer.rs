@@ -118,9 +118,13 @@ impl Issuer {
     /// The same, bound to the value of a header.
     #[must_use]
     pub fn bound(&self, value: &str, seconds: i64) -> String {
-        let hash = digest::digest(&digest::SHA256, value.as_bytes());
-        let pay = STANDARD.encode(hash);
-        self.token(&json!({"exp": now() + seconds, "pay": pay}))
+        self.token(&json!({"exp": now() + seconds, "pay": hashed(value)}))
+    }
+
+    /// Of a device, and bound to the value of a header.
+    #[must_use]
+    pub fn of_user(&self, device: &str, value: &str, seconds: i64) -> String {
+        self.token(&json!({"exp": now() + seconds, "did": device, "pay": hashed(value)}))
     }
 }
 
@@ -128,6 +132,11 @@ impl Issuer {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.expect("after 1970").as_secs()).expect("before the end of time")
+}
+
+/// What a token says of what it is bound to.
+fn hashed(value: &str) -> String {
+    STANDARD.encode(digest::digest(&digest::SHA256, value.as_bytes()))
 }
 
 fn encode(bytes: &[u8]) -> String {

@@ -3,6 +3,7 @@
 
 pub mod case;
 pub mod daemon;
+pub mod edge_api;
 pub mod frame;
 pub mod gateway;
 pub mod geoip;

@@ -72,6 +72,9 @@ enum Measurement {
     Updates,
     /// Whether the rates hold in a flood of ten million sources.
     Accuracy,
+    /// From the failing call that is one too many to its source's first dropped
+    /// packet.
+    Attest,
     /// The check endpoint: checks a second, how long one takes, what it adds to nginx.
     Check,
 }

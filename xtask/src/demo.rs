@@ -9,6 +9,9 @@
 //! which learns whose proofs fail, and says so by its stream. Nobody is named in
 //! any configuration. The demo succeeds only if everything it says came true.
 //!
+//! Its second act ([`attestation`]) needs no verification service: nginx asks weir
+//! about each call.
+//!
 //! [`cast`] says who is there, [`stage`] builds the namespaces, [`server`] and
 //! [`clients`] are the roles, [`daemon`] is weir, [`way`] follows each claim from
 //! the service to the first packet, [`account`] keeps the figures and
@@ -40,6 +43,7 @@ use self::{
 use crate::{setup, workspace};
 
 mod account;
+mod attestation;
 mod cast;
 mod clients;
 mod daemon;
@@ -57,11 +61,13 @@ pub(crate) fn run() -> Result<ExitCode> {
         bail!("needs root: it makes network namespaces and loads a program into the kernel");
     }
     setup::run()?;
+    setup::nginx()?;
     stage::sweep();
     eprintln!("demo: building weir (a few minutes the first time)");
     workspace::build_daemon()?;
     workspace::build_tool(daemon::SERVICE)?;
-    runtime()?.block_on(async {
+    workspace::build_tool(attestation::PROGRAM)?;
+    let first = runtime()?.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -72,7 +78,11 @@ pub(crate) fn run() -> Result<ExitCode> {
             _ = terminate.recv() => bail!("terminated; nothing was left behind"),
             _ = hangup.recv() => bail!("hung up on; nothing was left behind"),
         }
-    })
+    })?;
+    if first != ExitCode::SUCCESS {
+        return Ok(first);
+    }
+    attestation::show()
 }
 
 /// The role of the API: serves until it is killed.

@@ -29,7 +29,7 @@ enum Command {
         /// Only the tests whose name has this in it, and nothing else.
         filter: Option<String>,
     },
-    /// Show weir keeping abusers out of an API, live, in half a minute (needs root).
+    /// Show weir keeping abusers out of an API, live, in a minute (needs root).
     Demo,
     /// Measure what weir promises, with the real daemon (needs root).
     Bench(bench::Options),

@@ -47,6 +47,16 @@ pub(crate) fn gateways() -> Result<()> {
     Ok(())
 }
 
+/// nginx alone, as the demo needs it.
+pub(crate) fn nginx() -> Result<()> {
+    for (package, file, size) in GATEWAYS {
+        if package == "nginx" && on_path(package).is_none() {
+            unpacked(package, &[file.to_owned()], size)?;
+        }
+    }
+    Ok(())
+}
+
 /// The toolchain's parts that `rust-toolchain.toml` names.
 fn components() -> Result<()> {
     let output = Command::new("rustc")
@@ -245,9 +255,10 @@ const HAPROXY_LIBRARIES: [(&str, &str); 3] = [
 /// What the tests call of the package prometheus.
 const PROMETHEUS: [&str; 2] = ["prometheus", "promtool"];
 /// A command, and the package that brings it.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
+    ("nft", "nftables"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
 ];

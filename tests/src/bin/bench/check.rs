@@ -19,6 +19,7 @@ use rustix::{
 use weir_tests::{gateway::program, issuer::Issuer};
 
 use self::asker::Asker;
+pub(crate) use self::asker::end;
 use crate::{Figure, daemon::Daemon, edge::Edge, flood::pin, milliseconds};
 
 mod asker;
@@ -223,7 +224,7 @@ fn read_answer(stream: &mut UnixStream) -> Result<String> {
         let read = stream.read(&mut buffer).context("reading an answer")?;
         ensure!(read > 0, "the answer broke off");
         answer.extend_from_slice(&buffer[..read]);
-        if asker::end(&answer).is_some_and(|end| answer.len() >= end) {
+        if end(&answer).is_some_and(|end| answer.len() >= end) {
             return String::from_utf8(answer).context("reading an answer");
         }
     }
@@ -246,7 +247,8 @@ fn questions(path: &str, issuer: &Issuer) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn await_keys(daemon: &Daemon<'_>) -> Result<()> {
+/// Waits until every attestation has its key.
+pub(crate) fn await_keys(daemon: &Daemon<'_>) -> Result<()> {
     let end = Instant::now() + PATIENCE;
     loop {
         let status = daemon.status()?;

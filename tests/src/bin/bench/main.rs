@@ -15,6 +15,7 @@ use self::{edge::Edge, figure::Figure};
 use anyhow::{Context as _, Result, bail};
 
 mod accuracy;
+mod attest;
 mod check;
 mod claims;
 mod daemon;
@@ -60,6 +61,7 @@ fn main() -> Result<()> {
             "packets" => packets::measure(object()?, quick)?,
             "sizes" => sizes::measure(object()?, quick)?,
             "updates" => updates::measure(quick)?,
+            "attest" => attest::measure(&edge, quick)?,
             "check" => check::measure(&edge, quick)?,
             "accuracy" => accuracy::measure(object()?, quick)?,
             other => bail!("there is no measurement {other:?}"),

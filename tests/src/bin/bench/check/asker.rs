@@ -123,7 +123,7 @@ impl Connection {
 }
 
 /// Where an answer ends, once its head is there.
-pub(super) fn end(answer: &[u8]) -> Option<usize> {
+pub(crate) fn end(answer: &[u8]) -> Option<usize> {
     let head = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let text = String::from_utf8_lossy(&answer[..head]).to_lowercase();
     let length = text
