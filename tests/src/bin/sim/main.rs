@@ -1,6 +1,6 @@
 //! What `cargo xtask sim` plays: a day of an API, call by call, in virtual time.
 //!
-//! A [`scenario`] is a file; [`play`] makes its calls and keeps the [`tally`] of
+//! A [`scenario`] is a file; [`mod@play`] makes its calls and keeps the [`tally`] of
 //! what became of them; what stands between is a [`guard`]: weir's real policy with
 //! the law's real rates, or a ban by address as others have it. Nothing is random
 //! but for the scenario's seed, and nothing is asked of a clock, so that a run is
