@@ -26,6 +26,7 @@ mod output;
 mod reload;
 mod status;
 mod table;
+mod under_attack;
 mod verdict;
 
 use output::Output;
@@ -113,6 +114,7 @@ async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::
         Command::Feed(what) => feed::feed(what, client, output).await,
         Command::Events { follow } => events::events(follow, client, output).await,
         Command::Mode { mode, force } => mode::mode(mode, force, client, output).await,
+        Command::UnderAttack(what) => under_attack::under_attack(what, client, output).await,
         Command::Reload => reload::reload(client, output).await,
         Command::Detach { interface, config } => {
             detach::detach(interface, &config, client, output).await

@@ -38,6 +38,10 @@ impl Daemon {
                 let answer = self.change_mode(request);
                 send(reply, answer);
             }
+            Request::UnderAttack { request, reply } => {
+                let answer = self.change_attack(request);
+                send(reply, answer);
+            }
             Request::Feeds { query, reply } => send(reply, self.feeds(&query)),
             Request::Feed { request, reply } => self.steer(&request, reply),
             Request::Reload { reply } => {
