@@ -65,6 +65,12 @@ fn in_observe_nothing_is_dropped_and_what_would_be_is_counted() {
     let _daemon = site.start();
     let _gateway = site.gateway();
     let mut forger = site.client("a forger", abuser(1), Shown::forged());
+    let answered = site.at(abuser(1), async || called(&mut forger, 20).await);
+    assert_eq!(answered, 20);
+    until("a block would follow", || {
+        let claims = site.claims("attestation-shadow");
+        claims.iter().any(|claim| claim["verdict"] == "block")
+    });
     let answered = site.at(abuser(1), async || called(&mut forger, 200).await);
     assert_eq!(answered, 200, "401 each, and none is dropped");
     assert_eq!(site.api.served("a forger"), 0);
