@@ -10,7 +10,8 @@
 //!                          198.18.2.N  abusers
 //! ```
 //!
-//! [`api`] is the server, [`client`] a caller, [`token`] what callers show.
+//! [`api`] is the server, [`client`] a caller, [`token`] what callers show,
+//! [`proof`] what is asserted of them.
 
 use std::{
     fs,
@@ -34,6 +35,7 @@ use crate::{
 
 pub mod api;
 pub mod client;
+pub mod proof;
 pub mod token;
 
 pub use api::Api;

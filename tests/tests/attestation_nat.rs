@@ -9,10 +9,15 @@ use std::{
 
 use hyper::StatusCode;
 use serde_json::json;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::time::sleep;
 use weir_tests::{
     daemon::until,
-    edge_api::{CARRIER, Client, EdgeApi, SetOnDrop, Shown, api::ORDER, phone},
+    edge_api::{
+        CARRIER, Client, EdgeApi, SetOnDrop, Shown,
+        api::ORDER,
+        phone,
+        proof::{SHORT, flood},
+    },
 };
 
 #[test]
@@ -64,7 +69,7 @@ fn genuine_users_behind_an_abusers_nat_lose_no_call_and_the_abuser_is_held() {
         assert_eq!(explained["action"], "pass", "{explained}");
 
         let mut flooder = site.client("an abuser", phone(100), Shown::forged());
-        flooder.patience = Duration::from_millis(500);
+        flooder.patience = SHORT;
         let got = site.at(phone(100), async || flood(&flooder, FLOOD).await);
         // 64 a second, and no burst for who comes to a stricter tier.
         assert!(got < FLOOD / 2, "{got} of {FLOOD} connections");
@@ -97,16 +102,6 @@ async fn go_on(users: Vec<Client>, over: &AtomicBool) -> u64 {
         sleep(Duration::from_millis(20)).await;
     }
     served
-}
-
-/// Opens so many connections at once; how many came about.
-async fn flood(client: &Client, connections: usize) -> usize {
-    let mut open = JoinSet::new();
-    for _ in 0..connections {
-        let client = client.unconnected();
-        open.spawn(async move { client.connect().await });
-    }
-    open.join_all().await.into_iter().flatten().count()
 }
 
 /// Genuine users behind the carrier.
