@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(size_of::<Service>(), 4);
         assert_eq!(size_of::<Settings>(), 40);
         assert_eq!(size_of::<Sketch>(), 2048);
-        assert_eq!(size_of::<Tier>(), 152);
+        assert_eq!(size_of::<Tier>(), 176);
         assert_eq!(size_of::<Usage>(), 40);
     }
 

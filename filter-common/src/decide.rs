@@ -100,7 +100,7 @@ pub struct Decision {
     pub service: u8,
     /// The tier whose rates judged, if the packet came as far.
     pub tier: u8,
-    /// The level of the rate that was exceeded.
+    /// The level of the rate that was exceeded, as [`BucketKey::level`].
     pub level: u8,
     /// The [`Cause`] in the shadow, or [`NO_SHADOW`](Self::NO_SHADOW).
     pub shadow: u8,

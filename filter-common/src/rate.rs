@@ -279,6 +279,9 @@ pub struct Tier {
     pub source: Rates,
     /// Of the neighbourhood: an IPv4 /24 or an IPv6 /48.
     pub neighbourhood: Rates,
+    /// New connections of all sources together, whatever their tiers: the
+    /// service's tiers that have such a rate share it.
+    pub together: Rate,
     /// Which rates are set, a bit each: those of the source in the lowest.
     set: u32,
     /// Which of them are [hasty](Rate::hasty).
@@ -292,21 +295,35 @@ impl Tier {
     /// A tier of these rates.
     #[must_use]
     pub const fn new(source: Rates, neighbourhood: Rates) -> Self {
-        let mut tier = Self {
+        Self {
             source,
             neighbourhood,
+            together: Rate::NONE,
             set: 0,
             hasty: 0,
-        };
+        }
+        .marked()
+    }
+
+    /// The same tier with a rate of all sources together.
+    #[must_use]
+    pub const fn with_together(mut self, connections: Rate) -> Self {
+        self.together = connections;
+        self.marked()
+    }
+
+    /// The same, with what is said of which rates are set.
+    const fn marked(mut self) -> Self {
+        (self.set, self.hasty) = (0, 0);
         let mut number = 0;
-        while number < 2 * Kind::ALL.len() as u32 {
-            let rate = tier.rate(number);
+        while number <= TOGETHER {
+            let rate = self.rate(number);
             let (set, hasty) = (rate.is_set() as u32, rate.hasty as u32);
-            tier.set |= set << number;
-            tier.hasty |= (set & hasty) << number;
+            self.set |= set << number;
+            self.hasty |= (set & hasty) << number;
             number += 1;
         }
-        tier
+        self
     }
 
     /// The rate of a number: see [`BucketKey::number`](crate::bucket::BucketKey::number).
@@ -316,8 +333,10 @@ impl Tier {
         let kinds = Kind::ALL.len() as u32;
         if number < kinds {
             self.source.of(number)
-        } else {
+        } else if number < TOGETHER {
             self.neighbourhood.of(number - kinds)
+        } else {
+            &self.together
         }
     }
 
@@ -335,6 +354,10 @@ impl Tier {
         self.hasty
     }
 }
+
+/// The number of the rate of all sources together: behind those of the source and
+/// of the neighbourhood.
+pub const TOGETHER: u32 = 2 * Kind::ALL.len() as u32;
 
 mod ticks;
 

@@ -1,7 +1,7 @@
 //! Where a bucket is: a keyed hash of whose it is.
 
 use super::CLASSES;
-use crate::rate::Kind;
+use crate::rate::{Kind, TOGETHER};
 
 /// Whose bucket it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,7 +11,8 @@ pub struct BucketKey {
     pub prefix: u64,
     /// [`Family`](crate::source::Family) of the prefix.
     pub family: u8,
-    /// [`SOURCE`](Self::SOURCE) or [`NEIGHBOURHOOD`](Self::NEIGHBOURHOOD).
+    /// [`SOURCE`](Self::SOURCE), [`NEIGHBOURHOOD`](Self::NEIGHBOURHOOD) or
+    /// [`TOGETHER`](Self::TOGETHER).
     pub level: u8,
     /// The service.
     pub service: u8,
@@ -27,11 +28,32 @@ impl BucketKey {
     pub const SOURCE: u8 = 0;
     /// The level of the neighbourhood.
     pub const NEIGHBOURHOOD: u8 = 1;
+    /// The level of all sources together.
+    pub const TOGETHER: u8 = 2;
 
-    /// The number of a rate of this bucket: those of the source come first.
+    /// The bucket of all sources together at a service, whatever their tiers.
+    #[inline(always)]
+    #[must_use]
+    pub const fn together(service: u8, shadow: u8) -> Self {
+        Self {
+            prefix: 0,
+            family: 0,
+            level: Self::TOGETHER,
+            service,
+            tier: 0,
+            shadow,
+        }
+    }
+
+    /// The number of a rate of this bucket: those of the source come first. All
+    /// together have but one.
     #[must_use]
     pub const fn number(&self, kind: Kind) -> u32 {
-        self.level as u32 * 3 + kind as u32
+        if self.level == Self::TOGETHER {
+            TOGETHER
+        } else {
+            self.level as u32 * 3 + kind as u32
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     bucket::{ADMITTED, Ask, BucketKey, Home, Line, Notes, Place, Seed, charge, conforms},
     cause::Cause,
     packet::{self, Packet},
-    rate::{Cell, MAX_UNITS, Rate, Rates, Tier},
+    rate::{Cell, MAX_UNITS, Rate, Rates, TOGETHER, Tier},
     settings::{FRAGMENTS, Settings},
     verdict::{Stage, Verdict},
 };
@@ -97,7 +97,7 @@ pub(super) fn settle<T: Tables, C: Clock>(
     if set == 0 {
         return outcome;
     }
-    let near = set >> (RATES / 2) != 0;
+    let near = set >> (RATES / 2) & ((1 << (RATES / 2)) - 1) != 0;
 
     let saturated = if tables.forget(settings.refuse_saturated as u64) != 0 {
         Cause::OverPackets
@@ -135,6 +135,7 @@ pub(super) fn settle<T: Tables, C: Clock>(
     let mut levels = Levels {
         tier,
         seed,
+        together: BucketKey::together(judged.service, shadow),
         now: 0,
         weight: Weight::by(packet, tables),
         source,
@@ -165,17 +166,19 @@ pub(super) fn settle<T: Tables, C: Clock>(
         }
     }
     if over != 0 {
-        outcome.cause = over;
-        outcome.level = (over == Cause::OverNeighbourhood as u8) as u8;
+        outcome.cause = over as u8;
+        outcome.level = (over >> 8) as u8;
     }
     outcome
 }
 
-/// The rates of both levels, and what is asked of them. The first three are the
-/// source's.
+/// The rates of all levels, and what is asked of them. The first three are the
+/// source's, the next three the neighbourhood's, the last is that of all sources
+/// together.
 struct Levels<'a, C> {
     tier: &'a Tier,
     seed: &'a Seed,
+    together: BucketKey,
     now: u64,
     weight: Weight,
     source: Place,
@@ -185,10 +188,11 @@ struct Levels<'a, C> {
 }
 
 impl<C: Cell> Levels<'_, C> {
-    /// The code of the first cause that is over, or 0. The last rate isn't tested: it
-    /// is the first to be charged, and then nothing else has been.
+    /// The [refusal] of the first rate that is over, or 0. The last rate isn't
+    /// tested: it is the first to be charged, and then nothing else has been. (So
+    /// that of all sources together never is.)
     #[inline(always)]
-    fn test<T: Tables>(&self, tables: &T, mut tested: u64) -> u8 {
+    fn test<T: Tables<Cell = C>>(&self, tables: &T, mut tested: u64) -> u64 {
         let mut over = 0;
         let mut number = 0;
         while number < RATES {
@@ -199,7 +203,7 @@ impl<C: Cell> Levels<'_, C> {
                 let (rate, line, tag, units) = self.rate(tables, number);
                 let ask = Ask::new(tag, number, rate, self.now, units);
                 let fine = conforms(line, &ask, rate, |word| tables.forget(word));
-                over = tables.forget(u64::from(!fine)) * u64::from(cause(number));
+                over = tables.forget(u64::from(!fine)) * u64::from(refusal(number));
                 if over != 0 {
                     break;
                 }
@@ -207,30 +211,39 @@ impl<C: Cell> Levels<'_, C> {
             tested >>= 1;
             number += 1;
         }
-        over as u8
+        over
     }
 
-    /// Charges all, the neighbourhood's first; the code of the first cause that
-    /// is over after all, or 0, and what is to be counted.
+    /// Charges all, the source's last; the [refusal] of the first rate that is
+    /// over after all, or 0, and what is to be counted.
     #[inline(always)]
-    fn charge<T: Tables>(&self, tables: &T, asked: u64) -> (u8, Notes) {
+    fn charge<T: Tables<Cell = C>>(&self, tables: &T, asked: u64) -> (u64, Notes) {
         let mut over = 0;
         let mut notes = tables.forget(0);
-        let mut left = RATES;
+        let mut left = TOGETHER + 1;
         if asked >> (RATES / 2) == 0 {
             left = RATES / 2;
         }
         while left > 0 {
             left -= 1;
             if asked >> (left & 7) & 1 != 0 {
-                let (rate, line, tag, units) = self.rate(tables, left);
+                let (mut rate, mut line, mut tag, mut units) = self.rate(tables, left);
+                if left == TOGETHER {
+                    // Looked up only here: nearly never is there such a rate.
+                    let place = self.seed.place(&self.together);
+                    let Some(shared) = tables.line(place.line) else {
+                        notes += Notes::NONE;
+                        continue;
+                    };
+                    (rate, line, tag, units) = (&self.tier.together, shared, place.tag, 1);
+                }
                 let ask = Ask::new(tag, left, rate, self.now, units);
                 let noted = charge(line, &ask, rate, self.now, self.seed, |word| {
                     tables.forget(word)
                 });
                 let noted = tables.forget(noted);
                 if noted == 0 {
-                    over = cause(left);
+                    over = u64::from(refusal(left));
                     break;
                 }
                 notes += noted - ADMITTED;
@@ -262,10 +275,10 @@ impl<C: Cell> Levels<'_, C> {
 }
 
 /// The rates that a packet uses up something of even if it opens no connection, by
-/// their numbers.
+/// their numbers. Not that of all sources together.
 const EVERY_PACKETS: u64 = 0b011_011;
 
-/// Of six bits.
+/// Of eight bits.
 #[inline(always)]
 const fn all_but_the_highest(bits: u64) -> u64 {
     let mut below = bits >> 1;
@@ -275,16 +288,18 @@ const fn all_but_the_highest(bits: u64) -> u64 {
     bits & below
 }
 
-/// Of both levels together.
-const RATES: u32 = 6;
+/// Of the source and the neighbourhood.
+const RATES: u32 = TOGETHER;
 
-/// The code of the cause of a rate that is over.
+/// The code of the cause of a rate that is over, and its level in the byte above.
 #[inline(always)]
-const fn cause(number: u32) -> u8 {
+const fn refusal(number: u32) -> u32 {
     if number < RATES / 2 {
-        Cause::OverPackets as u8 + number as u8
+        Cause::OverPackets as u32 + number
+    } else if number < TOGETHER {
+        Cause::OverNeighbourhood as u32 | (BucketKey::NEIGHBOURHOOD as u32) << 8
     } else {
-        Cause::OverNeighbourhood as u8
+        Cause::OverConnections as u32 | (BucketKey::TOGETHER as u32) << 8
     }
 }
 

@@ -107,10 +107,15 @@ impl Tier {
     /// `None` if one is held by none.
     #[must_use]
     pub fn in_ticks(&self, shifts: &[u8]) -> Option<Self> {
-        Some(Self::new(
+        let together = Rates {
+            connections: self.together,
+            ..Rates::NONE
+        };
+        let tier = Self::new(
             self.source.in_ticks(shifts)?,
             self.neighbourhood.in_ticks(shifts)?,
-        ))
+        );
+        Some(tier.with_together(together.in_ticks(shifts)?.connections))
     }
 }
 
