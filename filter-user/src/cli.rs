@@ -129,6 +129,10 @@ pub enum Command {
     /// of those sources were attested in the same hour
     Shadow,
 
+    /// Hold unknown sources to the bootstrap lane, or no longer
+    #[command(subcommand, after_help = UNDER_ATTACK_EXAMPLES)]
+    UnderAttack(UnderAttack),
+
     /// Read the configuration again
     Reload,
 
@@ -196,6 +200,20 @@ pub struct Prefixes {
     /// Addresses and prefixes; `-` reads them from standard input, one a line
     #[arg(required = true, value_name = "PREFIX", value_parser = prefix_or_stdin)]
     pub prefixes: Vec<String>,
+}
+
+/// Whether the host is under attack.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum UnderAttack {
+    /// Sources that nobody vouches for have tier bootstrap, attested ones keep theirs,
+    /// and all unattested ones together share [under_attack] connections
+    On {
+        /// How long, as 90s, 15m, 1h or 7d [default: until off]
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        lasts: Option<Duration>,
+    },
+    /// Every source has its usual tier again
+    Off,
 }
 
 /// The order of a list of claims.
@@ -352,6 +370,13 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   weir explain 203.0.113.7
   weir explain 2001:db8::7 --port 443 --proto udp";
+
+const UNDER_ATTACK_EXAMPLES: &str = "\
+Kept across restarts and weir reload. weir status says it while it lasts.
+
+Examples:
+  weir under-attack on --for 30m
+  weir under-attack off";
 
 const FEED_EXAMPLES: &str = "\
 Examples:

@@ -27,6 +27,7 @@ mod reload;
 mod shadow;
 mod status;
 mod table;
+mod under_attack;
 mod verdict;
 
 use output::Output;
@@ -115,6 +116,7 @@ async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::
         Command::Events { follow } => events::events(follow, client, output).await,
         Command::Mode { mode, force } => mode::mode(mode, force, client, output).await,
         Command::Shadow => shadow::shadow(client, output).await,
+        Command::UnderAttack(what) => under_attack::under_attack(what, client, output).await,
         Command::Reload => reload::reload(client, output).await,
         Command::Detach { interface, config } => {
             detach::detach(interface, &config, client, output).await

@@ -61,6 +61,8 @@ pub struct Config {
     /// Every tier as it was written, the built-in ones among them: a rate that
     /// isn't set is to be inherited.
     pub tiers: BTreeMap<String, Tier>,
+    /// What holds while the operator says that the host is under attack.
+    pub under_attack: UnderAttack,
     /// Where claims come from, in the order of the file.
     pub feeds: Vec<Feed>,
     /// Where a gateway asks about calls.
@@ -198,6 +200,14 @@ pub struct Service {
     pub default_tier: String,
     /// Its rates are only counted, whatever the mode.
     pub observe: bool,
+}
+
+/// `[under_attack]`: what holds while the operator says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnderAttack {
+    /// New connections of all unattested sources together, at each service: a
+    /// tier of nothing else.
+    pub together: Tier,
 }
 
 /// `[[feed]]`: where claims come from.

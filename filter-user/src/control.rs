@@ -20,7 +20,7 @@ use eventlog::Subscription;
 use protocol::{
     DetachAnswer, DetachRequest, ExplainQuery, Explanation, FeedAnswer, FeedDetails, FeedRequest,
     FeedsQuery, ListQuery, ModeAnswer, ModeRequest, Refused, ReloadAnswer, ShadowLine, Status,
-    VerdictAnswer, VerdictRequest,
+    UnderAttackAnswer, UnderAttackRequest, VerdictAnswer, VerdictRequest,
 };
 
 /// Where the answer to a [`Request`] goes: the answer, or a sentence that says
@@ -63,6 +63,13 @@ pub enum Request {
         request: ModeRequest,
         /// Takes the answer.
         reply: Reply<ModeAnswer>,
+    },
+    /// The host is under attack, or isn't any more.
+    UnderAttack {
+        /// Which, until when.
+        request: UnderAttackRequest,
+        /// Takes the answer.
+        reply: Reply<UnderAttackAnswer>,
     },
     /// What is known of the configured feeds.
     Feeds {

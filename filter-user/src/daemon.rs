@@ -38,11 +38,13 @@ use crate::{
     plan::{Plan, Scope},
     policy::Truth,
     prefix::Prefix,
+    under_attack::UnderAttack,
 };
 
 mod allocator;
 mod answer;
 mod apart;
+mod attack;
 mod checks;
 mod copy;
 mod explain;
@@ -92,6 +94,8 @@ struct Daemon {
     plan: Plan,
     /// What protects the operator's SSH sessions, besides the plan.
     peers: Vec<Scope>,
+    /// Whether the host is under attack; the plan is made for it.
+    attack: Option<UnderAttack>,
     ledger: Ledger,
     kernel: Kernel,
     settings: Settings,
@@ -170,6 +174,7 @@ impl Daemon {
         loop {
             self.free_numbers();
             let expiry = self.next_expiry();
+            let attack = self.attack_end();
             let policy = self.policing.as_ref().map(Policing::due);
             tokio::select! {
                 Some((feed, news)) = self.news.recv() => self.take(feed, news),
@@ -186,6 +191,7 @@ impl Daemon {
                     drain_at = self.tell().map(|again| Instant::now() + again);
                 }
                 () = until(expiry) => self.expire(),
+                () = until(attack) => self.let_attack_pass(),
                 () = ended(&mut self.grace) => self.release(),
                 _ = look_around.tick() => self.look_around(),
                 () = received(&mut signals.hang_up) => {
@@ -221,6 +227,7 @@ impl Daemon {
         }
         // Also what moves every end if the wall clock was set.
         self.expire();
+        self.let_attack_pass();
         self.protect_peers();
     }
 

@@ -22,3 +22,4 @@ pub mod plan;
 pub mod policy;
 pub mod prefix;
 pub mod token;
+pub mod under_attack;

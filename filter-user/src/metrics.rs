@@ -92,6 +92,11 @@ fn daemon(text: &mut Text, status: &Status) {
     ];
     text.gauge("weir_mode_info", "The mode, and where it comes from.")
         .with(&mode, 1);
+    text.gauge(
+        "weir_under_attack",
+        "1 while unknown sources are held to the bootstrap lane, by weir under-attack.",
+    )
+    .value(u8::from(status.under_attack.is_some()));
     // It begins anew with the daemon and only grows, but what matters of it is
     // which it is: events carry it.
     text.gauge("weir_generation", "Patches applied to the tables.")

@@ -2,6 +2,7 @@
 //! Pure; the datapath writes it.
 
 mod rules;
+mod under_attack;
 
 use std::collections::BTreeMap;
 
@@ -93,7 +94,9 @@ impl Config {
                 tiers.push((*service, tier, self.seen(tier, meaning, &tier_names)));
             }
         }
-        let shifts = tick::shifts(self.tiers.values()).expect("it was looked at when it was read");
+        // The same ticks whether there is an attack or not: words stay what they are.
+        let rated = || self.tiers.values().chain([&self.under_attack.together]);
+        let shifts = tick::shifts(rated()).expect("it was looked at when it was read");
         let (ports, scopes) = self.ports();
         Ok(Plan {
             settings: Settings {
@@ -110,7 +113,7 @@ impl Config {
             services,
             tiers,
             shifts,
-            reach: tick::reach(self.tiers.values(), &shifts),
+            reach: tick::reach(rated(), &shifts),
             tier_names,
             service_names,
         })

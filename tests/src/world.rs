@@ -57,7 +57,16 @@ pub const THIRD_STAGE: u32 = 9_000;
 #[must_use]
 pub fn plan() -> Plan {
     let config = Config::parse(CONFIGURATION).expect("the world can be configured");
-    config.plan(&Tiers::default()).expect("it has few tiers")
+    let mut plan = config.plan(&Tiers::default()).expect("it has few tiers");
+    // As if one service alone were under attack.
+    let few = config.tiers["few"].source.connections;
+    let crowd = plan.service_names.iter().position(|name| name == "crowd");
+    for (service, _tier, rates) in &mut plan.tiers {
+        if Some(usize::from(*service)) == crowd {
+            *rates = rates.with_together(few);
+        }
+    }
+    plan
 }
 
 /// The entries of the world, as if it were `second` seconds since boot where it
@@ -286,6 +295,10 @@ name = "open"
 ports = ["tcp/6443"]
 default_tier = "free"
 
+[[service]]
+name = "crowd"
+ports = ["tcp/5443"]
+
 [tier.small]
 packets = { rate = "10/s", burst = 3 }
 
@@ -313,7 +326,7 @@ mod tests {
     fn the_world_is_as_it_is_described() {
         let plan = plan();
         assert!(plan.settings.enforces());
-        assert_eq!(plan.service_names.len(), 6);
+        assert_eq!(plan.service_names.len(), 7);
         assert_eq!(patch(&plan, 0, 0).len(), timelines(&plan).len());
         for source in sources() {
             source.parse::<std::net::IpAddr>().expect("an address");

@@ -103,7 +103,7 @@ const BUDGET: [Budget; 3] = [
     Budget {
         program: "filter",
         instructions: 7_300,
-        verified: 240_000,
+        verified: 290_000,
     },
     Budget {
         program: "explain",

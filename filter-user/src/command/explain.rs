@@ -64,11 +64,26 @@ fn why(explanation: &Explanation) -> String {
         explanation.service.as_deref(),
         explanation.tier.as_deref(),
     );
+    let cause = if explanation.cause == Cause::OverConnections && crowded(explanation) {
+        format!("{cause}, which all unattested sources share while the host is under attack")
+    } else {
+        cause
+    };
     match (explanation.cause, by) {
         (Cause::Blocked | Cause::Allowed, Some(by)) => format!("{cause} by {by}"),
         (_, Some(by)) => format!("{cause}, by {by}"),
         (_, None) => cause,
     }
+}
+
+/// Whether what all sources have together is used up, and the source's own isn't.
+fn crowded(explanation: &Explanation) -> bool {
+    let mut rates = explanation.bucket.iter();
+    rates.all(|room| (room.level == "together") == (room.left == 0))
+        && explanation
+            .bucket
+            .iter()
+            .any(|room| room.level == "together")
 }
 
 fn cause(cause: Cause, service: Option<&str>, tier: Option<&str>) -> String {

@@ -8,6 +8,7 @@ use super::{
     human::{bytes, count, counted, plain, seconds},
     output::{Output, Tone},
     table::{Align::Left, Align::Right, Table},
+    under_attack::until,
 };
 use crate::control::{
     client::Client,
@@ -40,9 +41,14 @@ fn verdict(status: &Status, output: &mut Output) -> anyhow::Result<Outcome> {
         output.object(&json!({ "ok": good, "problems": problems }))?;
     } else if good {
         output.line(format_args!(
-            "good: {}, generation {}",
+            "good: {}, generation {}{}",
             status.mode.name(),
-            status.generation
+            status.generation,
+            if status.under_attack.is_some() {
+                ", UNDER ATTACK"
+            } else {
+                ""
+            }
         ))?;
     } else {
         output.line(plain(&problems.join("; ")))?;
@@ -55,6 +61,14 @@ fn show(status: &Status, output: &mut Output) -> anyhow::Result<()> {
         "weir {}, pid {}, generation {}",
         status.version, status.pid, status.generation
     ))?;
+    if let Some(attack) = &status.under_attack {
+        let line = format!(
+            "UNDER ATTACK since {}, {}: unknown sources are held to tier bootstrap",
+            plain(&attack.since),
+            until(attack)
+        );
+        output.line(output.toned(Tone::Bad, &line))?;
+    }
     let (tone, means) = match status.mode {
         Mode::Enforce => (Tone::Good, "packets are dropped"),
         Mode::Observe => (Tone::Head, "packets are only counted"),

@@ -7,7 +7,7 @@ use filter_common::{rate::Tier, settings::MAX_SERVICES};
 use toml::Spanned;
 
 use super::{
-    Config, Protect, ProtectedPorts, Service,
+    Config, Protect, ProtectedPorts, Service, UnderAttack,
     error::{Error, Source},
     file::{self, File},
     port::Ports,
@@ -18,7 +18,13 @@ use crate::prefix::{Prefix, Written};
 
 pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     let mut warnings = Vec::new();
-    let tiers = tier::read(file.tier, file.policy.is_on(), source, &mut warnings)?;
+    let (tiers, together) = tier::read(
+        file.tier,
+        file.policy.is_on(),
+        file.under_attack,
+        source,
+        &mut warnings,
+    )?;
     let mut check = Check {
         source,
         tiers: &tiers,
@@ -42,6 +48,7 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
         metrics: file.metrics,
         services,
         tiers,
+        under_attack: UnderAttack { together },
         feeds,
         check: file.check,
         attestations,

@@ -36,6 +36,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) tier: BTreeMap<Spanned<Text<Name>>, Tier>,
     #[serde(default)]
+    pub(super) under_attack: UnderAttack,
+    #[serde(default)]
     pub(super) feed: Vec<Feed>,
     #[serde(default)]
     pub(super) check: Check,
@@ -99,6 +101,12 @@ pub(super) struct Tier {
 pub(super) struct Level {
     pub(super) packets: Option<Spanned<Pair>>,
     pub(super) bytes: Option<Spanned<Pair>>,
+    pub(super) connections: Option<Spanned<Pair>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct UnderAttack {
     pub(super) connections: Option<Spanned<Pair>>,
 }
 

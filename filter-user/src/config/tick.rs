@@ -19,10 +19,7 @@ use filter_common::{
 pub fn shifts<'a>(
     tiers: impl IntoIterator<Item = &'a Tier>,
 ) -> Result<[u8; CLASSES], [u8; CLASSES]> {
-    let levels = tiers
-        .into_iter()
-        .flat_map(|tier| [&tier.source, &tier.neighbourhood]);
-    let rates = levels.flat_map(|rates| Kind::ALL.map(|kind| (kind, *rates.of(kind as u32))));
+    let rates = tiers.into_iter().flat_map(rates_of);
     let mut rates: Vec<_> = rates
         .filter(|(_, rate)| rate.is_set())
         .filter_map(|(kind, rate)| Some((coarsest(kind, &rate)?, kind, rate)))
@@ -70,14 +67,18 @@ pub fn reach<'a>(
 ) -> [u32; CLASSES] {
     let mut reach = [0; CLASSES];
     let held = tiers.into_iter().filter_map(|tier| tier.in_ticks(shifts));
-    for rates in held.flat_map(|tier| [tier.source, tier.neighbourhood]) {
-        for kind in Kind::ALL {
-            let rate = rates.of(kind as u32);
-            let longest = &mut reach[usize::from(rate.class)];
-            *longest = (*longest).max((rate.limit / 8 * 9) as u32);
-        }
+    for (_kind, rate) in held.flat_map(|tier| rates_of(&tier)) {
+        let longest = &mut reach[usize::from(rate.class)];
+        *longest = (*longest).max((rate.limit / 8 * 9) as u32);
     }
     reach
+}
+
+/// Each rate of a tier, set or not.
+fn rates_of(tier: &Tier) -> impl Iterator<Item = (Kind, Rate)> + use<> {
+    let levels = [tier.source, tier.neighbourhood].into_iter();
+    let rates = levels.flat_map(|rates| Kind::ALL.map(|kind| (kind, *rates.of(kind as u32))));
+    rates.chain([(Kind::Connections, tier.together)])
 }
 
 /// The coarsest tick that is fine enough for a rate, whatever its burst.

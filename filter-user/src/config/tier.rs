@@ -13,7 +13,7 @@ use filter_common::{
 use toml::Spanned;
 
 pub(super) use self::built_in::{bootstrap, suspect, unknown};
-use self::built_in::{scaled, shared_by_two};
+use self::built_in::{ceiling, scaled, shared_by_two};
 use super::{
     error::{Error, Source},
     file, tick,
@@ -113,13 +113,15 @@ impl Tiers {
 }
 
 /// Every tier: what the file says of it, and for the rest of a built-in one
-/// what is built in.
+/// what is built in. Then, as a tier of nothing else, the ceiling of all
+/// unattested sources together.
 pub(super) fn read(
     written: BTreeMap<Spanned<Text<Name>>, file::Tier>,
     policy: bool,
+    under_attack: file::UnderAttack,
     source: &Source<'_>,
     warnings: &mut Vec<String>,
-) -> Result<BTreeMap<String, Tier>, Error> {
+) -> Result<(BTreeMap<String, Tier>, Tier), Error> {
     let mut reader = Reader {
         source,
         warnings,
@@ -179,7 +181,9 @@ pub(super) fn read(
     base.source.connections = Rate::NONE;
     base.neighbourhood.connections = Rate::NONE;
     tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &base)?);
-    if let Err(chosen) = tick::shifts(tiers.values()) {
+    let ceiling = reader.rate(Kind::Connections, under_attack.connections, ceiling())?;
+    let together = Tier::NONE.with_together(ceiling);
+    if let Err(chosen) = tick::shifts(tiers.values().chain([&together])) {
         let fits = |(of, rate, _): &&(Kind, Rate, Range<usize>)| {
             chosen
                 .iter()
@@ -197,7 +201,7 @@ pub(super) fn read(
             ),
         ));
     }
-    Ok(tiers)
+    Ok((tiers, together))
 }
 
 struct Reader<'a> {

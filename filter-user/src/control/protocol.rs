@@ -14,6 +14,7 @@ mod feeds;
 mod policy;
 mod spelled;
 mod status;
+mod under_attack;
 
 pub use check::{AnswerCount, CheckKeys, CheckStatus, ObservationsStatus};
 pub use claims::{ClaimLine, Explanation, ListLine, LosingClaim, RateRoom, ShadowOutcome};
@@ -24,6 +25,7 @@ pub use status::{
     BucketsStatus, CauseCount, Causes, EventsStatus, FeedStatus, InterfaceStatus, ServiceStatus,
     ShadowVerdicts, Status, TableStatus, TablesStatus, VerdictsStatus,
 };
+pub use under_attack::{UnderAttackAnswer, UnderAttackRequest, UnderAttackStatus};
 
 /// Why something wasn't done: one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

@@ -34,7 +34,7 @@ use super::{
     peer::{Peer, Rules},
     protocol::{
         DetachRequest, EventsQuery, ExplainQuery, FeedRequest, FeedsQuery, ListQuery, ModeRequest,
-        Refused, VerdictRequest,
+        Refused, UnderAttackRequest, VerdictRequest,
     },
     socket::ControlSocket,
 };
@@ -98,6 +98,7 @@ fn routes(requests: mpsc::Sender<Request>) -> Router {
         .route("/v1/feeds", get(feeds).post(feed))
         .route("/v1/mode", put(mode))
         .route("/v1/shadow", get(shadow))
+        .route("/v1/under-attack", put(under_attack))
         .route("/v1/reload", post(reload))
         .route("/v1/detach", post(detach))
         .route("/metrics", get(metrics))
@@ -160,6 +161,15 @@ async fn mode(
 
 async fn shadow(State(daemon): Daemon) -> Result<Response, Failure> {
     Ok(Json(ask(&daemon, |reply| Request::Shadow { reply }).await?).into_response())
+}
+
+async fn under_attack(
+    State(daemon): Daemon,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let request: UnderAttackRequest = read(&body?)?;
+    let answer = ask(&daemon, |reply| Request::UnderAttack { request, reply }).await?;
+    Ok(Json(answer).into_response())
 }
 
 async fn feeds(

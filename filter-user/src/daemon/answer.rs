@@ -39,6 +39,10 @@ impl Daemon {
                 send(reply, answer);
             }
             Request::Shadow { reply } => send(reply, Ok(self.shadow_lines())),
+            Request::UnderAttack { request, reply } => {
+                let answer = self.change_attack(request);
+                send(reply, answer);
+            }
             Request::Feeds { query, reply } => send(reply, self.feeds(&query)),
             Request::Feed { request, reply } => self.steer(&request, reply),
             Request::Reload { reply } => {

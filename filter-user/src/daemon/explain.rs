@@ -172,7 +172,11 @@ impl Daemon {
             tier: decision.tier,
             shadow: 0,
         };
-        let levels: [(&str, &Rates, BucketKey); 2] = [
+        let together = Rates {
+            connections: tier.together,
+            ..Rates::NONE
+        };
+        let levels: [(&str, &Rates, BucketKey); 3] = [
             (
                 "source",
                 &tier.source,
@@ -182,6 +186,11 @@ impl Daemon {
                 "neighbourhood",
                 &tier.neighbourhood,
                 key(source.neighbourhood(), BucketKey::NEIGHBOURHOOD),
+            ),
+            (
+                "together",
+                &together,
+                BucketKey::together(decision.service, 0),
             ),
         ];
         let now = clock::monotonic_nanoseconds();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use filter_common::settings::Mode;
 
-use super::{Daemon, ModeFrom, start};
+use super::{Daemon, ModeFrom, attack, start};
 use crate::{
     config::Config,
     control::protocol::{Refused, ReloadAnswer},
@@ -25,9 +25,8 @@ impl Daemon {
     pub(super) async fn reload(&mut self) -> Result<ReloadAnswer, Refused> {
         let refused = |error: anyhow::Error| Refused::new(format!("{error:#}"));
         let config = start::read(&self.options).map_err(refused)?;
-        let plan = config
-            .plan(&self.plan.tier_names)
-            .map_err(|error| refused(error.into()))?;
+        let plan = attack::plan(&config, &self.plan.tier_names, self.attack.as_ref());
+        let plan = plan.map_err(refused)?;
 
         let mut answer = ReloadAnswer {
             changes: changes(&self.config, &config),
@@ -163,6 +162,7 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
         ("events", old.events != new.events),
         ("services", old.services != new.services),
         ("tiers", old.tiers != new.tiers),
+        ("under_attack", old.under_attack != new.under_attack),
     ] {
         if differs {
             changes.push(format!("{table} changed"));

@@ -20,7 +20,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 use super::{
     Daemon, ModeFrom, Troubles,
     apart::Apart,
-    checks,
+    attack, checks,
     feeds::{self, Feeds, tier_numbers},
     keeper::Keeper,
     now,
@@ -74,7 +74,9 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     let control = socket::bind(&config.daemon.control)?;
     let rules = peer::Rules::of(&config.daemon.control).context("looking at the control socket")?;
 
-    let plan = config.plan(&Tiers::default())?;
+    let mut troubles = Troubles::default();
+    let attack = attack::recall(folder, &mut troubles.start)?;
+    let plan = attack::plan(&config, &Tiers::default(), attack.as_ref())?;
     let mut settings = plan.settings;
     let (mode, mode_from) = mode(options, &config)?;
     settings.mode = mode as u8;
@@ -89,7 +91,6 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     let ring = readiness::of(kernel.take_events()?).context("waiting for events")?;
     follow_kernel_log(&mut kernel);
 
-    let mut troubles = Troubles::default();
     let (journal, said, warnings) =
         Journal::open(folder, tier_numbers(&plan.tier_names), now().unix)
             .context("opening what the operator said before")?;
@@ -127,6 +128,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     let mut daemon = Daemon {
         options: options.clone(),
         peers: Vec::new(),
+        attack,
         ledger,
         kernel,
         settings,

@@ -43,6 +43,7 @@ impl Daemon {
             pid: std::process::id(),
             mode: self.mode(),
             mode_from: self.mode_from.name().to_owned(),
+            under_attack: self.attack_status(),
             generation: self.settings.generation,
             interfaces: self
                 .attached
@@ -203,10 +204,17 @@ impl Daemon {
     fn service_statuses(&self) -> Vec<ServiceStatus> {
         let services = self.config.services.iter();
         services
-            .map(|service| ServiceStatus {
+            .zip(self.plan.services.iter().skip(1))
+            .map(|(service, (_number, planned))| ServiceStatus {
                 name: service.name.clone(),
                 ports: service.ports.iter().map(ToString::to_string).collect(),
-                default_tier: service.default_tier.clone(),
+                // Not what is configured: under attack it is another.
+                default_tier: self
+                    .plan
+                    .tier_names
+                    .name(planned.default_tier)
+                    .unwrap_or(&service.default_tier)
+                    .to_owned(),
                 mode: inherits(service.observe).to_owned(),
             })
             .collect()

@@ -55,6 +55,7 @@ fn figures() -> Figures {
             pid: 7,
             mode: Mode::Observe,
             mode_from: "weir mode".into(),
+            under_attack: None,
             generation: 4,
             interfaces: Vec::new(),
             verdicts: Default::default(),

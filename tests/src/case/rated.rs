@@ -95,6 +95,7 @@ fn rates() -> Vec<Case> {
     let partner = frame().ip(FREE, PARTNER).tcp(40_000, 443);
     let quic = to("203.0.113.12").udp(40_000, 443).payload(quic_initial());
     let near = |from| to(from).tcp(40_000, 7443);
+    let crowd = |from: &str| to(from).tcp(40_000, 5443);
     vec![
         Case::new("a new connection", Conforming, syn(FREE)),
         Case::new("a burst to its last packet", Conforming, partner.clone()).after(2),
@@ -171,6 +172,32 @@ fn rates() -> Vec<Case> {
         )
         .after(3),
         Case::new("a village's packets", OverNeighbourhood, near(FREE6)).after(4),
+        Case::new(
+            "the last connection of all sources together",
+            Conforming,
+            crowd(FREE).syn(),
+        )
+        .after_frame(crowd("198.51.100.77").syn()),
+        Case::new(
+            "a connection too many of all sources together",
+            OverConnections,
+            crowd(FREE).syn(),
+        )
+        .after_frame(crowd("198.51.100.77").syn())
+        .after_frame(crowd(FREE6).syn()),
+        Case::new(
+            "of all sources together, whatever their tiers",
+            OverConnections,
+            crowd("203.0.113.11").syn(),
+        )
+        .after_frame(crowd(FREE).syn())
+        .after_frame(crowd(FREE6).syn()),
+        Case::new(
+            "inside a connection all sources together use up nothing",
+            Conforming,
+            crowd(FREE),
+        )
+        .after(9),
         Case::new("merged packets count as many", OverPackets, {
             partner.clone().payload([1; 2_900])
         })

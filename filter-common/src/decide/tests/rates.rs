@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod together;
+
 #[test]
 fn a_rate_of_the_source_belongs_to_an_ipv4_address_or_an_ipv6_64() {
     let one = Rates {

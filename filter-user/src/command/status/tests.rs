@@ -28,6 +28,7 @@ fn observing() -> Status {
         pid: 812,
         mode: Mode::Observe,
         mode_from: "configuration".into(),
+        under_attack: None,
         generation: 42,
         interfaces: vec![InterfaceStatus {
             name: "eth0".into(),

@@ -38,6 +38,12 @@ pub(in crate::config) const fn bootstrap() -> Tier {
     )
 }
 
+/// Under attack, of all unattested sources together at a service: fewer than a host
+/// with a few cores answers over TLS.
+pub(in crate::config) const fn ceiling() -> Rate {
+    built_in(1_000, 2_000)
+}
+
 /// Two new connections a second for each device: far more than an app makes, and
 /// far less than a script. Packets and bytes as an unknown source's.
 pub(super) const fn shared_by_two(unknown: &Tier) -> Tier {

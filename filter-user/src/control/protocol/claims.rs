@@ -96,7 +96,7 @@ pub struct Explanation {
 /// What is left of one rate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateRoom {
-    /// `source` or `neighbourhood`.
+    /// `source`, `neighbourhood` or `together`.
     pub level: String,
     /// `packets`, `bytes` or `connections`.
     pub rate: String,

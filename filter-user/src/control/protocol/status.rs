@@ -8,7 +8,7 @@ use std::{
 use filter_common::{cause::Cause, settings::Mode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
-use super::{CheckStatus, PolicyStatus, spelled};
+use super::{CheckStatus, PolicyStatus, UnderAttackStatus, spelled};
 
 /// How the daemon and the filter are doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Status {
     pub mode: Mode,
     /// Where the mode comes from: `configuration`, `command line`, `weir mode`.
     pub mode_from: String,
+    /// The host is under attack; `None`: it isn't.
+    #[serde(default)]
+    pub under_attack: Option<UnderAttackStatus>,
     /// Count of patches applied.
     pub generation: u64,
     /// Where the filter is attached.
@@ -146,7 +149,7 @@ pub struct ServiceStatus {
     pub name: String,
     /// Guarded ports, as `tcp/443`.
     pub ports: Vec<String>,
-    /// The tier of a source that no claim speaks of.
+    /// The tier of a source that no claim speaks of, as it is now.
     pub default_tier: String,
     /// `inherit`, or `observe`: its rates are only counted.
     pub mode: String,

@@ -21,7 +21,8 @@ use crate::{
         protocol::{
             CauseCount, Causes, ClaimLine, DetachAnswer, EventLine, Explanation, FeedAnswer,
             FeedDetails, FeedOrder, FeedStatus, ModeAnswer, PrefixAnswer, Protocol, Refused,
-            ReloadAnswer, ShadowLine, Status, Verdict, VerdictAnswer,
+            ReloadAnswer, ShadowLine, Status, UnderAttackAnswer, UnderAttackStatus, Verdict,
+            VerdictAnswer,
         },
         socket,
     },
@@ -92,6 +93,15 @@ pub(crate) fn by_heart(request: Request) {
         } else {
             Err(Refused::new("few sources carry most of the traffic"))
         })),
+        Request::UnderAttack { request, reply } => drop(reply.send(Ok(UnderAttackAnswer {
+            on: request.on,
+            was: false,
+            under_attack: request.on.then(|| UnderAttackStatus {
+                since: "2026-11-22T19:00:00Z".into(),
+                until: request.for_s.map(|_| "2026-11-22T20:00:00Z".into()),
+            }),
+            notes: Vec::new(),
+        }))),
         Request::Feeds { query, reply } => drop(reply.send(match query.feed.as_deref() {
             None | Some("verifier") => Ok(vec![feed()]),
             Some(name) => Err(Refused::new(format!("there is no feed {name:?}"))),
@@ -142,6 +152,7 @@ pub(super) fn status() -> Status {
         pid: 7,
         mode: Mode::Enforce,
         mode_from: "configuration".into(),
+        under_attack: None,
         generation: 3,
         interfaces: Vec::new(),
         verdicts: Default::default(),

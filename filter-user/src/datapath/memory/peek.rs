@@ -16,8 +16,8 @@ use super::Memory;
 /// The same tables, only looked at: a line that is asked for is a copy.
 pub(super) struct Peek<'a> {
     tables: &'a Memory,
-    /// Source and neighbourhood, enforced and shadow, side by side.
-    lines: [OnceCell<Line<Still>>; 4],
+    /// Source, neighbourhood and all together, enforced and shadow, side by side.
+    lines: [OnceCell<Line<Still>>; 6],
 }
 
 impl<'a> Peek<'a> {
