@@ -202,6 +202,7 @@ fn what_is_counted_is_told() {
     let text = text(&figures());
     for line in [
         "weir_enforcing 0",
+        "weir_under_attack 0",
         r#"weir_mode_info{mode="observe",from="weir mode"} 1"#,
         "weir_generation 4",
         "weir_problems 1",
