@@ -449,6 +449,9 @@ mod tests {
         assert!(wrong("weir block").contains("PREFIX"));
         assert!(wrong("weir limit 203.0.113.7").contains("--tier"));
         assert!(wrong("weir mode on").contains("enforce, observe"));
+        assert!(wrong("weir under-attack").contains("Usage"));
+        assert!(wrong("weir under-attack on --for 0s").contains("a second at least"));
+        assert!(wrong("weir under-attack off --for 1h").contains("--for"));
         assert!(wrong("weir explain 203.0.113.0/24").contains("ADDRESS"));
         assert!(wrong("weir explain 203.0.113.7 --port 0").contains("--port"));
         assert!(wrong("weir").contains("Usage"));

@@ -288,3 +288,27 @@ fn a_service_that_gives_strangers_more_than_the_attested_is_doubted() {
     };
     assert!(warning.starts_with("service a: its default tier free has more new connections"));
 }
+
+#[test]
+fn the_ceiling_under_attack_is_a_rate_of_all_together() {
+    let config = parse(&format!(
+        "{SMALL}\n[under_attack]\nconnections = {{ rate = \"50/s\", burst = 70 }}"
+    ));
+    assert_eq!(config.under_attack.together.together, rate(50, 70));
+    assert!(!config.under_attack.together.source.is_set());
+    for (wrong, says) in [
+        ("connection = 1", "connections"),
+        (
+            "connections = { rate = \"0/s\", burst = 1 }",
+            "0 would let nothing through",
+        ),
+        (
+            "connections = { rate = \"1KiB/s\", burst = 1 }",
+            "counted, not measured",
+        ),
+    ] {
+        let refused = Config::parse(&format!("{SMALL}\n[under_attack]\n{wrong}"));
+        let message = refused.expect_err(wrong).to_string();
+        assert!(message.contains(says), "{message}");
+    }
+}
