@@ -206,7 +206,7 @@ pub struct Prefixes {
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum UnderAttack {
     /// Sources that nobody vouches for have tier bootstrap, attested ones keep theirs,
-    /// and all unattested ones together share [under_attack] connections
+    /// and all unattested ones together share a ceiling of new connections
     On {
         /// How long, as 90s, 15m, 1h or 7d [default: until off]
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]

@@ -32,7 +32,7 @@ pub(super) async fn shadow(client: &Client, output: &mut Output) -> anyhow::Resu
     Ok(Outcome::Done)
 }
 
-fn table(lines: &[ShadowLine]) -> Table<9> {
+fn table(lines: &[ShadowLine]) -> Table<10> {
     let mut table = Table::new([
         ("FEED", Left),
         ("STEP", Left),
@@ -41,6 +41,7 @@ fn table(lines: &[ShadowLine]) -> Table<9> {
         ("MODE", Left),
         ("SOURCES", Right),
         ("GENUINE", Right),
+        ("SPARED", Right),
         ("CALLS", Right),
         ("ATTESTED", Right),
     ]);
@@ -57,6 +58,7 @@ fn table(lines: &[ShadowLine]) -> Table<9> {
             plain(&line.mode),
             count(line.sources),
             share(line.attested_sources, line.sources),
+            count(line.spared_sources),
             count(line.calls),
             share(line.attested_calls, line.calls),
         ]);
@@ -91,6 +93,7 @@ mod tests {
             mode: "observe".into(),
             sources: 1_200,
             attested_sources: 3,
+            spared_sources: 2,
             calls: 90_000,
             attested_calls: 9,
             ..ShadowLine::default()
@@ -99,7 +102,7 @@ mod tests {
         let words: Vec<_> = shown[1].split_whitespace().collect();
         assert_eq!(
             words.join(" "),
-            "attestation-shadow credential 2 block tok_badsig observe 1,200 3 (0.25 %) 90,000 9 (0.01 %)"
+            "attestation-shadow credential 2 block tok_badsig observe 1,200 3 (0.25 %) 2 90,000 9 (0.01 %)"
         );
     }
 }
