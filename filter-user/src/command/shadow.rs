@@ -96,7 +96,6 @@ mod tests {
             spared_sources: 2,
             calls: 90_000,
             attested_calls: 9,
-            ..ShadowLine::default()
         };
         let shown = table(&[line]).lines();
         let words: Vec<_> = shown[1].split_whitespace().collect();
