@@ -74,9 +74,14 @@ fn genuine_users_behind_an_abusers_nat_lose_no_call_and_the_abuser_is_held() {
         // 64 a second, and no burst for who comes to a stricter tier.
         assert!(got < FLOOD / 2, "{got} of {FLOOD} connections");
 
+        // However long all that took.
+        let before = site.api.served("a user");
+        until("genuine users go on behind the same address", || {
+            genuine.is_finished() || site.api.served("a user") >= before + u64::from(USERS) * 20
+        });
         drop(end);
         let served = genuine.join().expect("no call failed");
-        assert!(served > u64::from(USERS) * 20, "{served}");
+        assert!(served >= before + u64::from(USERS) * 20, "{served}");
         assert_eq!(site.api.served("a user"), served);
     });
     assert_eq!(site.api.served("an abuser"), 0);
