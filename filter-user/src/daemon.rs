@@ -113,8 +113,6 @@ struct Daemon {
     requests: mpsc::Receiver<Request>,
     pages: mpsc::Receiver<list::Page>,
     observations: mpsc::Receiver<Observation>,
-    /// Observations that were taken out of there.
-    observed: u64,
     /// What follows from them, if there is a policy.
     policing: Option<Policing>,
     /// What feeds in observe would do to genuine sources.

@@ -151,7 +151,6 @@ impl Policing {
 impl Daemon {
     /// Takes what verifiers saw, and carries out what follows. Empties `seen`.
     pub(super) fn observe(&mut self, seen: &mut Vec<Observation>) {
-        self.observed += seen.iter().map(|one| u64::from(one.weight)).sum::<u64>();
         self.hold_against(seen);
         let Some(policing) = &mut self.policing else {
             seen.clear();

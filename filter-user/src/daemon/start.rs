@@ -144,7 +144,6 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         requests,
         pages,
         observations,
-        observed: 0,
         policing,
         truth: policing::truth(),
         ask_page,
