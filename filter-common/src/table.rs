@@ -199,9 +199,3 @@ const TIMELINE: u64 = 5;
 fn less<S: Shelves>(a: u64, b: u64) -> u64 {
     S::sign(a.wrapping_sub(b))
 }
-
-/// All ones if `a` isn't greater than `b`: if `b - a` needs no borrow.
-#[inline(always)]
-fn not_greater<S: Shelves>(a: u64, b: u64) -> u64 {
-    S::sign((b | !a) & ((b & !a) | !b.wrapping_sub(a)))
-}

@@ -6,12 +6,13 @@
 //!
 //! A node of the tree: a word with the number of its cells (lowest byte) and
 //! whether it is a leaf (next byte), a word whose bytes are the lengths of the first
-//! eight cells, and the cells in order, three words each: the two halves of an
-//! address, and a value (in a leaf) or the number of a node. The lengths of the
-//! last two cells stand in the upper bytes of the first word. The first cell of
-//! an inner node begins wherever the node does.
+//! eight cells, and the cells in order: the upper halves of their addresses, all
+//! ones where there is no cell, behind these the lower halves, and behind these a
+//! value each (in a leaf) or the number of a node. The lengths of the last two cells
+//! stand in the upper bytes of the first word. The first cell of an inner node
+//! begins wherever the node does.
 
-use super::{Row, Shelves, less, not_greater};
+use super::{Row, Shelves};
 
 /// Words of a node.
 pub const NODE: usize = 32;
@@ -47,16 +48,20 @@ fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
             return 0;
         };
         let header = node.word(0);
+        // The lines of what is read next, while the upper halves are compared.
+        for line in 2..NODE / 8 {
+            let _expected = node.word(line * 8);
+        }
         let at = shelves.forget(search::<S>(node, header & 0xff, high, low));
         if at == 0 {
             return 0;
         }
-        let value = node.word(word(at, 2));
+        let value = node.word(within(at, VALUE));
         if header & LEAF != 0 {
             let length = length(node, header, at);
             let covers = agrees(
-                node.word(word(at, 0)) ^ high,
-                node.word(word(at, 1)) ^ low,
+                node.word(within(at, UPPER)) ^ high,
+                node.word(within(at, LOWER)) ^ low,
                 length,
             );
             return if covers { value } else { 0 };
@@ -67,19 +72,31 @@ fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
 }
 
 /// How many of the cells aren't behind the address.
+///
+/// All are compared, none waits for another: by 63 bits, whose difference has a
+/// sign. What is equal in these and yet behind stands last.
 #[inline(always)]
 fn search<S: Shelves>(node: S::Row, cells: u64, high: u64, low: u64) -> u64 {
-    let mut count = 0;
-    let mut step = 8;
-    while step != 0 {
-        let probe = count + step;
-        let exists = less::<S>(probe, cells + 1);
-        count += step & exists & not_greater::<S>(node.word(word(probe, 0)), high);
-        step >>= 1;
+    let mut count = CELLS as u64;
+    for number in 1..=CELLS {
+        let begins = node.word(word(number, UPPER)) >> 1;
+        count = count.wrapping_add(S::sign((high >> 1).wrapping_sub(begins)));
     }
-    // Only the upper halves were compared: those that are equal stand last.
+    // At the last address of all also what isn't there.
+    let beyond = count.wrapping_sub(cells);
+    count -= beyond & !S::sign(beyond);
     for _ in 0..CELLS {
-        if count == 0 || node.word(word(count, 0)) != high || node.word(word(count, 1)) <= low {
+        let begins = node.word(within(count, UPPER));
+        let differ = begins ^ high;
+        if count == 0 || differ > 1 {
+            break;
+        }
+        let is_behind = if differ == 1 {
+            begins & 1 != 0
+        } else {
+            node.word(within(count, LOWER)) > low
+        };
+        if !is_behind {
             break;
         }
         count -= 1;
@@ -87,18 +104,26 @@ fn search<S: Shelves>(node: S::Row, cells: u64, high: u64, low: u64) -> u64 {
     count
 }
 
-/// The first word of a cell; they are numbered from 1.
+/// Where a cell's upper half stands; cells are numbered from 1. Its
+/// [lower half](LOWER) and its [value](VALUE) stand at the same place among theirs.
 #[inline(always)]
 #[must_use]
-pub const fn cell(number: u64) -> usize {
-    (number as usize) * 3 - 1
+pub const fn word(number: usize, part: usize) -> usize {
+    1 + part * CELLS + number
 }
 
-/// One of a cell's three words, within the node whatever the number.
+/// The same, within the node whatever the number.
 #[inline(always)]
-const fn word(number: u64, part: usize) -> usize {
-    (cell(number) + part) & (NODE - 1)
+const fn within(number: u64, part: usize) -> usize {
+    word(number as usize, part) & (NODE - 1)
 }
+
+/// The part of a cell that is the upper half of its address.
+pub const UPPER: usize = 0;
+/// The part that is the lower half.
+pub const LOWER: usize = 1;
+/// The part that is its value, or the number of a node.
+pub const VALUE: usize = 2;
 
 #[inline(always)]
 fn length<R: Row>(node: R, header: u64, at: u64) -> u64 {

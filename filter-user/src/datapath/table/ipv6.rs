@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use filter_common::table::{
     force,
-    ipv6::{self, CELLS, DEPTH, LEAF, NODE},
+    ipv6::{self, CELLS, DEPTH, LEAF, LOWER, NODE, UPPER, VALUE},
 };
 
 use super::{
@@ -33,7 +33,7 @@ type Child = (u128, u32);
 
 /// The way to a leaf: each node with the number of the cell that leads on.
 struct Way {
-    above: Vec<(u32, u64)>,
+    above: Vec<(u32, usize)>,
     leaf: u32,
     /// The first and the last address that lead here.
     first: u128,
@@ -82,13 +82,18 @@ impl Ipv6 {
     }
 
     /// Where a cell of a node begins; they are numbered from 1.
-    fn start(&self, node: u32, cell: u64) -> u128 {
-        let at = ipv6::cell(cell);
-        u128::from(self.word(node, at)) << 64 | u128::from(self.word(node, at + 1))
+    fn start(&self, node: u32, cell: usize) -> u128 {
+        let half = |part| u128::from(self.word(node, ipv6::word(cell, part)));
+        half(UPPER) << 64 | half(LOWER)
     }
 
-    fn count(&self, node: u32) -> u64 {
-        self.word(node, 0) & 0xff
+    /// The node that a cell leads to.
+    fn child(&self, node: u32, cell: usize) -> u32 {
+        self.word(node, ipv6::word(cell, VALUE)) as u32
+    }
+
+    fn count(&self, node: u32) -> usize {
+        (self.word(node, 0) & 0xff) as usize
     }
 
     /// The way to the leaf that speaks for an address.
@@ -111,7 +116,7 @@ impl Ipv6 {
                 way.first = self.start(node, cell);
             }
             way.above.push((node, cell));
-            way.leaf = self.word(node, ipv6::cell(cell) + 2) as u32;
+            way.leaf = self.child(node, cell);
         }
         way
     }
@@ -151,15 +156,12 @@ impl Ipv6 {
                 continue;
             };
             let mut all: Vec<Child> = (1..=self.count(*node))
-                .map(|one| {
-                    let child = self.word(*node, ipv6::cell(one) + 2) as u32;
-                    (self.start(*node, one), child)
-                })
+                .map(|one| (self.start(*node, one), self.child(*node, one)))
                 .collect();
             // The first cell of a node begins wherever the node does.
-            let first = all[*cell as usize - 1].0;
+            let first = all[*cell - 1].0;
             children[0].0 = first;
-            all.splice(*cell as usize - 1..*cell as usize, children);
+            all.splice(*cell - 1..*cell, children);
             let Some(nodes) = self.make(false, all[0].0, &inner(&all), taken) else {
                 return false;
             };
@@ -168,7 +170,7 @@ impl Ipv6 {
         }
         let child = children[0].1;
         if let Some((node, cell)) = above.next() {
-            let at = *node as usize * NODE + ipv6::cell(*cell) + 2;
+            let at = *node as usize * NODE + ipv6::word(*cell, VALUE);
             self.nodes.publish(at, u64::from(child));
         } else {
             self.root = child;
@@ -384,11 +386,15 @@ fn write(shelf: &Shelf, node: u32, leaf: bool, cells: &[Cell]) {
     let [first, second] = ipv6::headers(leaf, &lengths[..cells.len()]);
     shelf.put(at, first);
     shelf.put(at + 1, second);
-    for (number, cell) in (1..).zip(cells) {
-        let at = at + ipv6::cell(number);
-        shelf.put(at, (cell.start >> 64) as u64);
-        shelf.put(at + 1, cell.start as u64);
-        shelf.put(at + 2, cell.value);
+    for number in 1..=CELLS {
+        let cell = cells.get(number - 1);
+        let put = |part, word| shelf.put(at + ipv6::word(number, part), word);
+        put(
+            UPPER,
+            cell.map_or(u64::MAX, |cell| (cell.start >> 64) as u64),
+        );
+        put(LOWER, cell.map_or(0, |cell| cell.start as u64));
+        put(VALUE, cell.map_or(0, |cell| cell.value));
     }
 }
 
