@@ -240,24 +240,21 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
         }
     }
     let service = tables.forget(service as u64) as u8;
-    let guarded = service != 0 || packet.is(Packet::HIDDEN);
-    let guarded = tables.forget(guarded as u64) != 0;
-    let service = tables.forget(service as u64) as u8;
     let mut judged = Judged {
         service,
-        guarded,
-        family: tables.forget(packet.source.family as u64) as u8,
+        guarded: tables.forget(u64::from(service != 0 || packet.is(Packet::HIDDEN))) != 0,
+        family: packet.source.family as u8,
         home: Home { line: 0, rest: 0 },
-        neighbourhood: tables.forget(packet.source.neighbourhood()),
+        neighbourhood: packet.source.neighbourhood(),
     };
-    if guarded && let Some(seed) = tables.seed() {
+    if judged.guarded
+        && let Some(seed) = tables.seed()
+    {
         let source = packet.source.source();
         judged.home = seed.home(source, judged.family, BucketKey::SOURCE, service);
         tables.expect(judged.home.line);
     }
-    judged.guarded = tables.forget(guarded as u64) != 0;
-    judged.home.line = tables.forget(judged.home.line as u64) as u32;
-    judged.home.rest = tables.forget(judged.home.rest as u64) as u32;
+    let judged = judged.forgotten(tables);
 
     // 3. Verdict.
     let Standing { stage, shadow } = tables.standing(&packet.source, clock);
@@ -273,10 +270,11 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     decision.claim = stage.claim();
     decision.verdict = stage.verdict().code();
     decision.cause = outcome.cause;
-    decision.service = service;
+    decision.service = judged.service;
     decision.tier = outcome.tier;
     decision.level = outcome.level;
     if !shadow.is_none() && shadow.claim() != stage.claim() {
+        let judged = judged.forgotten(tables);
         let outcome = settle(packet, tables, clock, &settings, &judged, shadow, 1);
         let outcome = outcome.forgotten(tables);
         decision.shadow = outcome.cause;

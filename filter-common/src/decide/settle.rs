@@ -21,6 +21,25 @@ pub(super) struct Judged {
     pub(super) home: Home,
 }
 
+impl Judged {
+    #[inline(always)]
+    pub(super) fn forgotten<T: Tables>(&self, tables: &T) -> Self {
+        let flags = tables.forget(
+            u64::from(self.service) | u64::from(self.family) << 8 | u64::from(self.guarded) << 16,
+        );
+        Self {
+            service: flags as u8,
+            guarded: flags >> 16 != 0,
+            family: (flags >> 8) as u8,
+            neighbourhood: tables.forget(self.neighbourhood),
+            home: Home {
+                line: tables.forget(u64::from(self.home.line)) as u32,
+                rest: tables.forget(u64::from(self.home.rest)) as u32,
+            },
+        }
+    }
+}
+
 /// What a verdict leads to.
 pub(super) struct Outcome {
     pub(super) cause: u8,
