@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Version of everything that is shared through maps.
-pub const LAYOUT: u32 = 4;
+pub const LAYOUT: u32 = 5;
 
 /// Index of an enforced cause in the counters.
 #[inline(always)]
@@ -121,9 +121,10 @@ mod tests {
 
     #[test]
     fn sizes_belong_to_the_layout() {
-        assert_eq!(LAYOUT, 4);
+        assert_eq!(LAYOUT, 5);
         assert_eq!((force::WORDS, ipv4::LINE, ipv6::NODE, QUAD), (8, 8, 32, 4));
-        assert_eq!((ipv4::SIEVE, ipv4::GROUPS), (1 << 15, 1 << 18));
+        let (sieve, groups) = (ipv4::sieve(ipv4::OPEN), ipv4::groups(ipv4::OPEN));
+        assert_eq!((sieve, groups), (1 << 15, 1 << 18));
         assert_eq!((ipv6::WIDE, ipv6::CELLS), (1 << 10, 10));
         assert_eq!(size_of::<Counter>(), 40);
         assert_eq!(size_of::<Decision>(), 16);

@@ -1,10 +1,14 @@
-//! IPv4: a sieve, a group for each /18, and in its block one cell for each prefix
-//! and for each place where a wider one goes on.
+//! IPv4: a sieve, a group for each /18 (or narrower), and in its block one cell for
+//! each prefix and for each place where a wider one goes on.
 //!
-//! The sieve has a bit for each /21 that has anything: 256 KiB, which stay in a
-//! core's own cache, where the groups' 2 MiB don't.
+//! How many bits of an address its group leaves **open** is up to whoever makes the
+//! tables: 14 up to two million prefixes, fewer for more, so that a block stays
+//! short. The word in force says it, beside the index of the half's first word.
 //!
-//! A group's word: which of its 32 /23s have anything (upper half), and the
+//! The sieve has a bit for each eighth of a group that has anything: with groups of
+//! a /18 256 KiB, which stay in a core's own cache, where the groups' 2 MiB don't.
+//!
+//! A group's word: which of its 32 units have anything (upper half), and the
 //! line at which its block begins (lower half). 0: nothing at all.
 //!
 //! A block, as halves of words: a header (cells in the lower 16 bits, the
@@ -16,16 +20,33 @@
 
 use super::{Row, Shelves, less};
 
-/// Groups of one table.
-pub const GROUPS: u32 = 1 << (32 - OPEN);
+/// Groups of one table, by what they leave open.
+#[must_use]
+pub const fn groups(open: u32) -> u32 {
+    1 << (32 - open)
+}
+
 /// Words of the sieve, which stands before the groups: a byte for each group.
-pub const SIEVE: u32 = GROUPS / 8;
-/// Bits of an address that one bit of the sieve leaves open.
-pub const HOLE: u32 = 11;
-/// Bits of an address that its group leaves open.
+#[inline(always)]
+#[must_use]
+pub const fn sieve(open: u32) -> u32 {
+    1 << (29_u32.wrapping_sub(open) & 31)
+}
+
+/// What is in force: the index of the half's first word, and what its groups leave
+/// open.
+#[must_use]
+pub const fn in_force(first: u32, open: u32) -> u64 {
+    (open as u64) << 32 | first as u64
+}
+
+/// Most bits of an address that a group leaves open.
 pub const OPEN: u32 = 14;
-/// Bits of an address that one bit of a group's word leaves open.
-pub const UNIT: u32 = 9;
+/// Of what its group leaves open a unit leaves so many bits less, and an eighth of a
+/// group, which is a bit of the sieve, [`HOLE`] less.
+pub const UNIT: u32 = 5;
+/// See [`UNIT`].
+pub const HOLE: u32 = 3;
 /// Words of a line.
 pub const LINE: usize = 8;
 /// Cells of a block that is one line.
@@ -36,14 +57,16 @@ pub const CELLS: usize = 1 << OPEN;
 /// The value for an address; 0: none.
 #[inline(always)]
 pub fn find<S: Shelves>(shelves: &S, address: u32) -> u64 {
-    let first = shelves.force(super::force::IPV4) as u32;
-    let sieve = shelves.group(first.wrapping_add(address >> (HOLE + 6)));
-    if sieve >> (address >> HOLE & 63) & 1 == 0 {
+    let force = shelves.force(super::force::IPV4);
+    let (first, open) = (force as u32, (force >> 32) as u32 & 31);
+    let hole = address >> (open.wrapping_sub(HOLE) & 31);
+    let word = shelves.group(first.wrapping_add(hole >> 6));
+    if word >> (hole & 63) & 1 == 0 {
         return 0;
     }
-    let first = first.wrapping_add(SIEVE);
-    let group = shelves.group(first.wrapping_add(address >> OPEN));
-    let unit = address >> UNIT & 31;
+    let first = first.wrapping_add(sieve(open));
+    let group = shelves.group(first.wrapping_add(address >> open));
+    let unit = address >> (open.wrapping_sub(UNIT) & 31) & 31;
     if group >> 32 >> unit & 1 == 0 {
         return 0;
     }
@@ -53,7 +76,7 @@ pub fn find<S: Shelves>(shelves: &S, address: u32) -> u64 {
     };
     let header = line.word(0) as u32;
     let cells = header & 0xffff;
-    let place = address & ((1 << OPEN) - 1);
+    let place = address & ((1 << open) - 1) & ((1 << OPEN) - 1);
     if cells <= SHORT {
         return short::<S>(line, cells, place);
     }
@@ -136,7 +159,7 @@ pub const fn first_value(cells: u32) -> u32 {
     cells / 2 + 1
 }
 
-/// A group's byte in the sieve, by which of its /23s have anything.
+/// A group's byte in the sieve, by which of its units have anything.
 #[must_use]
 pub const fn holes(units: u32) -> u8 {
     let mut holes = 0;
@@ -183,10 +206,10 @@ impl Cell {
         (self.0 >> 18 ^ place) >> (self.0 >> 14 & 15) == 0
     }
 
-    /// Whether it speaks for the whole group.
+    /// Whether it speaks for the whole of a group that leaves so much open.
     #[must_use]
-    pub const fn is_whole(self) -> bool {
-        self.0 >> 14 & 15 == OPEN
+    pub const fn is_whole(self, open: u32) -> bool {
+        self.0 >> 14 & 15 == open
     }
 
     /// The number of the value among the block's.

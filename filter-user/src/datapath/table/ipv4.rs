@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::atomic::Ordering};
 
 use filter_common::table::{
     force,
-    ipv4::{self, GROUPS, LINE, OPEN, SIEVE, UNIT},
+    ipv4::{self, LINE, UNIT},
 };
 
 use super::{
@@ -19,6 +19,8 @@ pub(super) struct Ipv4 {
     pub(super) groups: Shelf,
     pub(super) lines: Shelf,
     halves: Halves,
+    /// Bits of an address that its group leaves open.
+    open: u32,
     wide: Wide,
     /// Kept so that a change needs no memory.
     cells: Vec<Cell>,
@@ -35,6 +37,7 @@ impl Ipv4 {
             groups,
             lines,
             halves: Halves::new(shape.lines()),
+            open: shape.open(),
             wide: Wide::new(),
             cells: Vec::new(),
             words: Vec::new(),
@@ -42,8 +45,12 @@ impl Ipv4 {
     }
 
     /// Where the sieve begins, and behind it the groups.
-    const fn first_word(second: bool) -> u32 {
-        if second { SIEVE + GROUPS } else { 0 }
+    const fn first_word(&self, second: bool) -> u32 {
+        if second { self.words_of_half() } else { 0 }
+    }
+
+    const fn words_of_half(&self) -> u32 {
+        ipv4::sieve(self.open) + ipv4::groups(self.open)
     }
 
     /// A group's byte in the sieve: the word, and by how many bits it stands there.
@@ -53,19 +60,20 @@ impl Ipv4 {
 
     /// Makes the block of a group anew; `false` if there is no room.
     fn renew(&mut self, group: u32, mirror: &Mirror<V4>) -> bool {
-        let first = u128::from(group) << OPEN;
-        let last = first | ((1 << OPEN) - 1);
+        let first = u128::from(group) << self.open;
+        let last = first | ((1 << self.open) - 1);
         of_span(mirror, first, last, &mut self.cells);
         let mut room = Room {
             lines: &self.lines,
             wide: &mut self.wide,
             words: &mut self.words,
+            open: self.open,
         };
         let Some(word) = room.block(&self.cells, |rows| self.halves.take(rows)) else {
             return false;
         };
-        let first = Self::first_word(self.halves.is_second());
-        let at = (first + SIEVE + group) as usize;
+        let first = self.first_word(self.halves.is_second());
+        let at = (first + ipv4::sieve(self.open) + group) as usize;
         let before = self.groups.get(at);
         let (sieve, shift) = Self::hole(first, group);
         let holes = u64::from(ipv4::holes((word >> 32) as u32)) << shift;
@@ -87,7 +95,7 @@ impl Ipv4 {
             |at: u32| self.lines.get(block as usize * LINE + at as usize / 2) >> (at % 2 * 32);
         let cells = halves(0) as u32 & 0xffff;
         let first = ipv4::Cell(halves(1) as u32);
-        if cells == 1 && first.is_whole() {
+        if cells == 1 && first.is_whole(self.open) {
             let value = block as usize * LINE + ipv4::first_value(1) as usize;
             let value = self.lines.get(value);
             let (_, groups) = self.wide.get_mut(&value).expect("the block is shared");
@@ -108,13 +116,13 @@ impl Memory for Ipv4 {
     type Key = V4;
 
     fn force(&self) -> (usize, u64) {
-        let first = Self::first_word(self.halves.is_second());
-        (force::IPV4, u64::from(first))
+        let first = self.first_word(self.halves.is_second());
+        (force::IPV4, ipv4::in_force(first, self.open))
     }
 
     fn is_small(&self, mirror: &Mirror<V4>, touched: &[V4]) -> bool {
         let groups = touched.iter().map(|key| {
-            let (first, last) = groups_of(*key);
+            let (first, last) = groups_of(*key, self.open);
             u64::from(last - first) + 1
         });
         groups.sum::<u64>() <= super::few(mirror.len())
@@ -123,7 +131,7 @@ impl Memory for Ipv4 {
     fn in_place(&mut self, mirror: &Mirror<V4>, touched: &[V4], _force: &Shelf) -> usize {
         let mut next = 0;
         for (done, key) in touched.iter().enumerate() {
-            let (first, last) = groups_of(*key);
+            let (first, last) = groups_of(*key, self.open);
             for group in first.max(next)..=last {
                 if !self.renew(group, mirror) {
                     return done;
@@ -138,8 +146,8 @@ impl Memory for Ipv4 {
         let Some(mut runs) = self.halves.other() else {
             return false;
         };
-        let first = Self::first_word(!self.halves.is_second());
-        for word in &self.groups[first as usize..(first + SIEVE + GROUPS) as usize] {
+        let first = self.first_word(!self.halves.is_second());
+        for word in &self.groups[first as usize..(first + self.words_of_half()) as usize] {
             word.store(0, Ordering::Relaxed);
         }
         let mut wide = Wide::new();
@@ -148,6 +156,7 @@ impl Memory for Ipv4 {
                 lines: &self.lines,
                 wide: &mut wide,
                 words: &mut self.words,
+                open: self.open,
             },
             runs: &mut runs,
             groups: &self.groups,
@@ -163,7 +172,7 @@ impl Memory for Ipv4 {
             cells.push(key, value, &mut |cell| builder.cell(cell));
         }
         cells.finish(u128::from(u32::MAX), &mut |cell| builder.cell(cell));
-        builder.go_on_to(GROUPS);
+        builder.go_on_to(ipv4::groups(self.open));
         if !builder.fits {
             return false;
         }
@@ -186,8 +195,8 @@ impl Memory for Ipv4 {
 }
 
 /// The first and the last group that a prefix touches.
-fn groups_of(key: V4) -> (u32, u32) {
-    ((key.start() >> OPEN) as u32, (key.end() >> OPEN) as u32)
+fn groups_of(key: V4, open: u32) -> (u32, u32) {
+    ((key.start() >> open) as u32, (key.end() >> open) as u32)
 }
 
 /// Makes all groups, one after the other.
@@ -206,8 +215,8 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn cell(&mut self, cell: Cell) {
-        self.go_on_to((cell.start >> OPEN) as u32);
-        if cell.start == u128::from(self.group) << OPEN {
+        self.go_on_to((cell.start >> self.room.open) as u32);
+        if cell.start == u128::from(self.group) << self.room.open {
             self.cells.clear();
         }
         self.cells.push(cell);
@@ -240,14 +249,14 @@ impl Builder<'_> {
         let (sieve, shift) = Ipv4::hole(self.first, self.group);
         let holes = u64::from(ipv4::holes((word >> 32) as u32)) << shift;
         self.groups.put(sieve, self.groups.get(sieve) | holes);
-        let at = (self.first + SIEVE + self.group) as usize;
+        let at = (self.first + ipv4::sieve(self.room.open) + self.group) as usize;
         self.groups.put(at, word);
     }
 
     /// A group begins with what covers its beginning.
     fn begin(&mut self) {
         self.cells.clear();
-        let start = u128::from(self.group) << OPEN;
+        let start = u128::from(self.group) << self.room.open;
         if let Some(last) = self.last
             && last.end(V4::BITS) >= start
         {
@@ -261,6 +270,8 @@ struct Room<'a> {
     lines: &'a Shelf,
     wide: &'a mut Wide,
     words: &'a mut Vec<u64>,
+    /// Bits of an address that its group leaves open.
+    open: u32,
 }
 
 impl Room<'_> {
@@ -270,9 +281,9 @@ impl Room<'_> {
         if cells.is_empty() {
             return Some(0);
         }
-        let units = encode(cells, self.words);
+        let units = encode(cells, self.open, self.words);
         let whole = match cells {
-            [only] if u32::from(32 - only.length) >= OPEN => Some(only.value),
+            [only] if u32::from(32 - only.length) >= self.open => Some(only.value),
             _ => None,
         };
         if let Some((block, groups)) = whole.and_then(|value| self.wide.get_mut(&value)) {
@@ -291,8 +302,8 @@ impl Room<'_> {
     }
 }
 
-/// Makes the words of a block, and says which /23s have anything.
-fn encode(cells: &[Cell], words: &mut Vec<u64>) -> u32 {
+/// Makes the words of a group's block, and says which units have anything.
+fn encode(cells: &[Cell], group_open: u32, words: &mut Vec<u64>) -> u32 {
     let count = cells.len() as u32;
     let values_at = ipv4::first_value(count) as usize;
     words.clear();
@@ -317,11 +328,12 @@ fn encode(cells: &[Cell], words: &mut Vec<u64>) -> u32 {
         if number == fresh {
             words.push(cell.value);
         }
-        let place = cell.start as u32 & ((1 << OPEN) - 1);
-        let open = u32::from(32 - cell.length).min(OPEN);
+        let place = cell.start as u32 & ((1 << group_open) - 1);
+        let open = u32::from(32 - cell.length).min(group_open);
         put(words, at, ipv4::Cell::new(place, open, number).0);
         let last = place | ((1 << open) - 1);
-        let (first, last) = (place >> UNIT, last >> UNIT);
+        let unit = group_open - UNIT;
+        let (first, last) = (place >> unit, last >> unit);
         units |= u32::MAX << first & u32::MAX >> (31 - last);
     }
     units

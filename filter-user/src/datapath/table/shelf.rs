@@ -7,7 +7,7 @@ use std::{
 
 use filter_common::table::{
     self, QUAD, force,
-    ipv4::{GROUPS, LINE, SIEVE},
+    ipv4::{self, LINE, OPEN},
     ipv6::{NODE, WIDE},
 };
 
@@ -23,10 +23,22 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Bits of an address that its IPv4 group leaves open. Fewer would make a
+    /// lookup among a million somewhat cheaper, and cost memory.
+    #[must_use]
+    pub const fn open(&self) -> u32 {
+        match self.ipv4 {
+            0..=2_000_000 => OPEN,
+            2_000_001..=4_000_000 => OPEN - 1,
+            4_000_001..=8_000_000 => OPEN - 2,
+            _ => OPEN - 3,
+        }
+    }
+
     /// Words of the IPv4 sieves and groups, both halves.
     #[must_use]
     pub const fn groups(&self) -> u32 {
-        2 * (SIEVE + GROUPS)
+        2 * (ipv4::sieve(self.open()) + ipv4::groups(self.open()))
     }
 
     /// Lines of a half. A prefix that is alone in its group needs one; where
@@ -35,7 +47,7 @@ impl Shape {
     /// there may be room for a sixth less than a million.
     #[must_use]
     pub fn lines(&self) -> u32 {
-        let alone = self.ipv4.min(GROUPS);
+        let alone = self.ipv4.min(ipv4::groups(self.open()));
         self.ipv4 / 100 * 23 + alone / 5 * 4 + SPARE
     }
 

@@ -193,29 +193,48 @@ proptest! {
 
     #[test]
     fn the_tables_say_what_a_plain_model_says(seed: u64, spread in 1_u64..129, large: bool) {
-        let shape = Shape { ipv4: 4_000, ipv6: 4_000 };
-        let mut random = Random(seed);
-        let mut model = Model::default();
-        let mut table = table(&shape);
-        for step in 0..30 {
-            let changes = if large && step % 5 == 0 { 3_000 } else { 1 + random.below(20) };
-            let patch = random.patch(&model, changes, spread);
-            let refused = table.apply(&patch);
-            prop_assert_eq!(refused, vec![]);
-            model.apply(&patch);
-            if random.below(3) == 0 && table.seal() {
-                table.release();
-            }
-            let now = random.below(100) as u32;
-            if step % 5 == 4 || step < 5 {
-                assert_same(&table, &model, &mut random, now);
-            }
-            if model.0.len() > 3_000 {
-                break;
-            }
-        }
-        assert_same(&table, &model, &mut random, 7);
+        goes_with_a_model(&Shape { ipv4: 4_000, ipv6: 4_000 }, seed, spread, large);
     }
+}
+
+#[test]
+fn with_more_room_groups_are_narrower_and_say_the_same() {
+    let open = |ipv4| Shape { ipv4, ipv6: 4_000 }.open();
+    let most = [2_000_000, 4_000_000, 8_000_000, u32::MAX].map(open);
+    assert_eq!(most, [14, 13, 12, 11]);
+    let shape = Shape {
+        ipv4: 2_000_001,
+        ipv6: 4_000,
+    };
+    goes_with_a_model(&shape, 1, 32, true);
+}
+
+fn goes_with_a_model(shape: &Shape, seed: u64, spread: u64, large: bool) {
+    let mut random = Random(seed);
+    let mut model = Model::default();
+    let mut table = table(shape);
+    for step in 0..30 {
+        let changes = if large && step % 5 == 0 {
+            3_000
+        } else {
+            1 + random.below(20)
+        };
+        let patch = random.patch(&model, changes, spread);
+        let refused = table.apply(&patch);
+        assert_eq!(refused, []);
+        model.apply(&patch);
+        if random.below(3) == 0 && table.seal() {
+            table.release();
+        }
+        let now = random.below(100) as u32;
+        if step % 5 == 4 || step < 5 {
+            assert_same(&table, &model, &mut random, now);
+        }
+        if model.0.len() > 3_000 {
+            break;
+        }
+    }
+    assert_same(&table, &model, &mut random, 7);
 }
 
 fn written(text: &str) -> Prefix {
