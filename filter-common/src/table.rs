@@ -4,8 +4,8 @@
 //! `datapath/kernel/table`) while packets come. So a reader follows words of 8
 //! bytes, each written in one store, to rows that don't change as long as any
 //! reader can hold them: it sees the state before a change or the one after it,
-//! and nothing in between. Both families keep their tables twice; the word in
-//! force says which of the two holds.
+//! and nothing in between. Both families keep their tables twice; one [word](force)
+//! says which of the two holds, for both.
 //!
 //! * IPv4 ([`ipv4`]): a sieve of /21s, and a word for each /18 that says which of its
 //!   /23s have anything, and where the block of its cells lies: most misses end
@@ -70,17 +70,34 @@ pub trait Row: Copy {
     fn word(self, at: usize) -> u64;
 }
 
-/// The words that say what is in force.
+/// The words that say what is in force. The first changes, in one store; the
+/// others stay as they were made.
 pub mod force {
-    /// Index of the IPv4 sieve's first word; the groups follow.
-    pub const IPV4: usize = 0;
-    /// The IPv6 tree's root in the lower half, the index of the sieve's first
-    /// word in the upper.
-    pub const IPV6: usize = 1;
-    /// One less than the words of a sieve's hashed part, a power of two.
-    pub const SIEVE: usize = 2;
+    /// The root of the IPv6 tree (lower half), and of each family whether its second
+    /// half holds: [`IPV4_SECOND`] and [`IPV6_SECOND`].
+    pub const IN_FORCE: usize = 0;
+    /// How far behind the first half's the IPv4 sieve of the second half begins (lower
+    /// half), and how many bits of an address its group leaves open.
+    pub const IPV4: usize = 1;
+    /// How far behind the first half's the IPv6 sieve of the second half begins.
+    pub const IPV6: usize = 2;
+    /// One less than the words of an IPv6 sieve's hashed part, a power of two.
+    pub const SIEVE: usize = 3;
     /// How many words there are.
     pub const WORDS: usize = 8;
+
+    /// The bit of the word in force that says that the second half of the IPv4 tables
+    /// holds.
+    pub const IPV4_SECOND: u32 = 32;
+    /// The same for IPv6.
+    pub const IPV6_SECOND: u32 = 33;
+
+    /// The index of the first word of the half that holds: `behind` if the bit is set.
+    #[inline(always)]
+    #[must_use]
+    pub const fn first(in_force: u64, bit: u32, behind: u64) -> u32 {
+        (in_force >> bit & 1).wrapping_neg() as u32 & behind as u32
+    }
 }
 
 /// What is said of a source now.

@@ -5,6 +5,7 @@ use std::{
     fs,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 use filter_common::abi::LAYOUT;
@@ -43,6 +44,81 @@ fn the_filter_stays_in_force_when_the_daemon_is_killed() {
         daemon.stop();
     }
 }
+
+/// The moment of the kill is brought nearer and nearer to that of the switch.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_daemon_that_is_killed_in_a_switch_leaves_one_whole_list_in_force() {
+    let edge = Edge::new();
+    edge.configure(&Configuration {
+        room: LISTED,
+        ..Configuration::default()
+    });
+    let traffic = Traffic::open(&edge);
+    // How many packets get through of sources on each list.
+    let through = || {
+        [0, 1].map(|list| {
+            let sources = (list..LISTED)
+                .step_by(LISTED as usize / 16)
+                .flat_map(listed);
+            let frames: Vec<_> = sources.flat_map(|source| datagrams(&source, 1)).collect();
+            (traffic.send(&[], &frames).leaked.len(), frames.len())
+        })
+    };
+    let (mut early, mut late) = (Duration::ZERO, None);
+    for round in 0..10 {
+        // In force is the list that was written last; the other is to follow.
+        let [old, new] = [round % 2, (round + 1) % 2];
+        if round == 0 {
+            edge.list(&list(old));
+        }
+        let daemon = edge.start();
+        let is_blocked =
+            |of: u32| edge.explain(&listed(of).next().expect("one"))["action"] == "drop";
+        until("the old list is in force", || is_blocked(old));
+        let next = list(new);
+        let begun = Instant::now();
+        edge.list(&next);
+        match late {
+            None => {
+                until("the new list is in force", || is_blocked(new));
+                late = Some(begun.elapsed());
+            }
+            Some(late) => thread::sleep((early + late) / 2),
+        }
+        let killed_after = begun.elapsed();
+        daemon.kill();
+        let through = through();
+        let [of_old, of_new] = [old, new].map(|list| through[list as usize]);
+        let whole =
+            |(blocked, _): (usize, usize), (free, all): (usize, usize)| blocked == 0 && free == all;
+        if whole(of_old, of_new) {
+            early = early.max(killed_after);
+        } else {
+            assert!(
+                whole(of_new, of_old),
+                "killed after {killed_after:?}: {of_old:?} of the old list and {of_new:?} of the new get through"
+            );
+            late = late.map(|late| late.min(killed_after));
+        }
+    }
+}
+
+/// All of one of two lists that have nothing in common.
+fn list(which: u32) -> Vec<String> {
+    (which..LISTED).step_by(2).flat_map(listed).collect()
+}
+
+/// A source of each family: an even number is on one list, an odd one on the other.
+fn listed(number: u32) -> impl Iterator<Item = String> {
+    let [_, high, middle, low] = number.to_be_bytes();
+    let v4 = format!("44.{high}.{middle}.{low}");
+    let (upper, lower) = (number >> 16, number & 0xffff);
+    [v4, format!("2001:db8:44::{upper:x}:{lower:x}")].into_iter()
+}
+
+/// Sources of each family on both lists.
+const LISTED: u32 = 100_000;
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]

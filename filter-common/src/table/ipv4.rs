@@ -3,7 +3,7 @@
 //!
 //! How many bits of an address its group leaves **open** is up to whoever makes the
 //! tables: 14 up to two million prefixes, fewer for more, so that a block stays
-//! short. The word in force says it, beside the index of the half's first word.
+//! short. A word beside the one in force says it.
 //!
 //! The sieve has a bit for each eighth of a group that has anything: with groups of
 //! a /18 256 KiB, which stay in a core's own cache, where the groups' 2 MiB don't.
@@ -18,7 +18,7 @@
 //! group (14 bits), how many bits of the place it leaves open (4), and the number
 //! of its value (14). So up to five cells with their values are one line.
 
-use super::{Row, Shelves, less};
+use super::{Row, Shelves, force, less};
 
 /// Groups of one table, by what they leave open.
 #[must_use]
@@ -33,11 +33,10 @@ pub const fn sieve(open: u32) -> u32 {
     1 << (29_u32.wrapping_sub(open) & 31)
 }
 
-/// What is in force: the index of the half's first word, and what its groups leave
-/// open.
+/// The [`force::IPV4`] of tables whose groups leave so much open.
 #[must_use]
-pub const fn in_force(first: u32, open: u32) -> u64 {
-    (open as u64) << 32 | first as u64
+pub const fn made(open: u32) -> u64 {
+    (open as u64) << 32 | (sieve(open) + groups(open)) as u64
 }
 
 /// Most bits of an address that a group leaves open.
@@ -57,8 +56,9 @@ pub const CELLS: usize = 1 << OPEN;
 /// The value for an address; 0: none.
 #[inline(always)]
 pub fn find<S: Shelves>(shelves: &S, address: u32) -> u64 {
-    let force = shelves.force(super::force::IPV4);
-    let (first, open) = (force as u32, (force >> 32) as u32 & 31);
+    let made = shelves.force(force::IPV4);
+    let open = (made >> 32) as u32 & 31;
+    let first = force::first(shelves.force(force::IN_FORCE), force::IPV4_SECOND, made);
     let hole = address >> (open.wrapping_sub(HOLE) & 31);
     let word = shelves.group(first.wrapping_add(hole >> 6));
     if word >> (hole & 63) & 1 == 0 {

@@ -12,7 +12,7 @@
 //! stand in the upper bytes of the first word. The first cell of an inner node
 //! begins wherever the node does.
 
-use super::{Row, Shelves};
+use super::{Row, Shelves, force};
 
 /// Words of a node.
 pub const NODE: usize = 32;
@@ -27,17 +27,18 @@ pub const WIDE: u32 = 1 << 10;
 /// The value for an address; 0: none.
 #[inline(always)]
 pub fn find<S: Shelves>(shelves: &S, high: u64, low: u64) -> u64 {
-    let force = shelves.force(super::force::IPV6);
-    let sieve = (force >> 32) as u32;
+    let in_force = shelves.force(force::IN_FORCE);
+    let behind = shelves.force(force::IPV6);
+    let sieve = force::first(in_force, force::IPV6_SECOND, behind);
     let wide = shelves.sieve(sieve.wrapping_add((high >> 54) as u32));
     if wide >> (high >> 48 & 63) & 1 == 0 {
-        let words = shelves.force(super::force::SIEVE);
+        let words = shelves.force(force::SIEVE);
         let (word, bit) = sieve_bit(high, words);
         if shelves.sieve(sieve.wrapping_add(word)) >> bit & 1 == 0 {
             return 0;
         }
     }
-    walk(shelves, force as u32, high, low)
+    walk(shelves, in_force as u32, high, low)
 }
 
 #[inline(always)]

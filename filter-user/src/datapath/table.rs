@@ -51,10 +51,29 @@ pub struct Table {
 
 /// What both families share.
 struct Common {
-    force: Shelf,
+    force: Force,
     timelines: Timelines,
     /// Waits until every program that runs now has ended.
     grace: fn(),
+}
+
+/// What is different now of a family, in order, with the values that were there.
+type Before<M> = Vec<(<M as Memory>::Key, Option<u64>)>;
+
+/// What is in force, of both families.
+struct Force(Shelf);
+
+impl Force {
+    /// Puts something in force: from one store on.
+    fn publish(&self, word: u64) {
+        self.0.publish(force::IN_FORCE, word);
+    }
+
+    /// Another root of the IPv6 tree, and all else as it is.
+    fn publish_root(&self, root: u32) {
+        let rest = self.0.get(force::IN_FORCE) & !u64::from(u32::MAX);
+        self.publish(rest | u64::from(root));
+    }
 }
 
 /// The table of a family.
@@ -71,8 +90,8 @@ struct Side<M: Memory> {
 trait Memory {
     type Key: Key;
 
-    /// Which word says what is in force, and what it is.
-    fn force(&self) -> (usize, u64);
+    /// Its part of the word in force.
+    fn in_force(&self) -> u64;
 
     /// Whether so little changes that it is put in force piece by piece.
     fn is_small(&self, mirror: &Mirror<Self::Key>, touched: &[Self::Key]) -> bool;
@@ -83,12 +102,12 @@ trait Memory {
         &mut self,
         mirror: &Mirror<Self::Key>,
         touched: &[Self::Key],
-        force: &Shelf,
+        force: &Force,
     ) -> usize;
 
-    /// Makes everything anew in the other half and switches; `false` if there is
-    /// no room.
-    fn anew(&mut self, mirror: &Mirror<Self::Key>, force: &Shelf) -> bool;
+    /// Makes everything anew in the other half, which is then to be put in force;
+    /// `false` if there is no room.
+    fn anew(&mut self, mirror: &Mirror<Self::Key>) -> bool;
 
     fn halves(&mut self) -> &mut Halves;
 
@@ -116,11 +135,15 @@ impl Table {
     pub fn new(shelves: Shelves, shape: &Shape, grace: fn()) -> Self {
         let ipv4 = Ipv4::new(shelves.groups, shelves.lines, shape);
         let ipv6 = Ipv6::new(shelves.sieve, shelves.nodes, shape);
-        let force = shelves.force;
-        force.put(force::SIEVE, u64::from(shape.sieve_words()) - 1);
-        for (at, word) in [ipv4.force(), ipv6.force()] {
-            force.publish(at, word);
+        let force = Force(shelves.force);
+        for (at, word) in [
+            (force::IPV4, table::ipv4::made(shape.open())),
+            (force::IPV6, u64::from(shape.sieve())),
+            (force::SIEVE, u64::from(shape.sieve_words()) - 1),
+        ] {
+            force.0.put(at, word);
         }
+        force.publish(ipv4.in_force() | ipv6.in_force());
         Self {
             ipv4: Side::new(ipv4, shape.ipv4),
             ipv6: Side::new(ipv6, shape.ipv6),
@@ -134,9 +157,23 @@ impl Table {
 
     /// Carries out a patch. Prefixes that don't fit come back with the reason;
     /// what was in force for them stays.
+    ///
+    /// A small patch is put in force piece by piece, a large one by one store, for
+    /// both families: whoever dies meanwhile leaves the state before or the one after.
     pub fn apply(&mut self, patch: &Patch) -> Vec<(Prefix, String)> {
-        let mut refused = self.ipv4.apply(&patch.part(Family::V4), &mut self.common);
-        refused.extend(self.ipv6.apply(&patch.part(Family::V6), &mut self.common));
+        let (ipv4, ipv6, common) = (&mut self.ipv4, &mut self.ipv6, &mut self.common);
+        let mut refused = Vec::new();
+        let before4 = ipv4.remember(&patch.part(Family::V4), common, &mut refused);
+        let before6 = ipv6.remember(&patch.part(Family::V6), common, &mut refused);
+        let is_small = ipv4.is_small(&before4) && ipv6.is_small(&before6);
+        let mut gone = ipv4.carry_out(before4, is_small, common, &mut refused);
+        gone.extend(ipv6.carry_out(before6, is_small, common, &mut refused));
+        common
+            .force
+            .publish(ipv4.memory.in_force() | ipv6.memory.in_force());
+        for value in gone {
+            common.timelines.give_up(Value(value));
+        }
         refused
     }
 
@@ -183,21 +220,27 @@ impl<M: Memory> Side<M> {
         }
     }
 
-    fn apply(&mut self, changes: &Part<'_>, common: &mut Common) -> Vec<(Prefix, String)> {
-        let mut refused = Vec::new();
-        let mut before = self.remember(changes, common, &mut refused);
+    fn is_small(&self, before: &Before<M>) -> bool {
         let touched: Vec<_> = before.iter().map(|(key, _)| *key).collect();
-        if touched.is_empty() {
-            return refused;
+        self.memory.is_small(&self.mirror, &touched)
+    }
+
+    /// Carries out what was [remembered](Self::remember); what was made anew is still
+    /// to be put in force. Gives the values that nobody needs from then on.
+    fn carry_out(
+        &mut self,
+        mut before: Before<M>,
+        is_small: bool,
+        common: &mut Common,
+        refused: &mut Vec<(Prefix, String)>,
+    ) -> Vec<u64> {
+        let touched: Vec<_> = before.iter().map(|(key, _)| *key).collect();
+        let mut gone = Vec::new();
+        if !(touched.is_empty() || is_small && self.in_place(&touched, common)) {
+            gone = self.anew(&mut before, common, refused);
         }
-        let is_small = self.memory.is_small(&self.mirror, &touched);
-        if !(is_small && self.in_place(&touched, common)) {
-            self.anew(&mut before, common, &mut refused);
-        }
-        for value in before.into_iter().filter_map(|(_, value)| value) {
-            common.timelines.give_up(Value(value));
-        }
-        refused
+        gone.extend(before.into_iter().filter_map(|(_, value)| value));
+        gone
     }
 
     /// Takes changes into the mirror. Gives back what was there of all that is
@@ -207,7 +250,7 @@ impl<M: Memory> Side<M> {
         changes: &Part<'_>,
         common: &mut Common,
         refused: &mut Vec<(Prefix, String)>,
-    ) -> Vec<(M::Key, Option<u64>)> {
+    ) -> Before<M> {
         let keys: Vec<_> = changes.iter().map(|change| M::Key::of(&change.0)).collect();
         let known = self.mirror.known(&keys);
         // What leaves makes room for what comes.
@@ -281,19 +324,19 @@ impl<M: Memory> Side<M> {
     }
 
     /// Makes everything anew. Where there isn't room for all, prefixes that are
-    /// new are given up, the last first.
+    /// new are given up, the last first; gives their values.
     fn anew(
         &mut self,
-        before: &mut Vec<(M::Key, Option<u64>)>,
+        before: &mut Before<M>,
         common: &mut Common,
         refused: &mut Vec<(Prefix, String)>,
-    ) {
+    ) -> Vec<u64> {
         let mut gone = Vec::new();
         loop {
             if self.memory.halves().other().is_none() {
                 self.wait(common);
             }
-            if self.memory.anew(&self.mirror, &common.force) {
+            if self.memory.anew(&self.mirror) {
                 let (used, room) = self.memory.bytes();
                 if gone.is_empty() && used < room / 8 * 7 {
                     self.full = None;
@@ -319,9 +362,7 @@ impl<M: Memory> Side<M> {
             self.full = Some(self.mirror.len());
         }
         // Some may have been in force for a moment.
-        for value in gone {
-            common.timelines.give_up(Value(value));
-        }
+        gone
     }
 
     /// Waits until what is in limbo is free; `false` if nothing is.
@@ -361,7 +402,7 @@ impl<'a> table::Shelves for &'a Table {
     type Row = Row<'a>;
 
     fn force(&self, at: usize) -> u64 {
-        self.common.force.get(at)
+        self.common.force.0.get(at)
     }
 
     fn group(&self, at: u32) -> u64 {

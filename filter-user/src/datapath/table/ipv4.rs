@@ -8,7 +8,7 @@ use filter_common::table::{
 };
 
 use super::{
-    Memory,
+    Force, Memory,
     cells::{Cell, Cells, of_span},
     mirror::{Key as _, Mirror, V4},
     runs::{Halves, Run, Runs},
@@ -115,9 +115,8 @@ impl Ipv4 {
 impl Memory for Ipv4 {
     type Key = V4;
 
-    fn force(&self) -> (usize, u64) {
-        let first = self.first_word(self.halves.is_second());
-        (force::IPV4, ipv4::in_force(first, self.open))
+    fn in_force(&self) -> u64 {
+        u64::from(self.halves.is_second()) << force::IPV4_SECOND
     }
 
     fn is_small(&self, mirror: &Mirror<V4>, touched: &[V4]) -> bool {
@@ -128,7 +127,7 @@ impl Memory for Ipv4 {
         groups.sum::<u64>() <= super::few(mirror.len())
     }
 
-    fn in_place(&mut self, mirror: &Mirror<V4>, touched: &[V4], _force: &Shelf) -> usize {
+    fn in_place(&mut self, mirror: &Mirror<V4>, touched: &[V4], _force: &Force) -> usize {
         let mut next = 0;
         for (done, key) in touched.iter().enumerate() {
             let (first, last) = groups_of(*key, self.open);
@@ -142,7 +141,7 @@ impl Memory for Ipv4 {
         touched.len()
     }
 
-    fn anew(&mut self, mirror: &Mirror<V4>, force: &Shelf) -> bool {
+    fn anew(&mut self, mirror: &Mirror<V4>) -> bool {
         let Some(mut runs) = self.halves.other() else {
             return false;
         };
@@ -178,8 +177,6 @@ impl Memory for Ipv4 {
         }
         self.halves.switch(runs);
         self.wide = wide;
-        let (at, word) = self.force();
-        force.publish(at, word);
         true
     }
 

@@ -9,7 +9,7 @@ use filter_common::table::{
 };
 
 use super::{
-    Memory,
+    Force, Memory,
     cells::{Cell, Cells, of_span},
     mirror::{Key, Mirror, V6},
     runs::{Halves, Run, Runs},
@@ -122,7 +122,7 @@ impl Ipv6 {
     }
 
     /// Makes a leaf anew; `false` if there is no room.
-    fn renew(&mut self, way: &Way, mirror: &Mirror<V6>, force: &Shelf) -> bool {
+    fn renew(&mut self, way: &Way, mirror: &Mirror<V6>, force: &Force) -> bool {
         let mut cells = std::mem::take(&mut self.cells);
         of_span(mirror, way.first, way.last, &mut cells);
         let mut taken = Vec::new();
@@ -137,7 +137,7 @@ impl Ipv6 {
         done
     }
 
-    fn replace(&mut self, way: &Way, cells: &[Cell], taken: &mut Vec<u32>, force: &Shelf) -> bool {
+    fn replace(&mut self, way: &Way, cells: &[Cell], taken: &mut Vec<u32>, force: &Force) -> bool {
         let Some(mut children) = self.make(true, way.first, cells, taken) else {
             return false;
         };
@@ -174,8 +174,7 @@ impl Ipv6 {
             self.nodes.publish(at, u64::from(child));
         } else {
             self.root = child;
-            let (at, word) = self.force();
-            force.publish(at, word);
+            force.publish_root(child);
         }
         for at in gone {
             self.halves.give_up(Run { at, rows: 1 });
@@ -220,9 +219,8 @@ impl Ipv6 {
 impl Memory for Ipv6 {
     type Key = V6;
 
-    fn force(&self) -> (usize, u64) {
-        let sieve = self.first_of_sieve(self.halves.is_second());
-        (force::IPV6, u64::from(sieve) << 32 | u64::from(self.root))
+    fn in_force(&self) -> u64 {
+        u64::from(self.halves.is_second()) << force::IPV6_SECOND | u64::from(self.root)
     }
 
     fn is_small(&self, mirror: &Mirror<V6>, touched: &[V6]) -> bool {
@@ -239,7 +237,7 @@ impl Memory for Ipv6 {
         true
     }
 
-    fn in_place(&mut self, mirror: &Mirror<V6>, touched: &[V6], force: &Shelf) -> usize {
+    fn in_place(&mut self, mirror: &Mirror<V6>, touched: &[V6], force: &Force) -> usize {
         let sieve = self.first_of_sieve(self.halves.is_second());
         for key in touched {
             if mirror.value(key).is_some() {
@@ -264,7 +262,7 @@ impl Memory for Ipv6 {
         touched.len()
     }
 
-    fn anew(&mut self, mirror: &Mirror<V6>, force: &Shelf) -> bool {
+    fn anew(&mut self, mirror: &Mirror<V6>) -> bool {
         let sieve = self.first_of_sieve(!self.halves.is_second());
         // With room for changes in the nodes, or else without.
         let built = [FILL, CELLS].into_iter().find_map(|fill| {
@@ -279,8 +277,6 @@ impl Memory for Ipv6 {
         };
         self.root = root;
         self.halves.switch(runs);
-        let (at, word) = self.force();
-        force.publish(at, word);
         true
     }
 
