@@ -31,7 +31,7 @@ pub(crate) fn measure(object: &Path, quick: bool) -> Result<()> {
     // then heavy sources weren't heavy, or honest ones weren't honest.
     for _ in 0..ATTEMPTS {
         let outcome = attempt(object, &mut flood, &draw, seconds)?;
-        if outcome.times > TIMES / 4.0 && outcome.honest < 0.8 {
+        if outcome.times > TIMES / 4.0 && outcome.honest < 0.5 {
             return outcome.tell(quick);
         }
     }
@@ -127,7 +127,7 @@ const TIMES: f64 = 40.0;
 /// Of 65,536: each honest source sends a third of its rate.
 const HONEST_SHARE: u32 = ALL / 4 / 40 / 3;
 /// How often the pace may change.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 5;
 /// Below one packet of all that can be sent.
 const NOTHING: f64 = 1e-9;
 /// Packets to see how fast they come in.
