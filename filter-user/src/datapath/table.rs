@@ -94,7 +94,11 @@ trait Memory {
     fn in_force(&self) -> u64;
 
     /// Whether so little changes that it is put in force piece by piece.
-    fn is_small(&self, mirror: &Mirror<Self::Key>, touched: &[Self::Key]) -> bool;
+    fn is_small(
+        &self,
+        mirror: &Mirror<Self::Key>,
+        touched: impl Iterator<Item = Self::Key>,
+    ) -> bool;
 
     /// Puts what the mirror says of these prefixes in force, piece by piece, and
     /// says for how many of them there was room.
@@ -221,8 +225,8 @@ impl<M: Memory> Side<M> {
     }
 
     fn is_small(&self, before: &Before<M>) -> bool {
-        let touched: Vec<_> = before.iter().map(|(key, _)| *key).collect();
-        self.memory.is_small(&self.mirror, &touched)
+        let touched = before.iter().map(|(key, _)| *key);
+        self.memory.is_small(&self.mirror, touched)
     }
 
     /// Carries out what was [remembered](Self::remember); what was made anew is still
@@ -234,9 +238,8 @@ impl<M: Memory> Side<M> {
         common: &mut Common,
         refused: &mut Vec<(Prefix, String)>,
     ) -> Vec<u64> {
-        let touched: Vec<_> = before.iter().map(|(key, _)| *key).collect();
         let mut gone = Vec::new();
-        if !(touched.is_empty() || is_small && self.in_place(&touched, common)) {
+        if !(before.is_empty() || is_small && self.in_place(&before, common)) {
             gone = self.anew(&mut before, common, refused);
         }
         gone.extend(before.into_iter().filter_map(|(_, value)| value));
@@ -309,8 +312,9 @@ impl<M: Memory> Side<M> {
     }
 
     /// Puts changes in force piece by piece; `false` if there is no room.
-    fn in_place(&mut self, touched: &[M::Key], common: &mut Common) -> bool {
-        let mut rest = touched;
+    fn in_place(&mut self, before: &Before<M>, common: &mut Common) -> bool {
+        let touched: Vec<_> = before.iter().map(|(key, _)| *key).collect();
+        let mut rest = &touched[..];
         loop {
             let done = self.memory.in_place(&self.mirror, rest, &common.force);
             rest = &rest[done..];

@@ -119,9 +119,9 @@ impl Memory for Ipv4 {
         u64::from(self.halves.is_second()) << force::IPV4_SECOND
     }
 
-    fn is_small(&self, mirror: &Mirror<V4>, touched: &[V4]) -> bool {
-        let groups = touched.iter().map(|key| {
-            let (first, last) = groups_of(*key, self.open);
+    fn is_small(&self, mirror: &Mirror<V4>, touched: impl Iterator<Item = V4>) -> bool {
+        let groups = touched.map(|key| {
+            let (first, last) = groups_of(key, self.open);
             u64::from(last - first) + 1
         });
         groups.sum::<u64>() <= super::few(mirror.len())

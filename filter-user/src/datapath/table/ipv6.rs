@@ -223,7 +223,7 @@ impl Memory for Ipv6 {
         u64::from(self.halves.is_second()) << force::IPV6_SECOND | u64::from(self.root)
     }
 
-    fn is_small(&self, mirror: &Mirror<V6>, touched: &[V6]) -> bool {
+    fn is_small(&self, mirror: &Mirror<V6>, touched: impl Iterator<Item = V6>) -> bool {
         let few = super::few(mirror.len());
         let mut leaves = 0;
         for key in touched {
