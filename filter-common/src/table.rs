@@ -1,7 +1,7 @@
 //! The verdict tables: how the timeline of a source is found in shared memory.
 //!
 //! What is read here is written by the daemon (`filter-user`,
-//! `datapath/kernel/table`) while packets come. So a reader follows words of 8
+//! `datapath/table`) while packets come. So a reader follows words of 8
 //! bytes, each written in one store, to rows that don't change as long as any
 //! reader can hold them: it sees the state before a change or the one after it,
 //! and nothing in between. Both families keep their tables twice; one [word](force)
@@ -9,7 +9,8 @@
 //!
 //! * IPv4 ([`ipv4`]): a sieve of /21s, and a word for each /18 that says which of its
 //!   /23s have anything, and where the block of its cells lies: most misses end
-//!   there, most hits in one line of 64 bytes.
+//!   there, most hits in one line of 64 bytes. (With room for more than two million
+//!   prefixes all of these are narrower.)
 //! * IPv6 ([`ipv6`]): a sieve of /32s that ends most misses, and behind it a
 //!   tree whose nodes are 256 bytes.
 //! * A timeline of more than one stage lies apart, in quads of four stages.
