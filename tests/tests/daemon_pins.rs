@@ -55,7 +55,7 @@ fn a_daemon_that_is_killed_in_a_switch_leaves_one_whole_list_in_force() {
         ..Configuration::default()
     });
     let traffic = Traffic::open(&edge);
-    // How many packets get through of sources on each list.
+    // Of each list: how many packets of its sources get through, of how many.
     let through = || {
         [0, 1].map(|list| {
             let sources = (list..LISTED)
@@ -84,6 +84,7 @@ fn a_daemon_that_is_killed_in_a_switch_leaves_one_whole_list_in_force() {
                 until("the new list is in force", || is_blocked(new));
                 late = Some(begun.elapsed());
             }
+            // Nothing tells when it is about to switch: so it is guessed, closer each time.
             Some(late) => thread::sleep((early + late) / 2),
         }
         let killed_after = begun.elapsed();
