@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Outcome, hooks, human::plain, output::Output};
+use super::{Outcome, hooks, output::Output};
 
 /// `weir config check`: exit 1 and why, or 0.
 pub(super) fn check(file: &Path, output: &mut Output) -> anyhow::Result<Outcome> {
@@ -29,7 +29,7 @@ fn report(
         }))?;
         return Ok(outcome);
     }
-    notes.iter().for_each(|note| output.note(plain(note)));
+    output.notes(&notes);
     match error {
         Some(error) => output.error(&error),
         None => output.line(format_args!("{} is good", file.display()))?,

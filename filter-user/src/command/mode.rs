@@ -2,7 +2,7 @@
 
 use filter_common::settings::Mode;
 
-use super::{Outcome, human::plain, output::Output};
+use super::{Outcome, output::Output};
 use crate::control::{
     client::Client,
     protocol::{ModeAnswer, ModeRequest},
@@ -21,10 +21,7 @@ pub(super) async fn mode(
         output.object(&answer)?;
         return Ok(Outcome::Done);
     }
-    answer
-        .notes
-        .iter()
-        .for_each(|note| output.note(plain(note)));
+    output.notes(&answer.notes);
     output.line(sentence(&answer))?;
     Ok(Outcome::Done)
 }

@@ -7,6 +7,8 @@ use std::{
 
 use serde::Serialize;
 
+use super::human::plain;
+
 /// The way out of a command: its answer, and notes beside it.
 pub(crate) struct Output {
     answer: Box<dyn Write>,
@@ -66,6 +68,13 @@ impl Output {
     /// there is nobody to be told.
     pub(crate) fn note(&mut self, note: impl fmt::Display) {
         let _unwritten = writeln!(self.notes, "{note}");
+    }
+
+    /// The same, of what the daemon says in an answer.
+    pub(crate) fn notes(&mut self, notes: &[String]) {
+        for note in notes {
+            self.note(plain(note));
+        }
     }
 
     /// Why nothing, or not everything, was done.

@@ -10,10 +10,7 @@ pub(super) async fn reload(client: &Client, output: &mut Output) -> anyhow::Resu
         output.object(&answer)?;
         return Ok(Outcome::Done);
     }
-    answer
-        .notes
-        .iter()
-        .for_each(|note| output.note(plain(note)));
+    output.notes(&answer.notes);
     if answer.changes.is_empty() {
         output.line("the configuration was read again: nothing is different")?;
     }

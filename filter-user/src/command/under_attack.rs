@@ -30,10 +30,7 @@ pub(super) async fn under_attack(
         output.object(&answer)?;
         return Ok(Outcome::Done);
     }
-    answer
-        .notes
-        .iter()
-        .for_each(|note| output.note(plain(note)));
+    output.notes(&answer.notes);
     output.line(sentence(&answer))?;
     Ok(Outcome::Done)
 }

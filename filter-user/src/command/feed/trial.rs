@@ -64,9 +64,7 @@ pub(super) async fn test(
         output.object(&trial)?;
         return Ok(Outcome::Done);
     }
-    for note in &trial.notes {
-        output.note(plain(note));
-    }
+    output.notes(&trial.notes);
     for refusal in &trial.refusals {
         output.line(format_args!("refused: {}", plain(refusal)))?;
     }
