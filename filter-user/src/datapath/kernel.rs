@@ -390,9 +390,16 @@ fn random() -> Result<[u64; 4]> {
 }
 
 fn load_program(ebpf: &mut Ebpf, name: &str, verifier_log: Option<&Path>) -> Result<()> {
-    let error = match program(ebpf, name)?.load() {
-        Ok(()) => return Ok(()),
-        Err(error) => error,
+    let mut loaded = program(ebpf, name)?.load();
+    // A signal makes the verifier give up: then it is asked again.
+    for _ in 1..LOADS {
+        if !loaded.as_ref().is_err_and(is_interrupted) {
+            break;
+        }
+        loaded = program(ebpf, name)?.load();
+    }
+    let Err(error) = loaded else {
+        return Ok(());
     };
     if let ProgramError::LoadError {
         io_error,
@@ -409,6 +416,14 @@ fn load_program(ebpf: &mut Ebpf, name: &str, verifier_log: Option<&Path>) -> Res
     }
     Err(error).with_context(|| format!("the kernel refused the program {name}"))
 }
+
+fn is_interrupted(error: &ProgramError) -> bool {
+    matches!(error, ProgramError::LoadError { io_error, .. }
+        if io_error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// How often a program is loaded that signals interrupt, as libbpf does it.
+const LOADS: u32 = 5;
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
     ebpf.program_mut(name)
