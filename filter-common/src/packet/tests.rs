@@ -4,7 +4,7 @@ use std::{format, vec, vec::Vec};
 
 use proptest::prelude::*;
 
-use super::{wire::*, *};
+use super::{ip::*, transport::*, wire::*, *};
 
 #[test]
 fn every_truncation_is_read_as_far_as_it_goes() {

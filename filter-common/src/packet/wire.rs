@@ -2,7 +2,11 @@
 
 use std::{format, string::String, vec, vec::Vec};
 
-use super::{AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMPV6, ROUTING, SYN, TCP, UDP};
+use super::{
+    TCP, UDP,
+    ip::{AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING},
+    transport::{ICMPV6, SYN},
+};
 
 /// Each family, upper protocol, tags, and options or extension headers.
 pub(crate) fn samples() -> Vec<(String, Vec<u16>, Vec<u8>)> {

@@ -2,7 +2,7 @@
 
 use std::vec;
 
-use super::super::{wire::*, *};
+use super::super::{transport::*, wire::*, *};
 
 #[test]
 fn only_replies_of_a_dhcp_server_are_essential() {

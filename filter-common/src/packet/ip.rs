@@ -1,0 +1,155 @@
+//! The headers of IP: IPv4 with options, IPv6 with extension headers.
+
+use super::{Kind, MAX_EXTENSIONS, Packet, TCP, UDP, transport::read_transport};
+use crate::{frame::Frame, source::Address};
+
+/// RFC 791 §3.1.
+#[inline(always)]
+pub(super) fn read_v4<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
+    let mut packet = Packet::unread(Kind::Unreadable, length);
+    let Some(header) = frame.read::<20>(offset) else {
+        return packet;
+    };
+    if header[0] >> 4 != 4 {
+        return packet;
+    }
+    packet.kind = Kind::Ip;
+    packet.source = Address::v4([header[12], header[13], header[14], header[15]]);
+    packet.destination = Address::v4([header[16], header[17], header[18], header[19]]);
+    packet.protocol = header[9];
+
+    let header_length = usize::from(header[0] & 0xf) * 4;
+    let fragment = u16::from_be_bytes([header[6], header[7]]);
+    if header_length < 20 || fragment & 0x1fff != 0 {
+        hide(&mut packet);
+        return packet;
+    }
+    let whole = fragment & 0x2000 == 0;
+    read_transport(frame, offset + header_length, whole, false, &mut packet);
+    let total = u16::from_be_bytes([header[2], header[3]]);
+    if !whole && usize::from(total) < header_length + TELLING {
+        open(&mut packet);
+    }
+    packet
+}
+
+/// RFC 8200. A step reads four bytes and adds one length: this is what keeps
+/// the verifier's work in bounds.
+#[inline(always)]
+pub(super) fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) -> Packet {
+    let mut packet = Packet::unread(Kind::Unreadable, length);
+    let Some(header) = frame.read::<8>(offset) else {
+        return packet;
+    };
+    if header[0] >> 4 != 6 {
+        return packet;
+    }
+    let (Some(source_high), Some(source_low), Some(high), Some(low)) = (
+        frame.read::<8>(offset + 8),
+        frame.read::<8>(offset + 16),
+        frame.read::<8>(offset + 24),
+        frame.read::<8>(offset + 32),
+    ) else {
+        return packet;
+    };
+    packet.kind = Kind::Ip;
+    packet.source = Address::v6(source_high, source_low);
+    packet.destination = Address::v6(high, low);
+    packet.protocol = header[6];
+
+    let from_this_link = header[7] == 255;
+    let mut whole = true;
+    let mut at = offset + 40;
+    for _ in 0..MAX_EXTENSIONS {
+        if !is_extension(packet.protocol) {
+            break;
+        }
+        let Some([next, size, high, low]) = frame.read::<4>(at) else {
+            packet.flags = Packet::HIDDEN | Packet::OPENS;
+            return packet;
+        };
+        let step = match packet.protocol {
+            // RFC 4302 §2.2: in units of four bytes, less two.
+            AUTHENTICATION => (size as usize + 2) * 4,
+            FRAGMENT => 8,
+            _ => (size as usize + 1) * 8,
+        };
+        if packet.protocol == FRAGMENT {
+            packet.protocol = next;
+            let fragment = u16::from_be_bytes([high, low]);
+            // RFC 8200 §4.5: only the first fragment's Next Header counts, so
+            // that of a later one may lie and hides a port whatever it says.
+            if fragment & 0xfff8 != 0 {
+                packet.flags = Packet::HIDDEN;
+                return packet;
+            }
+            // An atomic fragment (RFC 6946) is whole.
+            if fragment & 1 != 0 {
+                whole = false;
+            }
+        } else {
+            packet.protocol = next;
+        }
+        at = frame.forget((at + step) as u64) as usize;
+        if at > MAX_HEADERS {
+            packet.flags = Packet::HIDDEN;
+            return packet;
+        }
+    }
+    if is_extension(packet.protocol) {
+        packet.flags = Packet::HIDDEN | Packet::OPENS;
+        return packet;
+    }
+    read_transport(frame, at, whole, from_this_link, &mut packet);
+    let payload = u16::from_be_bytes([header[4], header[5]]);
+    if !whole && offset + 40 + usize::from(payload) < at + TELLING {
+        open(&mut packet);
+    }
+    packet
+}
+
+/// Marks the port as hidden, if there is one: the protocol of an IPv4 fragment
+/// is part of what it is put together by, so it can't lie.
+#[inline(always)]
+const fn hide(packet: &mut Packet) {
+    if packet.protocol == TCP || packet.protocol == UDP {
+        packet.flags = Packet::HIDDEN;
+    }
+}
+
+/// Counts a first fragment that ends before it could tell as one that opens a
+/// connection. Its own length decides, not the frame's: Ethernet fills short
+/// frames up to 60 bytes, and the filling would be read as the answer.
+#[inline(always)]
+const fn open(packet: &mut Packet) {
+    if packet.protocol == TCP || packet.protocol == UDP {
+        packet.flags |= Packet::OPENS;
+    }
+}
+
+#[inline(always)]
+const fn is_extension(protocol: u8) -> bool {
+    matches!(
+        protocol,
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY | HIP | SHIM6
+    )
+}
+
+/// No chain of [`MAX_EXTENSIONS`] headers is longer; it is asked only so that
+/// the verifier knows.
+const MAX_HEADERS: usize = 0x4fff;
+
+/// Bytes of TCP up to its flags, and of UDP and QUIC up to the version: a
+/// fragment is cut at multiples of eight, so 16 bytes tell and 8 don't.
+const TELLING: usize = 14;
+
+// IANA "IPv6 Extension Header Types"; ESP isn't among them here: what is
+// behind it can't be read by anybody but its receiver.
+pub(super) const HOP_BY_HOP: u8 = 0;
+pub(super) const ROUTING: u8 = 43;
+pub(super) const FRAGMENT: u8 = 44;
+pub(super) const AUTHENTICATION: u8 = 51;
+pub(super) const DESTINATION: u8 = 60;
+pub(super) const MOBILITY: u8 = 135;
+pub(super) const HIP: u8 = 139;
+pub(super) const SHIM6: u8 = 140;
