@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Version of everything that is shared through maps.
-pub const LAYOUT: u32 = 5;
+pub const LAYOUT: u32 = 6;
 
 /// Index of an enforced cause in the counters.
 #[inline(always)]
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn sizes_belong_to_the_layout() {
-        assert_eq!(LAYOUT, 5);
+        assert_eq!(LAYOUT, 6);
         assert_eq!((force::WORDS, ipv4::LINE, ipv6::NODE, QUAD), (8, 8, 32, 4));
         let (sieve, groups) = (ipv4::sieve(ipv4::OPEN), ipv4::groups(ipv4::OPEN));
         assert_eq!((sieve, groups), (1 << 15, 1 << 18));
@@ -137,10 +137,10 @@ mod tests {
         assert_eq!(size_of::<Sampler>(), 80 + 256 * 16);
         assert_eq!(size_of::<ScopeKey>(), 24);
         assert_eq!(size_of::<Seed>(), 56);
-        assert_eq!(size_of::<Service>(), 4);
+        assert_eq!(size_of::<Service>(), 20);
         assert_eq!(size_of::<Settings>(), 40);
         assert_eq!(size_of::<Sketch>(), 2048);
-        assert_eq!(size_of::<Tier>(), 176);
+        assert_eq!(size_of::<Tier>(), 248);
         assert_eq!(size_of::<Usage>(), 40);
     }
 

@@ -52,6 +52,9 @@ pub enum Cause {
     OverNeighbourhood = 11,
     /// No rate is set, or the table of buckets is saturated.
     Unlimited = 12,
+    /// No genuine stack sends it: see
+    /// [`Packet::MALFORMED`](crate::packet::Packet::MALFORMED).
+    Malformed = 13,
 }
 
 impl Cause {
@@ -59,7 +62,7 @@ impl Cause {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every cause, in the order of their codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotIp,
         Self::Unreadable,
         Self::Essential,
@@ -73,6 +76,7 @@ impl Cause {
         Self::OverConnections,
         Self::OverNeighbourhood,
         Self::Unlimited,
+        Self::Malformed,
     ];
 
     /// As it is spelled in events, metrics and answers.
@@ -92,6 +96,7 @@ impl Cause {
             Self::OverConnections => "over_connections",
             Self::OverNeighbourhood => "over_neighbourhood",
             Self::Unlimited => "unlimited",
+            Self::Malformed => "malformed",
         }
     }
 
@@ -106,7 +111,7 @@ impl Cause {
     #[inline(always)]
     #[must_use]
     pub const fn drops(self) -> bool {
-        matches!(self, Self::Blocked) || self.is_over()
+        matches!(self, Self::Blocked | Self::Malformed) || self.is_over()
     }
 
     /// Whether a rate was exceeded.
@@ -131,9 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn only_blocked_and_over_drop() {
+    fn only_blocked_malformed_and_over_drop() {
         for cause in Cause::ALL {
-            let spelled = cause.name() == "blocked" || cause.name().starts_with("over_");
+            let name = cause.name();
+            let spelled = matches!(name, "blocked" | "malformed") || name.starts_with("over_");
             assert_eq!(cause.drops(), spelled, "{}", cause.name());
         }
     }

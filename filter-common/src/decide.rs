@@ -1,12 +1,15 @@
 //! What happens to a packet, and why. The order of the steps is the law.
 
+mod opens;
 mod settle;
 
+use opens::opens;
 use settle::{Judged, settle};
 
 use crate::{
     bucket::{BucketKey, Home, Line, Notes, Seed},
     cause::{Action, Cause},
+    handshake::Handshake,
     packet::{self, Kind, Packet},
     rate::{Cell, Tier},
     settings::{Mode, Port, Service, Settings},
@@ -52,6 +55,9 @@ pub trait Tables {
     /// meanwhile.
     #[inline(always)]
     fn expect(&self, _line: u32) {}
+
+    /// A word of the table of handshakes, of [`WORDS`](crate::handshake::WORDS).
+    fn handshake(&self, at: u32) -> Option<&Self::Cell>;
 
     /// Counts what the table of buckets saw of one packet.
     fn note(&self, notes: Notes);
@@ -189,17 +195,28 @@ impl Decision {
 #[inline(always)]
 const fn drops(cause: u8) -> bool {
     cause == Cause::Blocked as u8
+        || cause == Cause::Malformed as u8
         || (cause >= Cause::OverPackets as u8 && cause <= Cause::OverNeighbourhood as u8)
 }
 
-/// Judges a packet.
+/// Judges a packet, and the handshake that was read with it.
 #[inline(always)]
-pub fn decide<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decision {
-    weigh(packet, tables, clock).forgotten(tables)
+pub fn decide<T: Tables, C: Clock>(
+    packet: &Packet,
+    handshake: &Handshake,
+    tables: &T,
+    clock: &C,
+) -> Decision {
+    weigh(packet, handshake, tables, clock).forgotten(tables)
 }
 
 #[inline(always)]
-fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decision {
+fn weigh<T: Tables, C: Clock>(
+    packet: &Packet,
+    handshake: &Handshake,
+    tables: &T,
+    clock: &C,
+) -> Decision {
     let settings = tables.settings();
 
     // 1. Read.
@@ -207,8 +224,13 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
         return Decision::pass(Cause::NotIp);
     }
     if packet.kind as u8 == Kind::Unreadable as u8 {
-        let mut decision = Decision::pass(Cause::Unreadable);
-        if settings.strict != 0 && settings.enforces() {
+        let malformed = packet.is(Packet::MALFORMED);
+        let mut decision = Decision::pass(if malformed {
+            Cause::Malformed
+        } else {
+            Cause::Unreadable
+        });
+        if (malformed || settings.strict != 0) && settings.enforces() {
             decision.action = Action::Drop as u8;
         }
         return decision;
@@ -234,7 +256,7 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     // need it where the verdict doesn't.)
     let mut service = port.service;
     if port.by_destination != 0 {
-        let at = tables.service_at(packet.protocol, packet.port, &packet.destination);
+        let at = tables.service_at(packet.protocol, packet.port, &packet.destination());
         if at != 0 {
             service = at;
         }
@@ -246,6 +268,7 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
         family: packet.source.family as u8,
         home: Home { line: 0, rest: 0 },
         neighbourhood: packet.source.neighbourhood(),
+        opens: 0,
     };
     if judged.guarded
         && let Some(seed) = tables.seed()
@@ -253,6 +276,9 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
         let source = packet.source.source();
         judged.home = seed.home(source, judged.family, BucketKey::SOURCE, service);
         tables.expect(judged.home.line);
+    }
+    if judged.guarded && packet.is(Packet::OPENS | Packet::LONG) {
+        judged.opens = u8::from(opens(packet, handshake, tables, clock, service));
     }
     let judged = judged.forgotten(tables);
 
@@ -265,7 +291,7 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     }
 
     // 3 and 5. Verdict, then rates; twice where there is a shadow.
-    let outcome = settle(packet, tables, clock, &settings, &judged, stage, 0).forgotten(tables);
+    let outcome = settle(packet, tables, clock, &judged, stage, 0).forgotten(tables);
     let mut decision = Decision::pass(Cause::Unlimited);
     decision.claim = stage.claim();
     decision.verdict = stage.verdict().code();
@@ -273,9 +299,15 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     decision.service = judged.service;
     decision.tier = outcome.tier;
     decision.level = outcome.level;
+    if packet.is(Packet::OPENS | Packet::LONG)
+        && packet.protocol == packet::UDP
+        && outcome.cause == Cause::Conforming as u8
+    {
+        handshake.remember(tables, clock.coarse());
+    }
     if !shadow.is_none() && shadow.claim() != stage.claim() {
         let judged = judged.forgotten(tables);
-        let outcome = settle(packet, tables, clock, &settings, &judged, shadow, 1);
+        let outcome = settle(packet, tables, clock, &judged, shadow, 1);
         let outcome = outcome.forgotten(tables);
         decision.shadow = outcome.cause;
         decision.shadow_tier = outcome.tier;
@@ -283,7 +315,7 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     }
 
     // 6. Drop, where the mode is enforce.
-    let mode = tables.forget(settings.mode as u64);
+    let mode = tables.forget(tables.settings().mode as u64);
     if mode == Mode::Enforce as u64 && drops(decision.cause) && !outcome.observed {
         decision.action = Action::Drop as u8;
     }
@@ -298,8 +330,12 @@ where
     T: Tables,
     C: Clock,
 {
-    let packet = packet::read(frame);
-    let decision = decide(&packet, tables, clock);
+    let Some(seed) = tables.seed() else {
+        return (Packet::NONE, Decision::pass(Cause::NotIp));
+    };
+    let mut handshake = Handshake::default();
+    let packet = packet::read(frame, seed, &mut handshake);
+    let decision = decide(&packet, &handshake, tables, clock);
     (packet, decision)
 }
 

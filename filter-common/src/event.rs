@@ -31,7 +31,7 @@ pub struct Event {
     pub length: u32,
     /// Destination port, 0 if it couldn't be read.
     pub port: u16,
-    /// [`Family`](crate::source::Family).
+    /// [`Family`](crate::source::Family) of the source.
     pub family: u8,
     /// IP protocol number.
     pub protocol: u8,
@@ -47,8 +47,11 @@ pub struct Event {
     pub tier: u8,
     /// 1: the first drop of this source.
     pub first: u8,
+    /// [`Family`](crate::source::Family) of the destination: an IPv4 node may come over
+    /// IPv6.
+    pub destination_family: u8,
     /// Always 0.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
 }
 
 impl Event {
@@ -68,7 +71,7 @@ impl Event {
             suppressed_before: telling.suppressed_before,
             weight: telling.weight,
             source: [packet.source.high, packet.source.low],
-            destination: [packet.destination.high, packet.destination.low],
+            destination: packet.destination,
             interface,
             claim: decision.claim,
             length: packet.length,
@@ -81,7 +84,8 @@ impl Event {
             service: decision.service,
             tier: decision.tier,
             first: telling.first as u8,
-            reserved: [0; 2],
+            destination_family: packet.destination().family as u8,
+            reserved: 0,
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod cause;
 pub mod decide;
 pub mod event;
 pub mod frame;
+pub mod handshake;
 pub mod packet;
 #[cfg(feature = "user")]
 mod pod;

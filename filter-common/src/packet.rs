@@ -5,17 +5,21 @@
 //! hides the port from the rates, never the source from its verdict.
 
 mod ip;
+mod quic;
 mod transport;
 
 use ip::{read_v4, read_v6};
 
 use crate::{
+    bucket::Seed,
     frame::Frame,
+    handshake::Handshake,
     source::{Address, Family},
 };
 
-/// VLAN tags that are looked behind (IEEE 802.1Q and 802.1ad).
-pub const MAX_TAGS: usize = 4;
+/// VLAN tags that are looked behind (IEEE 802.1Q and 802.1ad): twice as many as any
+/// network stacks. Linux takes off any number of them that only say a priority.
+pub const MAX_TAGS: usize = 8;
 
 /// IPv6 extension headers that are looked behind (RFC 8200 §4).
 pub const MAX_EXTENSIONS: usize = 8;
@@ -45,8 +49,8 @@ pub struct Packet {
     pub kind: Kind,
     /// The address that it came from.
     pub source: Address,
-    /// The address that it goes to.
-    pub destination: Address,
+    /// The words of the address that it goes to.
+    pub(crate) destination: [u64; 2],
     /// IP protocol number; of a chain of extension headers that couldn't be
     /// read to its end, the last one known.
     pub protocol: u8,
@@ -55,18 +59,35 @@ pub struct Packet {
     /// Bytes of the whole frame.
     pub length: u32,
     flags: u8,
+    /// Where the upper header begins, if the port was read.
+    upper: u16,
 }
 
 impl Packet {
     /// The port was read.
     pub const PORT: u8 = 1;
-    /// A port belongs here, but a later fragment, a short frame or a long
-    /// chain of headers hides it.
+    /// A later fragment, which hides the port.
     pub const HIDDEN: u8 = 2;
     /// It opens a connection, or is too short to tell.
     pub const OPENS: u8 = 4;
     /// DHCP reply or IPv6 neighbour discovery.
     pub const ESSENTIAL: u8 = 8;
+    /// No genuine stack sends it, and what it is can't be told: more tags or extension
+    /// headers than are looked behind, or an end before the header of its protocol.
+    /// (A receiver may drop these: RFC 7112 §5, RFC 8504 §5.3.)
+    pub const MALFORMED: u8 = 16;
+    /// A datagram that begins like a long header of QUIC, of a version that isn't known
+    /// (RFC 8999 §5.1).
+    pub const LONG: u8 = 32;
+    /// A [long header](Self::LONG) whose type is that of an Initial, if its version has
+    /// the types of QUIC 1.
+    pub const INITIAL: u8 = 64;
+
+    /// Its source is IPv4 and its header IPv6's.
+    pub const OVER_IPV6: u8 = 128;
+
+    /// What nothing could be read of.
+    pub const NONE: Self = Self::unread(Kind::NotIp, 0);
 
     /// Whether a flag is set.
     #[inline(always)]
@@ -75,16 +96,37 @@ impl Packet {
         self.flags & flag != 0
     }
 
+    /// The address that it goes to: of the source's family, but where an IPv4 node came
+    /// [over IPv6](Self::OVER_IPV6).
+    #[inline(always)]
+    #[must_use]
+    pub const fn destination(&self) -> Address {
+        let over_ipv6 = (self.flags & Self::OVER_IPV6) >> OVER_IPV6_TO_FAMILY;
+        Address {
+            family: Family::of(self.source.family as u8 | over_ipv6),
+            high: self.destination[0],
+            low: self.destination[1],
+        }
+    }
+
     const fn unread(kind: Kind, length: u32) -> Self {
         Self {
             kind,
             source: Address::v4([0; 4]),
-            destination: Address::v4([0; 4]),
+            destination: [0; 2],
             protocol: 0,
             port: 0,
             length,
             flags: 0,
+            upper: 0,
         }
+    }
+
+    /// The same, said to be [malformed](Self::MALFORMED) and nothing else.
+    #[inline(always)]
+    const fn malformed(mut self) -> Self {
+        self.flags = Self::MALFORMED;
+        self
     }
 
     /// The same packet, all that is known of it passed through `forget` (see
@@ -99,38 +141,49 @@ impl Packet {
                 | (self.flags as u64) << 24
                 | (self.port as u64) << 32,
         );
-        let family = match (word >> 8) as u8 {
-            4 => Family::V4,
-            _ => Family::V6,
-        };
-        let address = |address: Address| Address {
-            family,
-            high: forget(address.high),
-            low: forget(address.low),
-        };
+        let numbers = forget(self.length as u64 | (self.upper as u64) << 32);
         Self {
             kind: match word as u8 {
                 0 => Kind::NotIp,
                 1 => Kind::Unreadable,
                 _ => Kind::Ip,
             },
-            source: address(self.source),
-            destination: address(self.destination),
+            source: Address {
+                family: Family::of((word >> 8) as u8),
+                high: forget(self.source.high),
+                low: forget(self.source.low),
+            },
+            destination: self.destination.map(&forget),
             protocol: (word >> 16) as u8,
             flags: (word >> 24) as u8,
             port: (word >> 32) as u16,
-            length: forget(self.length as u64) as u32,
+            length: numbers as u32,
+            upper: (numbers >> 32) as u16,
         }
     }
 }
 
+/// From [`Packet::OVER_IPV6`] to the bit in which the families' numbers differ.
+const OVER_IPV6_TO_FAMILY: u32 = 6;
+const _: () = assert!(
+    Packet::OVER_IPV6 >> OVER_IPV6_TO_FAMILY == Family::V4 as u8 ^ Family::V6 as u8
+        && Family::V4 as u8 & Family::V6 as u8 == Family::V4 as u8
+);
+
 /// Reads a frame: Ethernet, VLAN tags, IPv4 with options or IPv6 with
-/// extension headers, and of TCP, UDP and `ICMPv6` what the law asks for.
+/// extension headers, and of TCP, UDP and `ICMPv6` what the law asks for. Of a
+/// datagram that [opens](Packet::OPENS) or [may](Packet::LONG) it is written to
+/// `handshake` which one it belongs to, by the seed; of other packets nothing is. (In
+/// the kernel that is memory of a map: it wouldn't fit the stack.)
 #[inline(always)]
-pub fn read<F: Frame + ?Sized>(frame: &F) -> Packet {
+pub fn read<F: Frame + ?Sized>(frame: &F, seed: &Seed, handshake: &mut Handshake) -> Packet {
     // What steers the branches of the law, through the eye of the needle: it is
     // judged once, not once for each way through the headers.
-    read_link(frame).forgotten(|number| frame.forget(number))
+    let packet = read_link(frame).forgotten(|number| frame.forget(number));
+    if packet.protocol == UDP && packet.is(Packet::OPENS | Packet::LONG) {
+        *handshake = quic::handshake(frame, &packet, seed);
+    }
+    packet
 }
 
 #[inline(always)]
@@ -151,12 +204,18 @@ fn read_link<F: Frame + ?Sized>(frame: &F) -> Packet {
         ether_type = u16::from_be_bytes(bytes);
         offset += 4;
     }
-    let offset = frame.forget(offset as u64) as usize & 0x1f;
+    let offset = frame.forget(offset as u64) as usize & 0x3f;
     match ether_type {
         0x0800 => read_v4(frame, offset, length),
-        0x86dd => read_v6(frame, offset, length),
-        // What hides behind a fifth tag may well be IP.
-        _ if is_tag(ether_type) => Packet::unread(Kind::Unreadable, length),
+        0x86dd => {
+            let mut packet = read_v6(frame, offset, length);
+            packet.source = packet.source.canonical();
+            let over_ipv6 = packet.source.family as u8 ^ Family::V6 as u8;
+            packet.flags |= over_ipv6 << OVER_IPV6_TO_FAMILY;
+            packet
+        }
+        // The stack reads on behind any number of tags that only say a priority.
+        _ if is_tag(ether_type) => Packet::unread(Kind::Unreadable, length).malformed(),
         _ => Packet::unread(Kind::NotIp, length),
     }
 }

@@ -10,6 +10,8 @@
 //!
 //! See ITU-T I.371 (03/2004) annex A, "virtual scheduling".
 
+use crate::source::Family;
+
 /// A rate and its burst, as the packet path uses them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -277,14 +279,15 @@ impl Rates {
 pub struct Tier {
     /// Of the source: an IPv4 /32 or an IPv6 /64.
     pub source: Rates,
-    /// Of the neighbourhood: an IPv4 /24 or an IPv6 /48.
-    pub neighbourhood: Rates,
+    /// Of the neighbourhood, by [`Family::index`]: an IPv4 /24, an IPv6 /48.
+    pub neighbourhoods: [Rates; 2],
     /// New connections of all sources together, whatever their tiers: the
     /// service's tiers that have such a rate share it.
     pub together: Rate,
-    /// Which rates are set, a bit each: those of the source in the lowest.
+    /// Which rates are set, a bit each: those of the source in the lowest. A byte for
+    /// each family.
     set: u32,
-    /// Which of them are [hasty](Rate::hasty).
+    /// Which of them are [hasty](Rate::hasty), likewise.
     hasty: u32,
 }
 
@@ -292,17 +295,24 @@ impl Tier {
     /// No rate is set.
     pub const NONE: Self = Self::new(Rates::NONE, Rates::NONE);
 
-    /// A tier of these rates.
+    /// A tier of these rates, in both families.
     #[must_use]
     pub const fn new(source: Rates, neighbourhood: Rates) -> Self {
         Self {
             source,
-            neighbourhood,
+            neighbourhoods: [neighbourhood; 2],
             together: Rate::NONE,
             set: 0,
             hasty: 0,
         }
         .marked()
+    }
+
+    /// The same tier with these rates of a neighbourhood of one family.
+    #[must_use]
+    pub const fn with_neighbourhood(mut self, family: Family, rates: Rates) -> Self {
+        self.neighbourhoods[family.index()] = rates;
+        self.marked()
     }
 
     /// The same tier with a rate of all sources together.
@@ -317,42 +327,58 @@ impl Tier {
         (self.set, self.hasty) = (0, 0);
         let mut number = 0;
         while number <= TOGETHER {
-            let rate = self.rate(number);
-            let (set, hasty) = (rate.is_set() as u32, rate.hasty as u32);
-            self.set |= set << number;
-            self.hasty |= (set & hasty) << number;
+            let mut index = 0;
+            while index < self.neighbourhoods.len() {
+                let rate = self.rate(index, number);
+                let (set, hasty) = (rate.is_set() as u32, rate.hasty as u32);
+                let bit = number + 8 * index as u32;
+                self.set |= set << bit;
+                self.hasty |= (set & hasty) << bit;
+                index += 1;
+            }
             number += 1;
         }
         self
     }
 
-    /// The rate of a number: see [`BucketKey::number`](crate::bucket::BucketKey::number).
-    #[inline(always)]
-    #[must_use]
-    pub const fn rate(&self, number: u32) -> &Rate {
+    /// Of a family by its index, the rate of a number: see
+    /// [`BucketKey::number`](crate::bucket::BucketKey::number).
+    const fn rate(&self, index: usize, number: u32) -> &Rate {
         let kinds = Kind::ALL.len() as u32;
         if number < kinds {
             self.source.of(number)
         } else if number < TOGETHER {
-            self.neighbourhood.of(number - kinds)
+            self.neighbourhoods[index].of(number - kinds)
         } else {
             &self.together
         }
     }
 
-    /// Which rates are set, a bit each, by their numbers.
+    /// The rates of a neighbourhood of this family.
+    #[must_use]
+    pub const fn neighbourhood(&self, family: Family) -> &Rates {
+        &self.neighbourhoods[family.index()]
+    }
+
+    /// Which rates are set for a family, by [`Family::index`]: a bit each, by their
+    /// numbers.
     #[inline(always)]
     #[must_use]
-    pub const fn set(&self) -> u32 {
-        self.set
+    pub const fn set(&self, index: usize) -> u32 {
+        of_family(self.set, index)
     }
 
     /// Which of them need an exact clock.
     #[inline(always)]
     #[must_use]
-    pub const fn hasty(&self) -> u32 {
-        self.hasty
+    pub const fn hasty(&self, index: usize) -> u32 {
+        of_family(self.hasty, index)
     }
+}
+
+#[inline(always)]
+const fn of_family(bits: u32, index: usize) -> u32 {
+    bits >> ((index as u32 & 1) * 8) & 0xff
 }
 
 /// The number of the rate of all sources together: behind those of the source and

@@ -62,9 +62,28 @@ pub struct Service {
     pub default_tier: u8,
     /// 1: its rates are only counted.
     pub observe: u8,
+    /// What of UDP opens a connection: [`QUIC_AT_443`](Self::QUIC_AT_443),
+    /// [`QUIC`](Self::QUIC) or [`NO_QUIC`](Self::NO_QUIC).
+    pub quic: u8,
     /// Always 0.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
+    /// Versions of QUIC besides 1, 2 and the drafts that it speaks, with their types
+    /// of packets. 0: none.
+    pub versions: [u32; MAX_VERSIONS],
 }
+
+impl Service {
+    /// An Initial of QUIC 1, 2 or a draft opens a connection at every port; at 443
+    /// so does a long header of any other version.
+    pub const QUIC_AT_443: u8 = 0;
+    /// Both at every port.
+    pub const QUIC: u8 = 1;
+    /// Nothing of UDP does.
+    pub const NO_QUIC: u8 = 2;
+}
+
+/// Versions of QUIC that a service may name besides those that are known.
+pub const MAX_VERSIONS: usize = 4;
 
 /// What a TCP or UDP port is to the filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,6 +13,26 @@ pub enum Family {
     V6 = 6,
 }
 
+impl Family {
+    /// The family of a number that is one of theirs.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn of(number: u8) -> Self {
+        if number == Self::V4 as u8 {
+            Self::V4
+        } else {
+            Self::V6
+        }
+    }
+
+    /// Where what is of one family stands in an array of both: IPv4 first.
+    #[inline(always)]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize >> 1 & 1
+    }
+}
+
 /// An address of either family as two words in host order: an IPv6 address is
 /// `high` then `low`, an IPv4 address is the lower half of `low`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +68,35 @@ impl Address {
         }
     }
 
+    /// The source that an address stands for: an IPv4 node has several IPv6 spellings,
+    /// and a verdict or a rate on it holds for all of them.
+    ///
+    /// * IPv4-mapped, `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2): a server that listens on
+    ///   `::` sees the IPv4 node, and answers it by IPv4.
+    /// * IPv4-compatible, `::a.b.c.d` (§2.5.5.1): an automatic tunnel answers by IPv4.
+    ///   Not where `a` is 0, which no IPv4 node has: `::` and `::1` are IPv6's own.
+    /// * `64:ff9b::a.b.c.d` (RFC 6052 §2.1): behind a translator (RFC 7755) all of IPv4
+    ///   is in this one /96.
+    ///
+    /// 6to4, Teredo and a translator's own prefix stay what they are: there the IPv4
+    /// address is a relay's or a guess (`docs/threats.md`).
+    #[inline(always)]
+    #[must_use]
+    pub const fn canonical(self) -> Self {
+        let middle = self.low >> 32;
+        let in_zeros = all_if_0(self.high)
+            & (all_if_0(middle ^ 0xffff) | all_if_0(middle) & !all_if_0(self.low >> 24));
+        let translated = all_if_0(self.high ^ TRANSLATED) & all_if_0(middle);
+        // An IPv4 address looks like a compatible one, and stays what it is.
+        let v4 = in_zeros | translated;
+        let family = self.family as u64 & !(v4 & (Family::V4 as u64 ^ Family::V6 as u64));
+        Self {
+            family: Family::of(black_box(family) as u8),
+            high: self.high & !v4,
+            low: self.low & (!v4 | 0xffff_ffff),
+        }
+    }
+
     /// What a rate at the level of the source belongs to: an IPv4 /32, or an
     /// IPv6 /64, since whoever has one address of a /64 has all of them.
     #[inline(always)]
@@ -73,6 +122,16 @@ impl Address {
         black_box((self.family as u64) >> 1 & 1).wrapping_neg()
     }
 }
+
+/// All ones for 0, else 0.
+#[inline(always)]
+const fn all_if_0(number: u64) -> u64 {
+    // By a branch the verifier would follow each kind of address apart.
+    black_box((!(number | number.wrapping_neg())) >> 63).wrapping_neg()
+}
+
+/// The upper half of `64:ff9b::/96`.
+const TRANSLATED: u64 = 0x0064_ff9b_0000_0000;
 
 #[cfg(test)]
 mod tests {

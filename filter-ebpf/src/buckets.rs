@@ -1,4 +1,4 @@
-//! The maps that hold buckets, and what the law asks of them. What is in a line
+//! The maps that hold buckets and handshakes, and what the law asks of them. What is in a line
 //! and what is done with it is `filter-common/src/bucket.rs`.
 
 use aya_ebpf::{
@@ -8,6 +8,7 @@ use aya_ebpf::{
 use filter_common::{
     abi,
     bucket::{Line, Notes, Seed, Usage, WAYS},
+    handshake::{self, Handshake},
     rate::Cell,
 };
 
@@ -27,8 +28,29 @@ static BUCKETS: Array<[u64; WAYS]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 static TRIAL_BUCKETS: Array<[u64; WAYS]> =
     Array::with_max_entries(abi::TRIAL_LINES, BPF_F_MMAPABLE);
 
+/// Handshakes of QUIC that were charged.
+#[map]
+static HANDSHAKES: Array<u64> = Array::with_max_entries(handshake::WORDS, 0);
+
+/// Those of the test entry.
+#[map]
+static TRIAL_HANDSHAKES: Array<u64> = Array::with_max_entries(handshake::WORDS, 0);
+
+/// Where the handshake of the packet at hand is laid.
+#[map]
+static HANDSHAKE: PerCpuArray<Handshake> = PerCpuArray::with_max_entries(1, 0);
+
 #[map]
 static USAGE: PerCpuArray<Usage> = PerCpuArray::with_max_entries(1, 0);
+
+/// Room for the handshake of the packet at hand.
+#[inline(always)]
+pub fn handshake() -> Option<&'static mut Handshake> {
+    let handshake = HANDSHAKE.get_ptr_mut(0)?;
+    // SAFETY: the memory is this CPU's, and nothing else runs on it until the program
+    // ends; each program asks once.
+    Some(unsafe { &mut *handshake })
+}
 
 /// A table of buckets.
 pub trait Buckets {
@@ -50,6 +72,9 @@ pub trait Buckets {
         }
     }
 
+    /// As [`Tables::handshake`](filter_common::decide::Tables::handshake).
+    fn handshake(at: u32) -> Option<&'static Self::Cell>;
+
     /// As [`Tables::note`](filter_common::decide::Tables::note).
     fn note(notes: Notes);
 }
@@ -68,6 +93,11 @@ impl Buckets for Live {
     #[inline(always)]
     fn line(line: u32) -> Option<&'static Line<Word>> {
         shared(BUCKETS.get_ptr(line))
+    }
+
+    #[inline(always)]
+    fn handshake(at: u32) -> Option<&'static Self::Cell> {
+        word(HANDSHAKES.get_ptr(at))
     }
 
     #[inline(always)]
@@ -97,6 +127,11 @@ impl Buckets for Trial {
     }
 
     #[inline(always)]
+    fn handshake(at: u32) -> Option<&'static Self::Cell> {
+        word(TRIAL_HANDSHAKES.get_ptr(at))
+    }
+
+    #[inline(always)]
     fn note(_notes: Notes) {}
 }
 
@@ -117,6 +152,11 @@ impl Buckets for Peek {
     }
 
     #[inline(always)]
+    fn handshake(at: u32) -> Option<&'static Self::Cell> {
+        word(HANDSHAKES.get_ptr(at))
+    }
+
+    #[inline(always)]
     fn note(_notes: Notes) {}
 }
 
@@ -126,6 +166,14 @@ fn shared<C: Cell>(line: Option<*const [u64; WAYS]>) -> Option<&'static Line<C>>
     // SAFETY: a cell is transparent over a word; the element is as long as a
     // line, aligned as one (see above), and lives as long as the map.
     Some(unsafe { &*line.cast() })
+}
+
+#[inline(always)]
+fn word<C: Cell>(word: Option<*const u64>) -> Option<&'static C> {
+    let word = word?;
+    // SAFETY: a cell is transparent over a word; the element is one, is aligned as one,
+    // and lives as long as the map.
+    Some(unsafe { &*word.cast() })
 }
 
 /// From linux/bpf.h.

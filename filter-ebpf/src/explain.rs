@@ -4,11 +4,11 @@
 use aya_ebpf::{macros::xdp, programs::XdpContext};
 use filter_common::{
     abi::Preamble,
-    decide::{Clock, Decision, decide},
+    decide::{Clock, Decision, Tables as _, decide},
     packet,
 };
 use filter_ebpf::{
-    buckets::{Peek, Trial},
+    buckets::{Peek, Trial, handshake},
     frame::Wire,
     maps::{KernelClock, Maps},
 };
@@ -20,8 +20,11 @@ pub(crate) fn explain(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Peek>::of_trial(&ctx, 0) else {
         return NOT_ASKED;
     };
-    let packet = packet::read(&Wire::behind_preamble(&ctx));
-    let decision = decide(&packet, &tables, &KernelClock);
+    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
+        return NOT_ASKED;
+    };
+    let packet = packet::read(&Wire::behind_preamble(&ctx), seed, handshake);
+    let decision = decide(&packet, handshake, &tables, &KernelClock);
     answer(&ctx, decision)
 }
 
@@ -34,11 +37,14 @@ pub(crate) fn trial(ctx: XdpContext) -> u32 {
     }
     // SAFETY: the preamble lies in the frame, as was just compared.
     let preamble = unsafe { (at as *const Preamble).read_unaligned() };
-    let packet = packet::read(&Wire::behind_preamble(&ctx));
     let Some(tables) = Maps::<Trial>::of_trial(&ctx, preamble.merges) else {
         return NOT_ASKED;
     };
-    let decision = decide(&packet, &tables, &Given(preamble));
+    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
+        return NOT_ASKED;
+    };
+    let packet = packet::read(&Wire::behind_preamble(&ctx), seed, handshake);
+    let decision = decide(&packet, handshake, &tables, &Given(preamble));
     answer(&ctx, decision)
 }
 

@@ -15,7 +15,7 @@ use filter_common::{
     packet,
 };
 use filter_ebpf::{
-    buckets::Live,
+    buckets::{Live, handshake},
     frame::Wire,
     maps::{KernelClock, Maps},
     report,
@@ -29,8 +29,11 @@ pub(crate) fn filter(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return xdp_action::XDP_PASS;
     };
-    let packet = packet::read(&Wire::of(&ctx));
-    let decision = decide(&packet, &tables, &KernelClock);
+    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
+        return xdp_action::XDP_PASS;
+    };
+    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
+    let decision = decide(&packet, handshake, &tables, &KernelClock);
     // Else both families would be followed apart through all of the law.
     let packet = packet.forgotten(|number| tables.forget(number));
     report::report(&ctx, &packet, &decision);

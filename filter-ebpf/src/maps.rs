@@ -159,6 +159,11 @@ impl<B: Buckets> Tables for Maps<B> {
     }
 
     #[inline(always)]
+    fn handshake(&self, at: u32) -> Option<&Self::Cell> {
+        B::handshake(at)
+    }
+
+    #[inline(always)]
     fn note(&self, notes: Notes) {
         B::note(notes);
     }

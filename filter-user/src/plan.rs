@@ -12,7 +12,7 @@ use filter_common::{
     packet::TCP,
     rate::{Rate, Rates, Tier},
     settings::{FRAGMENTS, Mode, Port, Service, Settings},
-    source::Address,
+    source::{Address, Family},
 };
 
 use crate::{
@@ -82,7 +82,7 @@ impl Config {
                 Service {
                     default_tier: tier_number(&written.default_tier),
                     observe: u8::from(written.observe),
-                    reserved: [0; 2],
+                    ..Service::default()
                 },
             ));
             service_names.push(written.name.clone());
@@ -138,7 +138,10 @@ impl Config {
         named(tier).map_or(*default, |own| {
             Tier::new(
                 inherit_all(&own.source, &default.source),
-                inherit_all(&own.neighbourhood, &default.neighbourhood),
+                inherit_all(
+                    own.neighbourhood(Family::V4),
+                    default.neighbourhood(Family::V4),
+                ),
             )
         })
     }

@@ -1,6 +1,10 @@
 //! Prefixes: an address and a length, canonical.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
 use filter_common::source::{Address, Family};
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
@@ -150,22 +154,23 @@ impl Prefix {
     }
 }
 
-/// The law's address of a library's.
+/// The source that an address stands for, as
+/// [the law](Address::canonical) says.
 #[must_use]
 pub fn address(ip: IpAddr) -> Address {
     match ip {
         IpAddr::V4(ip) => Address::v4(ip.octets()),
-        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-            Some(ip) => Address::v4(ip.octets()),
-            None => {
-                let word = u128::from(ip);
-                Address {
-                    family: Family::V6,
-                    high: (word >> 64) as u64,
-                    low: word as u64,
-                }
-            }
-        },
+        IpAddr::V6(ip) => spelled(ip).canonical(),
+    }
+}
+
+/// An IPv6 address as it is written.
+fn spelled(ip: Ipv6Addr) -> Address {
+    let word = u128::from(ip);
+    Address {
+        family: Family::V6,
+        high: (word >> 64) as u64,
+        low: word as u64,
     }
 }
 
@@ -181,25 +186,22 @@ pub fn ip(address: Address) -> IpAddr {
 impl FromStr for Written {
     type Err = NotAPrefix;
 
-    /// Reads an address or a prefix. IPv4-mapped IPv6 is the IPv4 it maps.
+    /// Reads an address or a prefix. What lies within the IPv6 spellings of IPv4 is the
+    /// IPv4 that the law takes a source from there for; so is all of `::ffff:0:0/96` and
+    /// of `64:ff9b::/96`.
     fn from_str(text: &str) -> Result<Self, NotAPrefix> {
         let network: IpNetwork = text
             .parse()
             .map_err(|_error| NotAPrefix(text.chars().take(64).collect()))?;
         let (written, length) = match network {
-            IpNetwork::V6(network) if network.prefix() >= 96 => {
-                let mapped = network.ip().to_ipv4_mapped();
-                let less = if mapped.is_some() { 96 } else { 0 };
-                (address(network.ip().into()), network.prefix() - less)
-            }
             IpNetwork::V6(network) => {
-                let word = u128::from(network.ip());
-                let address = Address {
-                    family: Family::V6,
-                    high: (word >> 64) as u64,
-                    low: word as u64,
-                };
-                (address, network.prefix())
+                let source = spelled(network.ip()).canonical();
+                let less = bits(Family::V6) - bits(source.family);
+                // A wider one holds more than IPv4's spellings.
+                match network.prefix().checked_sub(less) {
+                    Some(length) => (source, length),
+                    None => (spelled(network.ip()), network.prefix()),
+                }
             }
             IpNetwork::V4(network) => (address(network.ip().into()), network.prefix()),
         };
@@ -264,6 +266,19 @@ mod tests {
             ("2001:db8:0:0:8000::/65", "2001:db8:0:0:8000::/65", false),
             ("::ffff:192.0.2.7", "192.0.2.7/32", false),
             ("::ffff:192.0.2.7/120", "192.0.2.0/24", true),
+            ("::ffff:0:0/96", "0.0.0.0/0", false),
+            ("::192.0.2.7", "192.0.2.7/32", false),
+            ("::192.0.2.7/120", "192.0.2.0/24", true),
+            ("::192.0.2.7/95", "::/95", true),
+            ("64:ff9b::192.0.2.0/120", "192.0.2.0/24", false),
+            ("64:ff9b::/96", "0.0.0.0/0", false),
+            ("64:ff9b::/95", "64:ff9b::/95", false),
+            ("64:ff9b:1::192.0.2.7", "64:ff9b:1::c000:207/128", false),
+            ("2002:c000:207::1", "2002:c000:207::1/128", false),
+            ("2001:0:c000:207::1", "2001:0:c000:207::1/128", false),
+            ("::1", "::1/128", false),
+            ("::", "::/128", false),
+            ("::/96", "::/96", false),
             ("::/0", "::/0", false),
         ] {
             let written: Written = text.parse().expect(text);

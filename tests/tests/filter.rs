@@ -88,7 +88,10 @@ fn the_first_drop_of_a_source_is_told() {
     assert_eq!(word(offset_of!(Event, generation)), settings.generation);
     assert_eq!(word(offset_of!(Event, source)), read.source.high);
     assert_eq!(word(offset_of!(Event, source) + 8), read.source.low);
-    assert_eq!(word(offset_of!(Event, destination)), read.destination.high);
+    assert_eq!(
+        word(offset_of!(Event, destination)),
+        read.destination().high
+    );
     let byte = |at: usize| event[at];
     assert_eq!(byte(offset_of!(Event, family)), 6);
     assert_eq!(byte(offset_of!(Event, cause)), Cause::Blocked as u8);

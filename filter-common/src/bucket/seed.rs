@@ -115,6 +115,17 @@ impl Seed {
             .place(key.tier, key.shadow)
     }
 
+    /// Mixes a word into another, by the secret: for any two pairs of words the chance
+    /// of one result is that of random numbers, over the keys.
+    #[inline(always)]
+    #[must_use]
+    pub const fn blend(&self, into: u64, word: u64) -> u64 {
+        let mut mixed = (into ^ self.key[0]).wrapping_mul(self.key[1] | 1);
+        mixed ^= mixed >> 32;
+        mixed = (mixed ^ word ^ self.key[2]).wrapping_mul(self.key[3] | 1);
+        mixed ^ mixed >> 29
+    }
+
     /// Where the buckets of a source or a neighbourhood are; the parameters are
     /// the fields of a [`BucketKey`].
     ///

@@ -6,7 +6,6 @@ use crate::{
     cause::Cause,
     packet::{self, Packet},
     rate::{Cell, MAX_UNITS, Rate, Rates, TOGETHER, Tier},
-    settings::{FRAGMENTS, Settings},
     verdict::{Stage, Verdict},
 };
 
@@ -17,6 +16,8 @@ pub(super) struct Judged {
     /// Of the source, as [`BucketKey`] has them.
     pub(super) family: u8,
     pub(super) neighbourhood: u64,
+    /// 1: it opens a connection.
+    pub(super) opens: u8,
     /// Where the source's buckets are, if it is guarded.
     pub(super) home: Home,
 }
@@ -25,11 +26,15 @@ impl Judged {
     #[inline(always)]
     pub(super) fn forgotten<T: Tables>(&self, tables: &T) -> Self {
         let flags = tables.forget(
-            u64::from(self.service) | u64::from(self.family) << 8 | u64::from(self.guarded) << 16,
+            u64::from(self.service)
+                | u64::from(self.family) << 8
+                | u64::from(self.guarded) << 16
+                | u64::from(self.opens) << 24,
         );
         Self {
             service: flags as u8,
-            guarded: flags >> 16 != 0,
+            guarded: (flags >> 16) as u8 != 0,
+            opens: (flags >> 24) as u8,
             family: (flags >> 8) as u8,
             neighbourhood: tables.forget(self.neighbourhood),
             home: Home {
@@ -82,7 +87,6 @@ pub(super) fn settle<T: Tables, C: Clock>(
     packet: &Packet,
     tables: &T,
     clock: &C,
-    settings: &Settings,
     judged: &Judged,
     stage: Stage,
     shadow: u8,
@@ -94,6 +98,9 @@ pub(super) fn settle<T: Tables, C: Clock>(
     if verdict.code() == Verdict::ALLOW.code() || verdict.code() == Verdict::PROTECT.code() {
         return Outcome::new(Cause::Allowed);
     }
+    if packet.is(Packet::MALFORMED) {
+        return Outcome::new(Cause::Malformed);
+    }
     if !judged.guarded {
         return Outcome::new(Cause::Unguarded);
     }
@@ -102,23 +109,21 @@ pub(super) fn settle<T: Tables, C: Clock>(
         return outcome;
     };
     outcome.observed = service.observe != 0;
-    // Fragments keep a tier of their own, whatever the verdict: they must
-    // neither dodge the rates nor use up those of whole packets.
-    outcome.tier = if judged.service == FRAGMENTS {
-        service.default_tier
-    } else {
-        verdict.tier_or(service.default_tier)
-    };
+    outcome.tier = verdict.tier_or(service.default_tier);
     let Some(tier) = tables.tier(judged.service, outcome.tier) else {
         return outcome;
     };
-    let set = tables.forget(u64::from(tier.set()));
+    let family = (judged.family >> 1) as usize & 1;
+    let set = tables.forget(u64::from(tier.set(family)));
     if set == 0 {
         return outcome;
     }
-    let near = set >> (RATES / 2) & ((1 << (RATES / 2)) - 1) != 0;
+    // What it uses up of the rates that are set.
+    let opens = u64::from(judged.opens);
+    let asked = tables.forget(set & (EVERY_PACKETS | opens.wrapping_neg()));
+    let near = asked >> (RATES / 2) & ((1 << (RATES / 2)) - 1) != 0;
 
-    let saturated = if tables.forget(settings.refuse_saturated as u64) != 0 {
+    let saturated = if tables.forget(tables.settings().refuse_saturated as u64) != 0 {
         Cause::OverPackets
     } else {
         Cause::Unlimited
@@ -153,10 +158,11 @@ pub(super) fn settle<T: Tables, C: Clock>(
     };
     let mut levels = Levels {
         tier,
+        family,
         seed,
         together: BucketKey::together(judged.service, shadow),
         now: 0,
-        weight: Weight::by(packet, tables),
+        weight: Weight::by(packet, judged.opens, tables),
         source,
         source_line,
         near: near_place,
@@ -165,10 +171,7 @@ pub(super) fn settle<T: Tables, C: Clock>(
 
     // All are tested, then all charged: a packet that one rate refuses must
     // not use up the others.
-    // What it uses up of the rates that are set.
-    let opens = u64::from(levels.weight.connections);
-    let asked = set & (EVERY_PACKETS | opens.wrapping_neg());
-    levels.now = if tables.forget(asked & u64::from(tier.hasty())) == 0 {
+    levels.now = if tables.forget(asked & u64::from(tier.hasty(family))) == 0 {
         clock.coarse()
     } else {
         clock.nanoseconds()
@@ -196,6 +199,8 @@ pub(super) fn settle<T: Tables, C: Clock>(
 /// together.
 struct Levels<'a, C> {
     tier: &'a Tier,
+    /// [`Family::index`](crate::source::Family::index) of the source.
+    family: usize,
     seed: &'a Seed,
     together: BucketKey,
     now: u64,
@@ -276,7 +281,10 @@ impl<C: Cell> Levels<'_, C> {
         if number < RATES / 2 {
             (&self.tier.source, number)
         } else {
-            (&self.tier.neighbourhood, number - RATES / 2)
+            (
+                &self.tier.neighbourhoods[self.family & 1],
+                number - RATES / 2,
+            )
         }
     }
 
@@ -341,7 +349,7 @@ impl Weight {
     }
 
     #[inline(always)]
-    fn by<T: Tables>(packet: &Packet, tables: &T) -> Self {
+    fn by<T: Tables>(packet: &Packet, opens: u8, tables: &T) -> Self {
         let length = tables.forget(u64::from(packet.length)) as u32;
         let bytes = length.min(MAX_UNITS);
         let mut packets = 1;
@@ -352,7 +360,7 @@ impl Weight {
         Self {
             packets: tables.forget(packets as u64) as u32,
             bytes: tables.forget(bytes as u64) as u32,
-            connections: packet.is(Packet::OPENS) as u32,
+            connections: u32::from(opens),
         }
     }
 }

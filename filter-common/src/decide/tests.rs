@@ -342,7 +342,7 @@ fn a_packet_that_finds_no_bucket_is_treated_as_the_settings_say() {
 fn one_call_reads_and_judges() {
     let bytes = frame(&[0x8100], &v4(TCP, 0, 0, &tcp(2)));
     let (packet, decision) = judge(&*bytes, &Collections::new(), &At(0, 0));
-    assert_eq!(packet, packet::read(&*bytes));
+    assert_eq!(packet, read(&*bytes));
     assert_eq!(decision, decide(&packet, &Collections::new(), &At(0, 0)));
     assert_eq!(decision.cause, Cause::Conforming as u8);
 }

@@ -7,7 +7,7 @@ use crate::{
 
 #[test]
 fn an_event_carries_what_was_decided() {
-    let packet = packet::read(&*frame(&[], &v6(&[], TCP, &tcp(2))));
+    let packet = read(&*frame(&[], &v6(&[], TCP, &tcp(2))));
     let decision = Decision {
         claim: 1,
         shadow_claim: 2,
@@ -54,15 +54,16 @@ fn an_event_carries_what_was_decided() {
         service: 4,
         tier: 5,
         first: 1,
-        reserved: [0; 2],
+        destination_family: 6,
+        reserved: 0,
     };
     assert_eq!(event, expected);
 }
 
 #[test]
 fn a_counter_adds_up_what_passed_and_what_did_not() {
-    let opens = packet::read(&*frame(&[], &v4(TCP, 0, 0, &tcp(2))));
-    let data = packet::read(&*frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
+    let opens = read(&*frame(&[], &v4(TCP, 0, 0, &tcp(2))));
+    let data = read(&*frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
     let mut counter = Counter::default();
     counter.add(&opens, false, false);
     counter.add(&opens, true, false);

@@ -1,6 +1,9 @@
 //! The headers of IP: IPv4 with options, IPv6 with extension headers.
 
-use super::{Kind, MAX_EXTENSIONS, Packet, TCP, UDP, transport::read_transport};
+use super::{
+    Kind, MAX_EXTENSIONS, Packet, TCP, UDP,
+    transport::{Place, read_transport},
+};
 use crate::{frame::Frame, source::Address};
 
 /// RFC 791 §3.1.
@@ -15,21 +18,28 @@ pub(super) fn read_v4<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) 
     }
     packet.kind = Kind::Ip;
     packet.source = Address::v4([header[12], header[13], header[14], header[15]]);
-    packet.destination = Address::v4([header[16], header[17], header[18], header[19]]);
+    packet.destination[1] =
+        u32::from_be_bytes([header[16], header[17], header[18], header[19]]) as u64;
     packet.protocol = header[9];
 
     let header_length = usize::from(header[0] & 0xf) * 4;
     let fragment = u16::from_be_bytes([header[6], header[7]]);
-    if header_length < 20 || fragment & 0x1fff != 0 {
+    if header_length < 20 {
+        return packet.malformed();
+    }
+    if fragment & 0x1fff != 0 {
         hide(&mut packet);
         return packet;
     }
     let whole = fragment & 0x2000 == 0;
-    read_transport(frame, offset + header_length, whole, false, &mut packet);
-    let total = u16::from_be_bytes([header[2], header[3]]);
-    if !whole && usize::from(total) < header_length + TELLING {
-        open(&mut packet);
-    }
+    let place = Place {
+        at: offset + header_length,
+        whole,
+        from_this_link: false,
+    };
+    read_transport(frame, &place, &mut packet);
+    let end = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    judge_first_fragment(&mut packet, whole, header_length, end);
     packet
 }
 
@@ -54,7 +64,7 @@ pub(super) fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) 
     };
     packet.kind = Kind::Ip;
     packet.source = Address::v6(source_high, source_low);
-    packet.destination = Address::v6(high, low);
+    packet.destination = [u64::from_be_bytes(high), u64::from_be_bytes(low)];
     packet.protocol = header[6];
 
     let from_this_link = header[7] == 255;
@@ -65,8 +75,7 @@ pub(super) fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) 
             break;
         }
         let Some([next, size, high, low]) = frame.read::<4>(at) else {
-            packet.flags = Packet::HIDDEN | Packet::OPENS;
-            return packet;
+            return packet.malformed();
         };
         let step = match packet.protocol {
             // RFC 4302 §2.2: in units of four bytes, less two.
@@ -92,20 +101,41 @@ pub(super) fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) 
         }
         at = frame.forget((at + step) as u64) as usize;
         if at > MAX_HEADERS {
-            packet.flags = Packet::HIDDEN;
-            return packet;
+            return packet.malformed();
         }
     }
     if is_extension(packet.protocol) {
-        packet.flags = Packet::HIDDEN | Packet::OPENS;
-        return packet;
+        return packet.malformed();
     }
-    read_transport(frame, at, whole, from_this_link, &mut packet);
+    let place = Place {
+        at,
+        whole,
+        from_this_link,
+    };
+    read_transport(frame, &place, &mut packet);
     let payload = u16::from_be_bytes([header[4], header[5]]);
-    if !whole && offset + 40 + usize::from(payload) < at + TELLING {
-        open(&mut packet);
-    }
+    let end = offset + 40 + usize::from(payload);
+    judge_first_fragment(&mut packet, whole, at, end);
     packet
+}
+
+/// Judges a first fragment by where it ends itself, not by where the frame does:
+/// Ethernet fills short frames, anybody can send more behind a packet, and neither is
+/// part of what is put together again.
+///
+/// One that ends before its upper header has eight bytes has nothing of it, since
+/// fragments are cut at multiples of eight (RFC 8200 §4.5 wants all headers in it);
+/// one of eight bytes of TCP or UDP doesn't tell what it opens.
+#[inline(always)]
+const fn judge_first_fragment(packet: &mut Packet, whole: bool, at: usize, end: usize) {
+    if whole {
+        return;
+    }
+    if end < at + EIGHT {
+        *packet = packet.malformed();
+    } else if end < at + TELLING && (packet.protocol == TCP || packet.protocol == UDP) {
+        packet.flags |= Packet::OPENS;
+    }
 }
 
 /// Marks the port as hidden, if there is one: the protocol of an IPv4 fragment
@@ -114,16 +144,6 @@ pub(super) fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) 
 const fn hide(packet: &mut Packet) {
     if packet.protocol == TCP || packet.protocol == UDP {
         packet.flags = Packet::HIDDEN;
-    }
-}
-
-/// Counts a first fragment that ends before it could tell as one that opens a
-/// connection. Its own length decides, not the frame's: Ethernet fills short
-/// frames up to 60 bytes, and the filling would be read as the answer.
-#[inline(always)]
-const fn open(packet: &mut Packet) {
-    if packet.protocol == TCP || packet.protocol == UDP {
-        packet.flags |= Packet::OPENS;
     }
 }
 
@@ -137,11 +157,14 @@ const fn is_extension(protocol: u8) -> bool {
 
 /// No chain of [`MAX_EXTENSIONS`] headers is longer; it is asked only so that
 /// the verifier knows.
-const MAX_HEADERS: usize = 0x4fff;
+pub(super) const MAX_HEADERS: usize = 0x4fff;
 
 /// Bytes of TCP up to its flags, and of UDP and QUIC up to the version: a
 /// fragment is cut at multiples of eight, so 16 bytes tell and 8 don't.
 const TELLING: usize = 14;
+
+/// What fragments are cut at multiples of.
+const EIGHT: usize = 8;
 
 // IANA "IPv6 Extension Header Types"; ESP isn't among them here: what is
 // behind it can't be read by anybody but its receiver.

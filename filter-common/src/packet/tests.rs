@@ -4,7 +4,12 @@ use std::{format, vec, vec::Vec};
 
 use proptest::prelude::*;
 
-use super::{ip::*, transport::*, wire::*, *};
+use super::{
+    ip::*,
+    transport::*,
+    wire::{read, *},
+    *,
+};
 
 #[test]
 fn every_truncation_is_read_as_far_as_it_goes() {
@@ -294,7 +299,7 @@ fn lengths_that_lie_change_nothing() {
 }
 
 const fn ends(packet: &Packet) -> (Address, Address) {
-    (packet.source, packet.destination)
+    (packet.source, packet.destination())
 }
 
 /// Where every frame here comes from and goes to.

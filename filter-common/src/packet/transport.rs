@@ -1,21 +1,30 @@
 //! What stands behind the headers of IP, as far as the law asks: ports, what opens
 //! a connection, what a network can't do without.
 
-use super::{Packet, TCP, UDP};
+use super::{Packet, TCP, UDP, quic};
 use crate::{frame::Frame, source::Family};
 
+/// Where the upper header begins, and what is known of the packet around it.
+pub(super) struct Place {
+    pub(super) at: usize,
+    /// Not a fragment.
+    pub(super) whole: bool,
+    /// No router forwarded it.
+    pub(super) from_this_link: bool,
+}
+
 #[inline(always)]
-pub(super) fn read_transport<F: Frame + ?Sized>(
-    frame: &F,
-    at: usize,
-    whole: bool,
-    from_this_link: bool,
-    packet: &mut Packet,
-) {
+pub(super) fn read_transport<F: Frame + ?Sized>(frame: &F, place: &Place, packet: &mut Packet) {
+    let Place {
+        at,
+        whole,
+        from_this_link,
+    } = *place;
+    packet.upper = at as u16;
     match packet.protocol {
         TCP => {
             let Some([_, _, high, low]) = frame.read::<4>(at) else {
-                packet.flags = Packet::HIDDEN | Packet::OPENS;
+                *packet = packet.malformed();
                 return;
             };
             packet.port = u16::from_be_bytes([high, low]);
@@ -30,7 +39,7 @@ pub(super) fn read_transport<F: Frame + ?Sized>(
         }
         UDP => {
             let Some([from_high, from_low, high, low]) = frame.read::<4>(at) else {
-                packet.flags = Packet::HIDDEN | Packet::OPENS;
+                *packet = packet.malformed();
                 return;
             };
             packet.port = u16::from_be_bytes([high, low]);
@@ -43,12 +52,10 @@ pub(super) fn read_transport<F: Frame + ?Sized>(
             if dhcp && whole {
                 packet.flags |= Packet::ESSENTIAL;
             }
-            let opens = match frame.read::<5>(at + 8) {
-                Some(payload) => opens_quic(payload),
-                None => !whole,
-            };
-            if opens {
-                packet.flags |= Packet::OPENS;
+            match frame.read::<5>(at + 8) {
+                Some(begins) => quic::mark(begins, packet),
+                None if !whole => packet.flags |= Packet::OPENS,
+                None => {}
             }
         }
         // RFC 4861 §7.1.2: a hop limit of 255 proves that no router forwarded
@@ -62,21 +69,6 @@ pub(super) fn read_transport<F: Frame + ?Sized>(
             }
         }
         _ => {}
-    }
-}
-
-/// Whether a UDP payload begins like a QUIC Initial: a long header of a version
-/// that opens connections (RFC 9000 §17.2.2, RFC 9369 §3.2, and the drafts).
-/// With any other version a server answers without keeping state. The fixed bit
-/// isn't asked for: servers accept an Initial without it (RFC 9287 §3).
-#[inline(always)]
-const fn opens_quic(payload: [u8; 5]) -> bool {
-    let version = u32::from_be_bytes([payload[1], payload[2], payload[3], payload[4]]);
-    let kind = payload[0] & 0xb0;
-    if version == 0x6b33_43cf {
-        kind == 0x90
-    } else {
-        kind == 0x80 && (version == 1 || version & 0xffff_ff00 == 0xff00_0000)
     }
 }
 

@@ -3,7 +3,7 @@
 //! burst. Always to the safe side: never more than the rate and the burst.
 
 use super::{FRACTION, LATE, Rate, Rates, Tier, WHOLE};
-use crate::bucket::AHEAD;
+use crate::{bucket::AHEAD, source::Family};
 
 /// What a rate is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +111,9 @@ impl Tier {
             connections: self.together,
             ..Rates::NONE
         };
-        let tier = Self::new(
-            self.source.in_ticks(shifts)?,
-            self.neighbourhood.in_ticks(shifts)?,
-        );
+        let of = |family| self.neighbourhood(family).in_ticks(shifts);
+        let tier = Self::new(self.source.in_ticks(shifts)?, of(Family::V4)?)
+            .with_neighbourhood(Family::V6, of(Family::V6)?);
         Some(tier.with_together(together.in_ticks(shifts)?.connections))
     }
 }

@@ -105,6 +105,7 @@ fn cause(cause: Cause, service: Option<&str>, tier: Option<&str>) -> String {
         Cause::OverBytes => format!("over the bytes a second{}", rates()),
         Cause::OverConnections => format!("over the new connections a second{}", rates()),
         Cause::OverNeighbourhood => format!("its neighbourhood is over a rate{}", rates()),
+        Cause::Malformed => "no genuine stack sends it".into(),
         Cause::Unlimited => "no rate is set, or the table of buckets is saturated".into(),
     }
 }

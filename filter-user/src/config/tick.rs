@@ -76,7 +76,8 @@ pub fn reach<'a>(
 
 /// Each rate of a tier, set or not.
 fn rates_of(tier: &Tier) -> impl Iterator<Item = (Kind, Rate)> + use<> {
-    let levels = [tier.source, tier.neighbourhood].into_iter();
+    let [v4, v6] = tier.neighbourhoods;
+    let levels = [tier.source, v4, v6].into_iter();
     let rates = levels.flat_map(|rates| Kind::ALL.map(|kind| (kind, *rates.of(kind as u32))));
     rates.chain([(Kind::Connections, tier.together)])
 }

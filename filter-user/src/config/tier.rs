@@ -9,6 +9,7 @@ use filter_common::{
     bucket::CLASSES,
     rate::{Kind, Rate, Rates, Tier},
     settings::MAX_TIERS,
+    source::Family,
 };
 use toml::Spanned;
 
@@ -179,7 +180,9 @@ pub(super) fn read(
     }
     let mut base = unknown;
     base.source.connections = Rate::NONE;
-    base.neighbourhood.connections = Rate::NONE;
+    for near in &mut base.neighbourhoods {
+        near.connections = Rate::NONE;
+    }
     tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &base)?);
     let ceiling = reader.rate(Kind::Connections, under_attack.connections, ceiling())?;
     let together = Tier::NONE.with_together(ceiling);
@@ -214,6 +217,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn tier(&mut self, written: file::Tier, base: &Tier) -> Result<Tier, Error> {
         let near = written.neighbourhood;
+        let base_near = *base.neighbourhood(Family::V4);
         Ok(Tier::new(
             Rates {
                 packets: self.rate(Kind::Packets, written.packets, base.source.packets)?,
@@ -225,12 +229,12 @@ impl Reader<'_> {
                 )?,
             },
             Rates {
-                packets: self.rate(Kind::Packets, near.packets, base.neighbourhood.packets)?,
-                bytes: self.rate(Kind::Bytes, near.bytes, base.neighbourhood.bytes)?,
+                packets: self.rate(Kind::Packets, near.packets, base_near.packets)?,
+                bytes: self.rate(Kind::Bytes, near.bytes, base_near.bytes)?,
                 connections: self.rate(
                     Kind::Connections,
                     near.connections,
-                    base.neighbourhood.connections,
+                    base_near.connections,
                 )?,
             },
         ))

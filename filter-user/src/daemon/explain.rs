@@ -184,7 +184,7 @@ impl Daemon {
             ),
             (
                 "neighbourhood",
-                &tier.neighbourhood,
+                tier.neighbourhood(source.family),
                 key(source.neighbourhood(), BucketKey::NEIGHBOURHOOD),
             ),
             (
@@ -345,7 +345,7 @@ mod tests {
                 let frame = frame(source, destination, protocol, 443);
                 let packet = packet::read(frame.as_slice());
                 assert_eq!(packet.kind, Kind::Ip);
-                assert_eq!((packet.source, packet.destination), (source, destination));
+                assert_eq!((packet.source, packet.destination()), (source, destination));
                 assert_eq!((packet.protocol, packet.port), (protocol, 443));
                 assert!(packet.is(Packet::PORT) && packet.is(Packet::OPENS));
             }

@@ -64,7 +64,7 @@ impl Daemon {
                 |attached| attached.interface.clone(),
             ),
             source: ip(address(event.family, event.source)),
-            destination: ip(address(event.family, event.destination)),
+            destination: ip(address(event.destination_family, event.destination)),
             protocol: protocol(event.protocol),
             port: (event.port != 0).then_some(event.port),
             service: (rated || event.service != 0)
@@ -138,7 +138,8 @@ fn read(record: &[u8]) -> Option<Event> {
         service: record[83],
         tier: record[84],
         first: record[85],
-        reserved: [0; 2],
+        destination_family: record[86],
+        reserved: 0,
     })
 }
 
@@ -201,6 +202,10 @@ mod tests {
         );
         assert_eq!(usize::from(event.family), offset_of!(Event, family));
         assert_eq!(usize::from(event.first), offset_of!(Event, first));
+        assert_eq!(
+            usize::from(event.destination_family),
+            offset_of!(Event, destination_family)
+        );
         assert!(read(&record[1..]).is_none());
     }
 }

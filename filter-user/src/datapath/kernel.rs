@@ -354,7 +354,7 @@ impl Datapath for Kernel {
 
 /// The maps that are pinned, by name. (Events, log and scratch aren't: they
 /// mean nothing to another process.)
-pub const PINNED: [&str; 20] = [
+pub const PINNED: [&str; 21] = [
     "SETTINGS",
     "PORTS",
     "SCOPES",
@@ -369,6 +369,7 @@ pub const PINNED: [&str; 20] = [
     "TIMELINES",
     "HITS",
     "BUCKETS",
+    "HANDSHAKES",
     "SEEDS",
     "USAGE",
     "COUNTERS",

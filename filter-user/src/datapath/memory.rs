@@ -16,6 +16,7 @@ use filter_common::{
     cause::Cause,
     decide::{Clock, Decision, Tables, judge},
     event::{Event, Sampler, Sketch},
+    handshake,
     packet::Packet,
     rate::{Cell, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
@@ -47,6 +48,7 @@ pub struct Memory {
     sizes: Sizes,
     seed: Seed,
     lines: Vec<Line<Word>>,
+    handshakes: Vec<Word>,
     usage: Value<Usage>,
     merges: bool,
     now: Now,
@@ -63,6 +65,8 @@ impl Memory {
     pub fn new(sizes: &Sizes) -> Self {
         let mut lines = Vec::new();
         lines.resize_with(sizes.lines() as usize, Line::default);
+        let mut handshakes = Vec::new();
+        handshakes.resize_with(handshake::WORDS as usize, Word::default);
         Self {
             settings: Settings::default(),
             ports: BTreeMap::new(),
@@ -79,6 +83,7 @@ impl Memory {
                 lines: sizes.lines(),
             },
             lines,
+            handshakes,
             usage: Value::default(),
             merges: false,
             now: Now::default(),
@@ -280,6 +285,10 @@ impl Tables for Memory {
 
     fn line(&self, line: u32) -> Option<&Line<Word>> {
         self.lines.get(line as usize)
+    }
+
+    fn handshake(&self, at: u32) -> Option<&Word> {
+        self.handshakes.get(at as usize)
     }
 
     fn note(&self, notes: Notes) {

@@ -22,7 +22,7 @@ use filter_common::{
     source::Address,
 };
 use filter_ebpf::{
-    buckets::Live,
+    buckets::{Live, handshake},
     frame::Wire,
     maps::{KernelClock, Maps},
     report,
@@ -61,7 +61,10 @@ pub(crate) fn drawn(ctx: XdpContext) -> u32 {
 #[xdp]
 pub(crate) fn parse(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
-    let packet = packet::read(&Wire::of(&ctx));
+    let (Some(seed), Some(handshake)) = (Live::seed(), handshake()) else {
+        return XDP_ABORTED;
+    };
+    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
     if let Some(read) = READ.get_ptr_mut(0) {
         let Address { high, low, family } = packet.source;
         let rest = packet.length as u64 | (packet.port as u64) << 32 | (family as u64) << 48;
@@ -79,7 +82,10 @@ pub(crate) fn lookup(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return XDP_ABORTED;
     };
-    let packet = packet::read(&Wire::of(&ctx));
+    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
+        return XDP_ABORTED;
+    };
+    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
     let standing = tables.standing(&packet.source, &KernelClock);
     count(!standing.stage.is_none());
     XDP_DROP
@@ -92,8 +98,11 @@ pub(crate) fn rates(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return XDP_ABORTED;
     };
-    let packet = packet::read(&Wire::of(&ctx));
-    let decision = decide(&packet, &RatesAlone(tables), &KernelClock);
+    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
+        return XDP_ABORTED;
+    };
+    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
+    let decision = decide(&packet, handshake, &RatesAlone(tables), &KernelClock);
     count(decision.drops());
     XDP_DROP
 }
@@ -105,8 +114,11 @@ pub(crate) fn whole(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return XDP_ABORTED;
     };
-    let packet = packet::read(&Wire::of(&ctx));
-    let decision = decide(&packet, &tables, &KernelClock);
+    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
+        return XDP_ABORTED;
+    };
+    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
+    let decision = decide(&packet, handshake, &tables, &KernelClock);
     let packet = packet.forgotten(|number| tables.forget(number));
     report::report(&ctx, &packet, &decision);
     count(decision.drops());
@@ -120,8 +132,11 @@ pub(crate) fn judged(ctx: XdpContext) -> u32 {
         return XDP_ABORTED;
     };
     let class = draw::class(&ctx);
-    let packet = packet::read(&Wire::of(&ctx));
-    let decision = decide(&packet, &tables, &KernelClock);
+    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
+        return XDP_ABORTED;
+    };
+    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
+    let decision = decide(&packet, handshake, &tables, &KernelClock);
     judge(class, decision.drops());
     XDP_DROP
 }

@@ -6,7 +6,8 @@ use std::{collections::HashMap, vec, vec::Vec};
 use super::super::*;
 use crate::{
     bucket::{Ask, BucketKey, look},
-    packet::{TCP, UDP},
+    handshake,
+    packet::{TCP, UDP, wire::SEED},
     rate::{Kind, Rate, Rates},
     settings::Mode,
     verdict::{Entry, Stage},
@@ -22,6 +23,7 @@ pub(super) struct Collections {
     pub(super) tiers: HashMap<(u8, u8), Tier>,
     pub(super) seed: Seed,
     pub(super) lines: Vec<Line<Word>>,
+    pub(super) handshakes: Vec<Word>,
     /// What was noted of each packet.
     pub(super) notes: RefCell<Vec<Notes>>,
     pub(super) merges: bool,
@@ -45,6 +47,8 @@ impl Collections {
         };
         let mut lines = Vec::new();
         lines.resize_with(1024, Line::default);
+        let mut handshakes = Vec::new();
+        handshakes.resize_with(handshake::WORDS as usize, Word::default);
         Self {
             settings: Settings {
                 mode: Mode::Enforce as u8,
@@ -63,12 +67,11 @@ impl Collections {
                 ((2, 2), source_rates(REFUSING)),
             ]),
             seed: Seed {
-                key: [1, 2, 3, 4],
-                reach: [1 << 29; 4],
                 shifts: [SHIFT; 4],
-                lines: 1024,
+                ..SEED
             },
             lines,
+            handshakes,
             notes: RefCell::default(),
             merges: false,
         }
@@ -147,6 +150,10 @@ impl Tables for Collections {
 
     fn line(&self, line: u32) -> Option<&Line<Word>> {
         self.lines.get(line as usize)
+    }
+
+    fn handshake(&self, at: u32) -> Option<&Word> {
+        self.handshakes.get(at as usize)
     }
 
     fn note(&self, notes: Notes) {

@@ -9,7 +9,7 @@ use crate::{
 
 /// A SYN to the guarded port.
 pub(super) fn api() -> Packet {
-    packet::read(&*frame(&[], &v4(TCP, 0, 0, &tcp(2))))
+    read(&*frame(&[], &v4(TCP, 0, 0, &tcp(2))))
 }
 
 pub(super) fn other() -> Packet {
@@ -21,28 +21,28 @@ pub(super) fn ssh() -> Packet {
 }
 
 pub(super) fn ping() -> Packet {
-    packet::read(&*frame(&[], &v4(1, 0, 0, &[8, 0, 0, 0])))
+    read(&*frame(&[], &v4(1, 0, 0, &[8, 0, 0, 0])))
 }
 
 pub(super) fn later() -> Packet {
-    packet::read(&*frame(&[], &v4(TCP, 0, 1, &tcp(2))))
+    read(&*frame(&[], &v4(TCP, 0, 1, &tcp(2))))
 }
 
 pub(super) fn chained() -> Packet {
     let chain = vec![extension(60, 0); 9];
-    packet::read(&*frame(&[], &v6(&chain, TCP, &tcp(2))))
+    read(&*frame(&[], &v6(&chain, TCP, &tcp(2))))
 }
 
 pub(super) fn dhcp() -> Packet {
-    packet::read(&*frame(&[], &v4(UDP, 0, 0, &udp(67, 68, b""))))
+    read(&*frame(&[], &v4(UDP, 0, 0, &udp(67, 68, b""))))
 }
 
 pub(super) fn not_ip() -> Packet {
-    packet::read(&[0; 60][..])
+    read(&[0; 60][..])
 }
 
 pub(super) fn unreadable() -> Packet {
-    packet::read(&[0; 13][..])
+    read(&[0; 13][..])
 }
 
 /// 192.0.2.`number`.
@@ -56,7 +56,7 @@ pub(super) const fn sent_from(mut packet: Packet, source: Address) -> Packet {
 }
 
 pub(super) const fn sent_to(mut packet: Packet, destination: Address) -> Packet {
-    packet.destination = destination;
+    packet.destination = [destination.high, destination.low];
     packet
 }
 

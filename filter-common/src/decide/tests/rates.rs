@@ -104,7 +104,7 @@ fn only_a_packet_that_opens_is_charged_to_the_connections() {
         connections: burst(1),
         ..Rates::NONE
     }));
-    let data = packet::read(&*frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
+    let data = read(&*frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
     for _ in 0..5 {
         assert_eq!(
             decide(&data, &tables, &At(0, 0)).cause,

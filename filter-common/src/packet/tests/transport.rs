@@ -2,7 +2,11 @@
 
 use std::vec;
 
-use super::super::{transport::*, wire::*, *};
+use super::super::{
+    transport::*,
+    wire::{read, *},
+    *,
+};
 
 #[test]
 fn only_replies_of_a_dhcp_server_are_essential() {

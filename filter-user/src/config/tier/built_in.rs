@@ -1,6 +1,9 @@
 //! The rates of the built-in tiers.
 
-use filter_common::rate::{Kind, Rate, Rates, Tier};
+use filter_common::{
+    rate::{Kind, Rate, Rates, Tier},
+    source::Family,
+};
 
 use crate::config::tick;
 
@@ -70,7 +73,7 @@ pub(super) fn scaled(tier: &Tier, connections: u64) -> Tier {
             bytes: times(Kind::Bytes, bytes, 2),
             connections: times(Kind::Connections, before, connections),
         },
-        tier.neighbourhood,
+        *tier.neighbourhood(Family::V4),
     )
 }
 

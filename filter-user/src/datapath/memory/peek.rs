@@ -18,6 +18,8 @@ pub(super) struct Peek<'a> {
     tables: &'a Memory,
     /// Source, neighbourhood and all together, enforced and shadow, side by side.
     lines: [OnceCell<Line<Still>>; 6],
+    /// A handshake's two words, looked up twice.
+    handshakes: [OnceCell<Still>; 4],
 }
 
 impl<'a> Peek<'a> {
@@ -26,6 +28,7 @@ impl<'a> Peek<'a> {
         Self {
             tables,
             lines: Default::default(),
+            handshakes: Default::default(),
         }
     }
 }
@@ -69,6 +72,12 @@ impl Tables for Peek<'_> {
         let real = self.tables.line(line)?;
         let free = self.lines.iter().find(|copy| copy.get().is_none())?;
         Some(free.get_or_init(|| Line(real.0.each_ref().map(|word| Still(word.load())))))
+    }
+
+    fn handshake(&self, at: u32) -> Option<&Still> {
+        let real = self.tables.handshake(at)?;
+        let free = self.handshakes.iter().find(|copy| copy.get().is_none())?;
+        Some(free.get_or_init(|| Still(real.load())))
     }
 
     fn note(&self, _notes: Notes) {}

@@ -1,0 +1,158 @@
+//! Handshakes of QUIC: which of a client's first packets belong to one connection, so
+//! that it is charged once.
+//!
+//! A client sends several: its ClientHello may take more than one, all with the
+//! connection id that it made up; and in its second flight it acknowledges with the one
+//! that the server chose (RFC 9000 §7.2). Each of them could as well open another
+//! connection, and nothing in it can be read without the keys of the first.
+//!
+//! So what was charged is remembered for some seconds, in a table of words: the
+//! connection id, and the flow (addresses, ports, and the client's own id). A
+//! packet with a known connection id is free, and so is one more connection id of a
+//! known flow. Who takes this for a second connection has two for one.
+//!
+//! Only what is charged writes a word, and it writes over what stood there: who floods
+//! the table pays for it, and makes genuine handshakes cost what they cost without it.
+//! Words are found by the secret of the [`Seed`], so nobody can aim at one.
+
+use crate::{bucket::Seed, decide::Tables, packet::Packet, rate::Cell};
+
+/// Which handshake a packet belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Handshake {
+    /// By the destination connection id. 0: it can't be told.
+    connection: u64,
+    /// By the source connection id.
+    flow: u64,
+    /// The version of QUIC; 0 also where that can't be told.
+    version: u64,
+}
+
+impl Handshake {
+    /// It can't be told which.
+    #[inline(always)]
+    #[must_use]
+    pub const fn untold(version: u32) -> Self {
+        Self {
+            connection: 0,
+            flow: 0,
+            version: version as u64,
+        }
+    }
+
+    /// By a packet's addresses, its ports, and its connection ids as words.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn told(
+        self,
+        packet: &Packet,
+        ports: u32,
+        to: [u64; 3],
+        from: [u64; 3],
+        seed: &Seed,
+    ) -> Self {
+        let mut way = seed.blend(ports as u64, packet.source.high);
+        way = seed.blend(way, packet.source.low);
+        way = seed.blend(way, packet.destination[1]);
+        Self {
+            connection: blend_all(seed, way, to) | 1,
+            flow: blend_all(seed, !way, from) | 1,
+            ..self
+        }
+    }
+
+    /// The version of QUIC.
+    #[inline(always)]
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version as u32
+    }
+
+    /// Whether it was charged before, or goes with what was. `now` in nanoseconds.
+    #[inline(always)]
+    pub(crate) fn is_known<T: Tables>(&self, tables: &T, now: u64) -> bool {
+        let at = |key| tables.handshake(place(key)).map_or(0, Cell::load);
+        if self.connection == 0 {
+            return false;
+        }
+        let flow = at(self.flow);
+        fresh(at(self.connection), self.connection, now)
+            || fresh(flow, self.flow, now) && flow & SPENT == 0
+    }
+
+    /// Remembers that it was charged, or that the flow's one more connection id is this.
+    #[inline(always)]
+    pub(crate) fn remember<T: Tables>(&self, tables: &T, now: u64) {
+        let (Some(connection), Some(flow)) = (
+            tables.handshake(place(self.connection)),
+            tables.handshake(place(self.flow)),
+        ) else {
+            return;
+        };
+        let before = connection.load();
+        if self.connection == 0 || fresh(before, self.connection, now) {
+            return;
+        }
+        let known = flow.load();
+        let more = if fresh(known, self.flow, now) && known & SPENT == 0 {
+            known | SPENT
+        } else {
+            word(self.flow, now)
+        };
+        // Where another CPU was faster its word is as good.
+        connection.replace(before, word(self.connection, now));
+        flow.replace(known, more);
+    }
+}
+
+#[inline(always)]
+const fn blend_all(seed: &Seed, from: u64, words: [u64; 3]) -> u64 {
+    seed.blend(seed.blend(seed.blend(from, words[0]), words[1]), words[2])
+}
+
+/// Where a word stands.
+#[inline(always)]
+const fn place(key: u64) -> u32 {
+    (key >> 48) as u32 & (WORDS - 1)
+}
+
+/// A word: the key's lower bits, when it was written, and the lowest bit for
+/// [`SPENT`]. An empty one is as old as the clock.
+#[inline(always)]
+const fn word(key: u64, now: u64) -> u64 {
+    key << (64 - TAG_BITS) | tick(now) << 1
+}
+
+#[inline(always)]
+const fn tick(now: u64) -> u64 {
+    now >> TICK & ((1 << TIME_BITS) - 1)
+}
+
+/// Whether a word is the key's, and young enough.
+#[inline(always)]
+const fn fresh(word: u64, key: u64, now: u64) -> bool {
+    let age = tick(now).wrapping_sub(word >> 1) & ((1 << TIME_BITS) - 1);
+    (word ^ key << (64 - TAG_BITS)) >> (64 - TAG_BITS) == 0 && age < LIFETIME
+}
+
+/// Words of the table: 512 KiB.
+pub const WORDS: u32 = 1 << 16;
+
+/// The flow's one more connection id was shown.
+const SPENT: u64 = 1;
+
+/// Bits of the key that a word holds.
+const TAG_BITS: u32 = 40;
+
+/// Bits of the time.
+const TIME_BITS: u32 = 64 - TAG_BITS - 1;
+
+/// A tick is so many nanoseconds, as a power of two: 67 ms.
+const TICK: u32 = 26;
+
+/// Ten seconds, in ticks: a client gives a handshake up by then.
+const LIFETIME: u64 = 150;
+
+#[cfg(test)]
+mod tests;
