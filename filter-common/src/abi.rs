@@ -113,6 +113,7 @@ mod tests {
     use crate::{
         bucket::{Line, Seed, Usage},
         event::{Counter, Event, Sampler, Sketch},
+        handshake::{self, Handshake},
         rate::{Rate, Tier},
         settings::{Port, Service, Settings},
         table::{QUAD, force, ipv4, ipv6},
@@ -125,11 +126,13 @@ mod tests {
         assert_eq!((force::WORDS, ipv4::LINE, ipv6::NODE, QUAD), (8, 8, 32, 4));
         let (sieve, groups) = (ipv4::sieve(ipv4::OPEN), ipv4::groups(ipv4::OPEN));
         assert_eq!((sieve, groups), (1 << 15, 1 << 18));
+        assert_eq!(handshake::WORDS, 1 << 16);
         assert_eq!((ipv6::WIDE, ipv6::CELLS), (1 << 10, 10));
         assert_eq!(size_of::<Counter>(), 40);
         assert_eq!(size_of::<Decision>(), 16);
         assert_eq!(size_of::<Entry>(), 96);
         assert_eq!(size_of::<Event>(), 88);
+        assert_eq!(size_of::<Handshake>(), 24);
         assert_eq!(size_of::<Port>(), 4);
         assert_eq!(size_of::<Line<u64>>(), 64);
         assert_eq!(size_of::<Preamble>(), 32);
@@ -155,6 +158,6 @@ mod tests {
             tier_index(MAX_SERVICES as u8 - 1, MAX_TIERS as u8 - 1) + 1,
             TIERS
         );
-        assert_eq!(shadow_counter(Cause::Unlimited as u8) + 1, COUNTERS);
+        assert_eq!(shadow_counter(Cause::Malformed as u8) + 1, COUNTERS);
     }
 }

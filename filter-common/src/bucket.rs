@@ -119,7 +119,7 @@ fn furthest<C: Cell>(line: &Line<C>, ask: &Ask, outside: u32) -> u64 {
     let mut best = 0_u64;
     let mut way = 0;
     while way < C::ways() {
-        let word = line.0[way as usize & (WAYS - 1)].load();
+        let word = line.0[C::within::<WAYS>(way as usize)].load();
         let (one, _near) = candidate::<C>(word, way, ask, outside);
         let further = one.wrapping_sub(best);
         best += further & !C::all_if_negative(further);
@@ -153,7 +153,7 @@ fn victim<C: Cell>(line: &Line<C>, now: u64, seed: &Seed) -> Victim {
     for (way, word) in line.0.iter().enumerate() {
         let word = word.load();
         all |= word;
-        let class = word as usize & (CLASSES - 1);
+        let class = C::within::<CLASSES>(word as usize);
         let shift = u32::from(seed.shifts[class]) & 31;
         let ticks = (word >> CLASS_BITS).wrapping_sub(now >> shift) & ((1 << TIME_BITS) - 1);
         let old_one = C::all_if_negative(u64::from(seed.reach[class]).wrapping_sub(ticks));
@@ -228,7 +228,7 @@ pub fn charge<C: Cell>(
             notes |= taken.wrapping_neg() * Notes::TAKEN;
             notes |= begun.wrapping_neg() * Notes::BEGUN;
         }
-        let way = way as usize & (WAYS - 1);
+        let way = C::within::<WAYS>(way as usize);
         if line.0[way].replace(old, ask.word(next)) {
             return notes;
         }

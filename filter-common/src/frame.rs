@@ -16,7 +16,20 @@ pub trait Frame {
     fn forget(&self, number: u64) -> u64 {
         number
     }
+
+    /// The same offset, forgotten but for this: it is below [`OFFSETS`]. By this every
+    /// offset goes that isn't a constant. In the kernel the compiler doesn't see how, as
+    /// with [`within`](crate::rate::Cell::within): the verifier of Linux 6.1 loses what
+    /// was compared where the compiler lays the number aside before.
+    #[inline(always)]
+    fn offset(&self, at: usize) -> usize {
+        at & (OFFSETS - 1)
+    }
 }
+
+/// More than the longest headers that are looked behind: eight tags, and eight extension
+/// headers of 2 KiB.
+pub const OFFSETS: usize = 1 << 15;
 
 impl Frame for [u8] {
     fn length(&self) -> u32 {

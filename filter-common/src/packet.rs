@@ -59,7 +59,7 @@ pub struct Packet {
     /// Bytes of the whole frame.
     pub length: u32,
     flags: u8,
-    /// Where the upper header begins, if the port was read.
+    /// Where the upper header begins, if the port was read of a whole packet; else 0.
     upper: u16,
 }
 
@@ -204,14 +204,16 @@ fn read_link<F: Frame + ?Sized>(frame: &F) -> Packet {
         ether_type = u16::from_be_bytes(bytes);
         offset += 4;
     }
-    let offset = frame.forget(offset as u64) as usize & 0x3f;
+    let offset = frame.offset(offset);
     match ether_type {
         0x0800 => read_v4(frame, offset, length),
         0x86dd => {
             let mut packet = read_v6(frame, offset, length);
-            packet.source = packet.source.canonical();
-            let over_ipv6 = packet.source.family as u8 ^ Family::V6 as u8;
-            packet.flags |= over_ipv6 << OVER_IPV6_TO_FAMILY;
+            if packet.kind as u8 == Kind::Ip as u8 {
+                packet.source = packet.source.canonical();
+                let over_ipv6 = packet.source.family as u8 ^ Family::V6 as u8;
+                packet.flags |= over_ipv6 << OVER_IPV6_TO_FAMILY;
+            }
             packet
         }
         // The stack reads on behind any number of tags that only say a priority.

@@ -179,6 +179,18 @@ pub trait Cell {
         all_if_negative(number)
     }
 
+    /// The index, within `N`, a power of two: by this every index into memory goes that
+    /// isn't a constant. In the kernel the compiler doesn't see how. Where it knows that
+    /// an index can't be larger it drops a mask, and the verifier doesn't know what the
+    /// compiler does: that of Linux 6.1 learns nothing from comparing two numbers that
+    /// it doesn't know.
+    #[inline(always)]
+    #[must_use]
+    fn within<const N: usize>(at: usize) -> usize {
+        const { assert!(N.is_power_of_two()) };
+        at & (N - 1)
+    }
+
     /// [`WAYS`](crate::bucket::WAYS). In the kernel the compiler doesn't know how
     /// many that is, or it would unroll the loop over them: the program would be
     /// too long, and its numbers more than there is stack for.

@@ -158,4 +158,63 @@ mod tests {
         assert_eq!((v4.high, v4.low), (v6.high, v6.low));
         assert_ne!(v4, v6);
     }
+
+    #[test]
+    fn an_ipv4_node_is_one_source_in_all_its_spellings() {
+        let node = Address::v4([203, 0, 113, 66]);
+        let low = [0, 0, 0, 0, 203, 0, 113, 66];
+        for (high, low, source) in [
+            // Mapped, compatible, behind a translator.
+            ([0; 8], [0, 0, 0xff, 0xff, 203, 0, 113, 66], Some(node)),
+            ([0; 8], low, Some(node)),
+            ([0, 0x64, 0xff, 0x9b, 0, 0, 0, 0], low, Some(node)),
+            // A mapped address may have any bits, a compatible one not a first byte of 0.
+            (
+                [0; 8],
+                [0, 0, 0xff, 0xff, 0, 0, 0, 1],
+                Some(Address::v4([0, 0, 0, 1])),
+            ),
+            (
+                [0; 8],
+                [0, 0, 0, 0, 1, 0, 0, 0],
+                Some(Address::v4([1, 0, 0, 0])),
+            ),
+            ([0; 8], [0, 0, 0, 0, 0, 255, 255, 255], None),
+            ([0; 8], [0; 8], None),
+            ([0; 8], [0, 0, 0, 0, 0, 0, 0, 1], None),
+            // Each bit beside them.
+            ([0; 8], [0, 1, 0xff, 0xff, 203, 0, 113, 66], None),
+            ([0; 8], [0, 0, 0xff, 0xfe, 203, 0, 113, 66], None),
+            (
+                [0, 0, 0, 0, 0, 0, 0, 1],
+                [0, 0, 0xff, 0xff, 203, 0, 113, 66],
+                None,
+            ),
+            ([0, 0, 0, 0, 0, 0, 0, 1], low, None),
+            ([0, 0x64, 0xff, 0x9b, 0, 1, 0, 0], low, None),
+            (
+                [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0],
+                [0, 0, 0xff, 0xff, 1, 2, 3, 4],
+                None,
+            ),
+            // 6to4 and Teredo.
+            (
+                [0x20, 2, 203, 0, 113, 66, 0, 0],
+                [0, 0, 0, 0, 0, 0, 0, 1],
+                None,
+            ),
+            ([0x20, 1, 0, 0, 203, 0, 113, 66], [0; 8], None),
+        ] {
+            let spelled = Address::v6(high, low);
+            assert_eq!(
+                spelled.canonical(),
+                source.unwrap_or(spelled),
+                "{spelled:x?}"
+            );
+            assert_eq!(spelled.canonical().canonical(), spelled.canonical());
+        }
+        for v4 in [[0; 4], [0, 0, 0, 1], [203, 0, 113, 66], [255; 4]] {
+            assert_eq!(Address::v4(v4).canonical(), Address::v4(v4));
+        }
+    }
 }

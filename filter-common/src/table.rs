@@ -64,11 +64,14 @@ pub trait Shelves {
     }
 }
 
-/// Words that lie together. The index is masked by the caller, so that the
-/// verifier sees that it stays inside.
+/// Words that lie together.
 pub trait Row: Copy {
-    /// One of the words.
-    fn word(self, at: usize) -> u64;
+    /// The word at a place that is a constant.
+    fn fixed(self, at: usize) -> u64;
+
+    /// One of the first `N` words, whatever the place, as
+    /// [`within`](crate::rate::Cell::within) has it.
+    fn word<const N: usize>(self, at: usize) -> u64;
 }
 
 /// The words that say what is in force. The first changes, in one store; the
@@ -198,7 +201,7 @@ fn current<S: Shelves>(shelves: &S, at: u32, from: usize, to: usize, now: u32) -
         let Some(quad) = shelves.quad(at.wrapping_add((index / QUAD) as u32)) else {
             break;
         };
-        let stage = Stage::from_bits(quad.word(index % QUAD));
+        let stage = Stage::from_bits(quad.word::<QUAD>(index));
         if stage.until() == NEVER || now < stage.until() {
             return stage;
         }

@@ -30,15 +30,16 @@ static TRIAL_BUCKETS: Array<[u64; WAYS]> =
 
 /// Handshakes of QUIC that were charged.
 #[map]
-static HANDSHAKES: Array<u64> = Array::with_max_entries(handshake::WORDS, 0);
+static HANDSHAKES: Array<[u64; WAYS]> = Array::with_max_entries(handshake::WORDS / WAYS as u32, 0);
 
 /// Those of the test entry.
 #[map]
-static TRIAL_HANDSHAKES: Array<u64> = Array::with_max_entries(handshake::WORDS, 0);
+static TRIAL_HANDSHAKES: Array<[u64; WAYS]> =
+    Array::with_max_entries(handshake::WORDS / WAYS as u32, 0);
 
 /// Where the handshake of the packet at hand is laid.
 #[map]
-static HANDSHAKE: PerCpuArray<Handshake> = PerCpuArray::with_max_entries(1, 0);
+static AT_HAND: PerCpuArray<Handshake> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 static USAGE: PerCpuArray<Usage> = PerCpuArray::with_max_entries(1, 0);
@@ -46,7 +47,7 @@ static USAGE: PerCpuArray<Usage> = PerCpuArray::with_max_entries(1, 0);
 /// Room for the handshake of the packet at hand.
 #[inline(always)]
 pub fn handshake() -> Option<&'static mut Handshake> {
-    let handshake = HANDSHAKE.get_ptr_mut(0)?;
+    let handshake = AT_HAND.get_ptr_mut(0)?;
     // SAFETY: the memory is this CPU's, and nothing else runs on it until the program
     // ends; each program asks once.
     Some(unsafe { &mut *handshake })
@@ -97,7 +98,7 @@ impl Buckets for Live {
 
     #[inline(always)]
     fn handshake(at: u32) -> Option<&'static Self::Cell> {
-        word(HANDSHAKES.get_ptr(at))
+        word(HANDSHAKES.get_ptr(at / WAYS as u32), at)
     }
 
     #[inline(always)]
@@ -128,7 +129,7 @@ impl Buckets for Trial {
 
     #[inline(always)]
     fn handshake(at: u32) -> Option<&'static Self::Cell> {
-        word(TRIAL_HANDSHAKES.get_ptr(at))
+        word(TRIAL_HANDSHAKES.get_ptr(at / WAYS as u32), at)
     }
 
     #[inline(always)]
@@ -153,7 +154,7 @@ impl Buckets for Peek {
 
     #[inline(always)]
     fn handshake(at: u32) -> Option<&'static Self::Cell> {
-        word(HANDSHAKES.get_ptr(at))
+        word(HANDSHAKES.get_ptr(at / WAYS as u32), at)
     }
 
     #[inline(always)]
@@ -168,12 +169,13 @@ fn shared<C: Cell>(line: Option<*const [u64; WAYS]>) -> Option<&'static Line<C>>
     Some(unsafe { &*line.cast() })
 }
 
+/// One of the words of an element, by the index of the word.
 #[inline(always)]
-fn word<C: Cell>(word: Option<*const u64>) -> Option<&'static C> {
-    let word = word?;
-    // SAFETY: a cell is transparent over a word; the element is one, is aligned as one,
-    // and lives as long as the map.
-    Some(unsafe { &*word.cast() })
+fn word<C: Cell>(words: Option<*const [u64; WAYS]>, at: u32) -> Option<&'static C> {
+    let words = words?.cast::<C>();
+    // SAFETY: a cell is transparent over a word; the element is so many of them, is
+    // aligned as one, and lives as long as the map.
+    Some(unsafe { &*words.add(C::within::<WAYS>(at as usize)) })
 }
 
 /// From linux/bpf.h.

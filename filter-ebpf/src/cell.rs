@@ -50,6 +50,23 @@ impl Cell for Word {
     }
 
     #[inline(always)]
+    fn within<const N: usize>(at: usize) -> usize {
+        const { assert!(N.is_power_of_two()) };
+        let mut within = at;
+        // SAFETY: a register is changed, nothing else is touched.
+        unsafe {
+            asm!(
+                "{0} &= {1}",
+                inout(reg) within,
+                const const { N - 1 },
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        // Once more for the compiler, so that it needn't ask.
+        within & (N - 1)
+    }
+
+    #[inline(always)]
     fn ways() -> u64 {
         let ways: u64;
         // SAFETY: a register is set, nothing else is touched.
@@ -83,6 +100,11 @@ impl Cell for Peeked {
     #[inline(always)]
     fn all_if_negative(number: u64) -> u64 {
         Word::all_if_negative(number)
+    }
+
+    #[inline(always)]
+    fn within<const N: usize>(at: usize) -> usize {
+        Word::within::<N>(at)
     }
 
     #[inline(always)]

@@ -16,6 +16,7 @@ use filter_ebpf::{
 /// What would happen to this frame now: the real maps and clock, nothing
 /// charged, nothing counted, nothing told.
 #[xdp]
+#[inline(always)]
 pub(crate) fn explain(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Peek>::of_trial(&ctx, 0) else {
         return NOT_ASKED;
@@ -30,6 +31,7 @@ pub(crate) fn explain(ctx: XdpContext) -> u32 {
 
 /// The test entry: buckets of its own, and the time from the preamble.
 #[xdp]
+#[inline(always)]
 pub(crate) fn trial(ctx: XdpContext) -> u32 {
     let at = ctx.data();
     if at + size_of::<Preamble>() > ctx.data_end() {

@@ -3,7 +3,10 @@
 use core::arch::asm;
 
 use aya_ebpf::programs::XdpContext;
-use filter_common::{abi::Preamble, frame::Frame};
+use filter_common::{
+    abi::Preamble,
+    frame::{Frame, OFFSETS},
+};
 
 /// The bytes from `start` to `end`, as the kernel gave them.
 pub struct Wire {
@@ -66,5 +69,20 @@ impl Frame for Wire {
             );
         }
         forgotten
+    }
+
+    #[inline(always)]
+    fn offset(&self, at: usize) -> usize {
+        let mut at = self.forget(at as u64) as usize;
+        // SAFETY: a register is changed, nothing else is touched.
+        unsafe {
+            asm!(
+                "{0} &= {1}",
+                inout(reg) at,
+                const OFFSETS - 1,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        at
     }
 }

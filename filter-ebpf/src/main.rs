@@ -25,6 +25,7 @@ mod explain;
 
 /// Read, decide, count and tell, act.
 #[xdp]
+#[inline(always)]
 pub(crate) fn filter(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return xdp_action::XDP_PASS;

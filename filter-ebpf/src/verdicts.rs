@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::map, maps::Array};
 use filter_common::{
     rate::Cell as _,
-    table::{self, QUAD, Shelves, force, ipv4::LINE, ipv6::NODE},
+    table::{self, QUAD, Row as _, Shelves, force, ipv4::LINE, ipv6::NODE},
 };
 
 use crate::cell::Word;
@@ -34,7 +34,7 @@ pub(crate) fn hit(claim: u32) {
     if let Some(pair) = HITS.get_ptr_mut(claim >> 1) {
         // SAFETY: it is one of the two numbers of the element.
         unsafe {
-            let number = pair.cast::<u32>().add((claim & 1) as usize);
+            let number = pair.cast::<u32>().add(Word::within::<2>(claim as usize));
             number.write_volatile(number.read_volatile().wrapping_add(1));
         }
     }
@@ -49,7 +49,7 @@ impl<F: Fn(u64) -> u64> Shelves for Verdicts<F> {
     #[inline(always)]
     fn force(&self, at: usize) -> u64 {
         match FORCE.get_ptr(0) {
-            Some(words) => table::Row::word(Row(words.cast()), at & (force::WORDS - 1)),
+            Some(words) => Row(words.cast()).word::<{ force::WORDS }>(at),
             None => 0,
         }
     }
@@ -96,19 +96,24 @@ pub(crate) struct Row(*const u64);
 
 impl table::Row for Row {
     #[inline(always)]
-    fn word(self, at: usize) -> u64 {
+    fn fixed(self, at: usize) -> u64 {
         // SAFETY: the caller stays within the element, whose memory outlives the
         // program's run; the verifier checks both. A 64-bit read is one
         // instruction, so that a word is never seen half written; volatile, so
         // that it is read once.
         unsafe { self.0.add(at).read_volatile() }
     }
+
+    #[inline(always)]
+    fn word<const N: usize>(self, at: usize) -> u64 {
+        self.fixed(Word::within::<N>(at))
+    }
 }
 
 #[inline(always)]
 fn word(element: Option<*const u64>) -> u64 {
     match element {
-        Some(word) => table::Row::word(Row(word), 0),
+        Some(word) => Row(word).fixed(0),
         None => 0,
     }
 }

@@ -108,7 +108,8 @@ pub fn fill(datapath: &mut impl Datapath) -> Plan {
     plan
 }
 
-/// Empties the buckets of a program of the kernel, as if no packet had come yet.
+/// Empties the buckets of a program of the kernel, and its handshakes, as if no packet
+/// had come yet.
 ///
 /// # Panics
 /// If it isn't loaded, or without root.
@@ -119,24 +120,27 @@ pub fn forget(kernel: &mut Kernel, program: &str) {
         .try_into()
         .expect("it is an XDP program");
     let maps = program.info().expect("it is loaded").map_ids();
-    // By its name: the datapath has taken the maps it reads out of the object.
-    let buckets = maps
+    // By their names: the datapath has taken the maps it reads out of the object.
+    let remembered: Vec<_> = maps
         .expect("the kernel tells them")
         .expect("every kernel that weir runs on does")
         .into_iter()
         .map(|id| MapInfo::from_id(id).expect("the map is there"))
-        .find(|map| {
-            map.name_as_str()
-                .is_some_and(|name| name.ends_with("BUCKETS"))
+        .filter(|map| {
+            let name = map.name_as_str().expect("a name");
+            name.ends_with("BUCKETS") || name.contains("HANDSHAKE")
         })
-        .expect("it has buckets");
-    let buckets = MapData::from_id(buckets.id()).expect("the map is there");
-    let mut buckets: Array<_, [u64; WAYS]> =
-        Map::Array(buckets).try_into().expect("it holds buckets");
-    for line in 0..buckets.len() {
-        let taken = buckets.get(&line, 0).expect("a line") != [0; WAYS];
-        if taken {
-            buckets.set(line, [0; WAYS], 0).expect("it was there");
+        .collect();
+    assert_eq!(remembered.len(), 2, "it has both");
+    for map in remembered {
+        let map = MapData::from_id(map.id()).expect("the map is there");
+        let mut lines: Array<_, [u64; WAYS]> =
+            Map::Array(map).try_into().expect("it holds lines of words");
+        for line in 0..lines.len() {
+            let taken = lines.get(&line, 0).expect("a line") != [0; WAYS];
+            if taken {
+                lines.set(line, [0; WAYS], 0).expect("it was there");
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ fn the_first_drop_of_a_source_is_told() {
     }
     let event = events.next().expect("an event").to_vec();
     assert_eq!(event.len(), size_of::<Event>());
-    let read = packet::read(frame.as_slice());
+    let read = weir_tests::frame::read(&frame);
     let word = |at| u64::from_ne_bytes(event[at..at + 8].try_into().expect("eight bytes"));
     assert_eq!(word(offset_of!(Event, generation)), settings.generation);
     assert_eq!(word(offset_of!(Event, source)), read.source.high);
@@ -120,7 +120,7 @@ fn run(kernel: &mut Kernel, case: &Case, frame: &[u8], drops: bool) {
         let after = kernel.counts().expect("the tables can be read");
         let expected = if drops { XDP_DROP } else { XDP_PASS };
         assert_eq!(action, expected, "{}", case.name);
-        let read = packet::read(frame);
+        let read = weir_tests::frame::read(frame);
         moved(&before, &after, case, &read, drops);
         return;
     }

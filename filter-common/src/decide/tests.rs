@@ -16,6 +16,11 @@ use crate::{
     verdict::{Entry, MAX_TIER, NEVER, SHADOW_STAGES, STAGES, Stage},
 };
 
+/// Judges a packet that belongs to no handshake that can be told.
+fn decide<C: Clock>(packet: &Packet, tables: &Collections, clock: &C) -> Decision {
+    super::decide(packet, &Handshake::untold(0), tables, clock)
+}
+
 /// What is asked, of which packet, with which verdict on its source; and what
 /// comes out: cause, service, tier.
 type Case = (&'static str, Packet, Verdict, (Cause, u8, u8));
@@ -92,10 +97,10 @@ fn cases() -> Vec<Case> {
         ),
         ("a hidden port", later(), Verdict::NONE, (Conforming, 0, 9)),
         (
-            "a hidden port beats a limit",
+            "a limit holds where the port is hidden",
             later(),
             over,
-            (Conforming, 0, 9),
+            (OverBytes, 0, 2),
         ),
         (
             "blocked beats a hidden port",
@@ -115,7 +120,32 @@ fn cases() -> Vec<Case> {
             Verdict::BLOCK,
             (Blocked, 0, 0),
         ),
-        ("a long chain", chained(), over, (Conforming, 0, 9)),
+        ("a long chain", chained(), Verdict::NONE, (Malformed, 0, 0)),
+        (
+            "malformed beats a limit",
+            chained(),
+            over,
+            (Malformed, 0, 0),
+        ),
+        (
+            "malformed beats a feed's allow",
+            chained(),
+            Verdict::ADMIT,
+            (Malformed, 0, 0),
+        ),
+        (
+            "allowed beats malformed",
+            chained(),
+            Verdict::ALLOW,
+            (Allowed, 0, 0),
+        ),
+        (
+            "a protected source beats malformed",
+            chained(),
+            Verdict::PROTECT,
+            (Protected, 0, 0),
+        ),
+        ("nine tags", nine_tags(), Verdict::BLOCK, (Malformed, 0, 0)),
         ("a protected port", ssh(), Verdict::NONE, (Protected, 0, 0)),
         (
             "a protected port beats blocked",
@@ -175,7 +205,7 @@ fn the_order_of_the_steps_is_the_law() {
             let judged = !matches!(
                 cause,
                 Cause::NotIp | Cause::Unreadable | Cause::Essential | Cause::Protected
-            );
+            ) && packet.kind == Kind::Ip;
             let said = judged && verdict != Verdict::NONE;
             let expected = if said { (7, verdict.code()) } else { (0, 0) };
             assert_eq!((decision.claim, decision.verdict), expected, "{name}");
@@ -342,7 +372,7 @@ fn a_packet_that_finds_no_bucket_is_treated_as_the_settings_say() {
 fn one_call_reads_and_judges() {
     let bytes = frame(&[0x8100], &v4(TCP, 0, 0, &tcp(2)));
     let (packet, decision) = judge(&*bytes, &Collections::new(), &At(0, 0));
-    assert_eq!(packet, read(&*bytes));
+    assert_eq!(packet, read(&bytes));
     assert_eq!(decision, decide(&packet, &Collections::new(), &At(0, 0)));
     assert_eq!(decision.cause, Cause::Conforming as u8);
 }

@@ -1,13 +1,13 @@
 use super::*;
 use crate::{
     cause::{Action, Cause},
-    packet::{self, TCP, wire::*},
+    packet::{TCP, wire::*},
     settings::Mode,
 };
 
 #[test]
 fn an_event_carries_what_was_decided() {
-    let packet = read(&*frame(&[], &v6(&[], TCP, &tcp(2))));
+    let packet = read(&frame(&[], &v6(&[], TCP, &tcp(2))));
     let decision = Decision {
         claim: 1,
         shadow_claim: 2,
@@ -62,8 +62,8 @@ fn an_event_carries_what_was_decided() {
 
 #[test]
 fn a_counter_adds_up_what_passed_and_what_did_not() {
-    let opens = read(&*frame(&[], &v4(TCP, 0, 0, &tcp(2))));
-    let data = read(&*frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
+    let opens = read(&frame(&[], &v4(TCP, 0, 0, &tcp(2))));
+    let data = read(&frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
     let mut counter = Counter::default();
     counter.add(&opens, false, false);
     counter.add(&opens, true, false);

@@ -33,7 +33,7 @@ pub(super) fn read_v4<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) 
     }
     let whole = fragment & 0x2000 == 0;
     let place = Place {
-        at: offset + header_length,
+        at: frame.offset(offset + header_length),
         whole,
         from_this_link: false,
     };
@@ -99,10 +99,7 @@ pub(super) fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) 
         } else {
             packet.protocol = next;
         }
-        at = frame.forget((at + step) as u64) as usize;
-        if at > MAX_HEADERS {
-            return packet.malformed();
-        }
+        at = frame.offset(at + step);
     }
     if is_extension(packet.protocol) {
         return packet.malformed();
@@ -131,10 +128,13 @@ const fn judge_first_fragment(packet: &mut Packet, whole: bool, at: usize, end: 
     if whole {
         return;
     }
+    // QUIC is never in fragments (RFC 9000 §14): so nobody is believed which handshake
+    // these belong to.
+    packet.upper = 0;
     if end < at + EIGHT {
         *packet = packet.malformed();
     } else if end < at + TELLING && (packet.protocol == TCP || packet.protocol == UDP) {
-        packet.flags |= Packet::OPENS;
+        packet.flags = Packet::PORT | Packet::OPENS;
     }
 }
 
@@ -154,10 +154,6 @@ const fn is_extension(protocol: u8) -> bool {
         HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY | HIP | SHIM6
     )
 }
-
-/// No chain of [`MAX_EXTENSIONS`] headers is longer; it is asked only so that
-/// the verifier knows.
-pub(super) const MAX_HEADERS: usize = 0x4fff;
 
 /// Bytes of TCP up to its flags, and of UDP and QUIC up to the version: a
 /// fragment is cut at multiples of eight, so 16 bytes tell and 8 don't.

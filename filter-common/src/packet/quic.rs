@@ -24,7 +24,10 @@ pub(super) const fn mark(begins: [u8; 5], packet: &mut Packet) {
 /// Which handshake a datagram belongs to that begins with a long header.
 #[inline(always)]
 pub(super) fn handshake<F: Frame + ?Sized>(frame: &F, packet: &Packet, seed: &Seed) -> Handshake {
-    let at = packet.upper as usize & OFFSETS;
+    if packet.upper == 0 {
+        return Handshake::untold(0);
+    }
+    let at = frame.offset(packet.upper as usize);
     let (Some(ports), Some(version)) = (frame.read::<4>(at), frame.read::<4>(at + 9)) else {
         return Handshake::untold(0);
     };
@@ -55,8 +58,7 @@ fn id<F: Frame + ?Sized>(frame: &F, at: usize) -> Option<([u64; 3], usize)> {
         word(9) & first_bytes(length.saturating_sub(8)),
         u64::from(last) << 32 & first_bytes(length.saturating_sub(16)) | length,
     ];
-    let behind = frame.forget((at + 1 + length as usize) as u64) as usize;
-    Some((words, behind & OFFSETS))
+    Some((words, frame.offset(at + 1 + length as usize)))
 }
 
 /// The first so many bytes of a word.
@@ -97,5 +99,3 @@ const LONG_HEADER: u8 = 0x80;
 const TYPE: u8 = 0x30;
 const VERSION_2: u32 = 0x6b33_43cf;
 const DRAFTS: u32 = 0xff00_0000;
-/// More than the longest headers: masked so that the verifier knows.
-const OFFSETS: usize = 0x7fff;

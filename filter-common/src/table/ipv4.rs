@@ -74,7 +74,7 @@ pub fn find<S: Shelves>(shelves: &S, address: u32) -> u64 {
     let Some(line) = shelves.line(block) else {
         return 0;
     };
-    let header = line.word(0) as u32;
+    let header = line.fixed(0) as u32;
     let cells = header & 0xffff;
     let place = address & ((1 << open) - 1) & ((1 << OPEN) - 1);
     if cells <= SHORT {
@@ -87,9 +87,9 @@ pub fn find<S: Shelves>(shelves: &S, address: u32) -> u64 {
 #[inline(always)]
 fn short<S: Shelves>(line: S::Row, cells: u32, place: u32) -> u64 {
     let sought = u64::from(Cell::last_at(place));
-    let (one, two) = (line.word(1), line.word(2));
+    let (one, two) = (line.fixed(1), line.fixed(2));
     let not_behind = |cell: u64| less::<S>(cell & HALF, sought + 1) & 1;
-    let mut count = not_behind(line.word(0) >> 32)
+    let mut count = not_behind(line.fixed(0) >> 32)
         + not_behind(one)
         + not_behind(one >> 32)
         + not_behind(two)
@@ -101,19 +101,18 @@ fn short<S: Shelves>(line: S::Row, cells: u32, place: u32) -> u64 {
     if count == 0 {
         return 0;
     }
-    let pair = line.word((count >> 1) as usize & (LINE - 1));
+    let pair = line.word::<LINE>((count >> 1) as usize);
     let cell = Cell((pair >> ((count & 1) * 32)) as u32);
     if !cell.covers(place) {
         return 0;
     }
-    line.word((first_value(cells) + cell.value()) as usize & (LINE - 1))
+    line.word::<LINE>((first_value(cells) + cell.value()) as usize)
 }
 
 /// Searches for the last cell that isn't behind the place.
 #[inline(always)]
 fn long<S: Shelves>(shelves: &S, block: u32, cells: u32, power: u32, place: u32) -> u64 {
     let line = |word: u32| shelves.line(block.wrapping_add(word / LINE as u32));
-    let within = |word: u32| word as usize & (LINE - 1);
     let half = |word: u64, at: u32| word >> ((at & 1) * 32) & HALF;
     let sought = u64::from(Cell::last_at(place));
     let mut count = 0_u32;
@@ -128,7 +127,7 @@ fn long<S: Shelves>(shelves: &S, block: u32, cells: u32, power: u32, place: u32)
         let Some(row) = line(probe >> 1) else {
             return 0;
         };
-        let cell = half(row.word(within(probe >> 1)), probe);
+        let cell = half(row.word::<LINE>((probe >> 1) as usize), probe);
         let exists = less::<S>(u64::from(probe), u64::from(cells) + 1);
         count += step & (exists & less::<S>(cell, sought + 1)) as u32;
         step >>= 1;
@@ -140,13 +139,13 @@ fn long<S: Shelves>(shelves: &S, block: u32, cells: u32, power: u32, place: u32)
     let Some(row) = line(count >> 1) else {
         return 0;
     };
-    let cell = Cell(half(row.word(within(count >> 1)), count) as u32);
+    let cell = Cell(half(row.word::<LINE>((count >> 1) as usize), count) as u32);
     if !cell.covers(place) {
         return 0;
     }
     let value = first_value(cells) + cell.value();
     match line(value) {
-        Some(row) => row.word(within(value)),
+        Some(row) => row.word::<LINE>(value as usize),
         None => 0,
     }
 }

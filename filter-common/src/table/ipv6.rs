@@ -48,21 +48,21 @@ fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
         let Some(node) = shelves.node(number) else {
             return 0;
         };
-        let header = node.word(0);
+        let header = node.fixed(0);
         // The lines of what is read next, while the upper halves are compared.
         for line in 2..NODE / 8 {
-            let _expected = node.word(line * 8);
+            let _expected = node.fixed(line * 8);
         }
         let at = shelves.forget(search::<S>(node, header & 0xff, high, low));
         if at == 0 {
             return 0;
         }
-        let value = node.word(within(at, VALUE));
+        let value = node.word::<NODE>(word(at as usize, VALUE));
         if header & LEAF != 0 {
             let length = length(node, header, at);
             let covers = agrees(
-                node.word(within(at, UPPER)) ^ high,
-                node.word(within(at, LOWER)) ^ low,
+                node.word::<NODE>(word(at as usize, UPPER)) ^ high,
+                node.word::<NODE>(word(at as usize, LOWER)) ^ low,
                 length,
             );
             return if covers { value } else { 0 };
@@ -80,14 +80,14 @@ fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
 fn search<S: Shelves>(node: S::Row, cells: u64, high: u64, low: u64) -> u64 {
     let mut count = CELLS as u64;
     for number in 1..=CELLS {
-        let begins = node.word(word(number, UPPER)) >> 1;
+        let begins = node.fixed(word(number, UPPER)) >> 1;
         count = count.wrapping_add(S::sign((high >> 1).wrapping_sub(begins)));
     }
     // At the last address of all also what isn't there.
     let beyond = count.wrapping_sub(cells);
     count -= beyond & !S::sign(beyond);
     for _ in 0..CELLS {
-        let begins = node.word(within(count, UPPER));
+        let begins = node.word::<NODE>(word(count as usize, UPPER));
         let differ = begins ^ high;
         if count == 0 || differ > 1 {
             break;
@@ -95,7 +95,7 @@ fn search<S: Shelves>(node: S::Row, cells: u64, high: u64, low: u64) -> u64 {
         let is_behind = if differ == 1 {
             begins & 1 != 0
         } else {
-            node.word(within(count, LOWER)) > low
+            node.word::<NODE>(word(count as usize, LOWER)) > low
         };
         if !is_behind {
             break;
@@ -113,12 +113,6 @@ pub const fn word(number: usize, part: usize) -> usize {
     1 + part * CELLS + number
 }
 
-/// The same, within the node whatever the number.
-#[inline(always)]
-const fn within(number: u64, part: usize) -> usize {
-    word(number as usize, part) & (NODE - 1)
-}
-
 /// The part of a cell that is the upper half of its address.
 pub const UPPER: usize = 0;
 /// The part that is the lower half.
@@ -131,7 +125,7 @@ fn length<R: Row>(node: R, header: u64, at: u64) -> u64 {
     if at > 8 {
         return header >> (((at - 9) & 1) * 8 + 48) & 0xff;
     }
-    node.word(1) >> (((at - 1) & 7) * 8) & 0xff
+    node.fixed(1) >> (((at - 1) & 7) * 8) & 0xff
 }
 
 /// Whether two addresses whose difference this is agree in so many bits.

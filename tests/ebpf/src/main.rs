@@ -36,6 +36,7 @@ mod rates;
 
 /// Writes a source into the frame, and sends it.
 #[xdp]
+#[inline(always)]
 pub(crate) fn generator(ctx: XdpContext) -> u32 {
     let Some(spec) = draw(&ctx) else {
         return XDP_ABORTED;
@@ -46,12 +47,14 @@ pub(crate) fn generator(ctx: XdpContext) -> u32 {
 
 /// Nothing: what everything else is held against.
 #[xdp]
+#[inline(always)]
 pub(crate) const fn bare(_ctx: XdpContext) -> u32 {
     XDP_DROP
 }
 
 /// Only draws a source: what a run without a generator costs by itself.
 #[xdp]
+#[inline(always)]
 pub(crate) fn drawn(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
     XDP_DROP
@@ -59,6 +62,7 @@ pub(crate) fn drawn(ctx: XdpContext) -> u32 {
 
 /// Only reads the packet.
 #[xdp]
+#[inline(always)]
 pub(crate) fn parse(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
     let (Some(seed), Some(handshake)) = (Live::seed(), handshake()) else {
@@ -77,6 +81,7 @@ pub(crate) fn parse(ctx: XdpContext) -> u32 {
 
 /// Reads the packet and looks for a verdict on its source.
 #[xdp]
+#[inline(always)]
 pub(crate) fn lookup(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
     let Some(tables) = Maps::<Live>::new(&ctx) else {
@@ -93,6 +98,7 @@ pub(crate) fn lookup(ctx: XdpContext) -> u32 {
 
 /// Reads the packet and holds its source to a rate.
 #[xdp]
+#[inline(always)]
 pub(crate) fn rates(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
     let Some(tables) = Maps::<Live>::new(&ctx) else {
@@ -109,6 +115,7 @@ pub(crate) fn rates(ctx: XdpContext) -> u32 {
 
 /// What `filter` does, but that it ends here.
 #[xdp]
+#[inline(always)]
 pub(crate) fn whole(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
     let Some(tables) = Maps::<Live>::new(&ctx) else {
@@ -127,6 +134,7 @@ pub(crate) fn whole(ctx: XdpContext) -> u32 {
 
 /// The same, counting what became of each class of sources.
 #[xdp]
+#[inline(always)]
 pub(crate) fn judged(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return XDP_ABORTED;

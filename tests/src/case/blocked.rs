@@ -16,6 +16,16 @@ pub(super) fn cases() -> Vec<Case> {
     for (family, source, server, ways) in [
         ("IPv4", BLOCKED, SERVER, [BOTH, V4]),
         ("IPv6", BLOCKED6, SERVER6, [BOTH, V6]),
+        // An IPv4 node that comes over IPv6: as an address of a socket has it (RFC 4291
+        // §2.5.5.2), as the old tunnels had it, and through a translator (RFC 6052).
+        ("mapped", "::ffff:198.51.100.7", SERVER6, [BOTH, V6]),
+        ("compatible", "::198.51.100.7", SERVER6, [SPELLED, &[]]),
+        (
+            "translated",
+            "64:ff9b::198.51.100.7",
+            SERVER6,
+            [SPELLED, &[]],
+        ),
     ] {
         for (name, way) in ways.into_iter().flatten() {
             let frame = way(frame().ip(source, server));
@@ -68,6 +78,10 @@ const BOTH: &[Way] = &[
     }),
     ("four tags, mixed", |f| {
         let f = f.tag(0x8100).tag(0x9100).tag(0x8100).tag(0x88a8);
+        f.tcp(40_000, 443).syn()
+    }),
+    ("eight priority tags", |f| {
+        let f = [0x8100; 8].into_iter().fold(f, Frame::tag);
         f.tcp(40_000, 443).syn()
     }),
     // Fragments.
@@ -145,6 +159,22 @@ const BOTH: &[Way] = &[
     ("ICMP as neighbour discovery has it, of code 1", |f| {
         f.hops(255).icmp(135, 1).payload(neighbour(SERVER6))
     }),
+];
+
+/// Of a spelling that differs from another in its source alone.
+const SPELLED: &[Way] = &[
+    ("TCP SYN to the service", |f| f.tcp(40_000, 443).syn()),
+    ("a QUIC Initial", |f| {
+        f.udp(40_000, 443).payload(quic_initial())
+    }),
+    ("behind extension headers in a VLAN", |f| {
+        let f = f.tag(0x8100).extension(DESTINATION).extension(ROUTING);
+        f.udp(40_000, 443)
+    }),
+    ("a later fragment", |f| {
+        f.fragment(185, true).protocol(TCP).payload([7; 64])
+    }),
+    ("no protocol", |f| f.protocol(NO_NEXT_HEADER)),
 ];
 
 const V4: &[Way] = &[

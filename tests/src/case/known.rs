@@ -9,11 +9,10 @@ use crate::{
 };
 
 pub(super) fn cases() -> Vec<Case> {
-    [unread(), essential(), protected(), verdicts()].concat()
+    [unread(), malformed(), essential(), protected(), verdicts()].concat()
 }
 
 fn unread() -> Vec<Case> {
-    let five = [0x8100; 5].into_iter().fold(syn(BLOCKED), Frame::tag);
     vec![
         Case::new("ARP", NotIp, frame().ether_type(0x0806).payload([1; 28])),
         Case::new("ARP in a VLAN", NotIp, {
@@ -27,7 +26,6 @@ fn unread() -> Vec<Case> {
             frame().ether_type(46).payload([0; 46]),
         ),
         Case::new("Ethernet alone", NotIp, frame()),
-        Case::new("five tags", Unreadable, five),
         Case::new("a tag and then nothing", Unreadable, {
             syn(BLOCKED).tag(0x8100).cut(16)
         }),
@@ -63,6 +61,92 @@ fn unread() -> Vec<Case> {
             Unreadable,
             syn(BLOCKED6).ether_type(0x0800),
         ),
+    ]
+}
+
+fn malformed() -> Vec<Case> {
+    let tags = |count, source| {
+        [0x8100]
+            .repeat(count)
+            .into_iter()
+            .fold(syn(source), Frame::tag)
+    };
+    let chain = |count, source| {
+        let chain = [DESTINATION].repeat(count);
+        chain.into_iter().fold(syn(source), Frame::extension)
+    };
+    // RFC 8200 §4.5: the first fragment ends before the header of its protocol.
+    let headless = |source| to(source).fragment(0, true).protocol(DESTINATION);
+    // What comes behind the packet isn't part of it, whatever it says.
+    let behind = |bytes: [u8; 8]| {
+        let own = [&[TCP, 0, 1, 4, 0, 0, 0, 0], &bytes[..]].concat();
+        headless(FREE6).says_length(16).payload(own)
+    };
+    vec![
+        Case::new("eight tags", Conforming, tags(8, FREE)),
+        Case::new("nine tags", Malformed, tags(9, FREE)),
+        Case::new(
+            "nine tags before a blocked source",
+            Malformed,
+            tags(9, BLOCKED),
+        ),
+        Case::new("nine tags over IPv6", Malformed, tags(9, FREE6)),
+        Case::new("nine tags before ARP", Malformed, {
+            let arp = frame().ether_type(0x0806).payload([1; 28]);
+            [0x88a8; 9].into_iter().fold(arp, Frame::tag)
+        }),
+        Case::new("eight extension headers", Conforming, chain(8, FREE6)),
+        Case::new("nine extension headers", Malformed, chain(9, FREE6)),
+        Case::new(
+            "nine of a limited source",
+            Malformed,
+            chain(9, "2001:db8:c:12::1"),
+        ),
+        Case::new(
+            "nine of an allowed source",
+            Allowed,
+            chain(9, "2001:db8:b::2"),
+        ),
+        Case::new(
+            "nine of a protected source",
+            Protected,
+            chain(9, "2001:db8:a:77::1"),
+        ),
+        Case::new("nine to no service", Malformed, {
+            chain(9, FREE6).tcp(40_000, 80).syn()
+        }),
+        Case::new("a first fragment without an upper header", Malformed, {
+            headless(FREE6).payload([TCP, 0, 1, 4, 0, 0, 0, 0])
+        }),
+        Case::new("the same behind other headers", Malformed, {
+            let f = to(FREE6).extension(HOP_BY_HOP).extension(DESTINATION);
+            let f = f.fragment(0, true).protocol(DESTINATION);
+            f.payload([UDP, 0, 1, 4, 0, 0, 0, 0])
+        }),
+        Case::new("the same, its header longer than itself", Malformed, {
+            headless(FREE6).payload([TCP, 1, 1, 12, 0, 0, 0, 0])
+        }),
+        Case::new("the same, and behind it TCP to no service", Malformed, {
+            behind([0x9c, 0x40, 0, 80, 0, 0, 0, 0])
+        }),
+        Case::new("the same, and behind it TCP to the service", Malformed, {
+            behind([0x9c, 0x40, 1, 187, 0, 0, 0, 0])
+        }),
+        Case::new("the same of an atomic fragment's shape", Conforming, {
+            to(FREE6).fragment(0, false).tcp(40_000, 443).syn()
+        }),
+        Case::new("an IPv4 first fragment without a byte", Malformed, {
+            to(FREE)
+                .fragment(0, true)
+                .protocol(TCP)
+                .says_length(20)
+                .payload([0; 26])
+        }),
+        Case::new("TCP without a header", Malformed, to(FREE6).protocol(TCP)),
+        Case::new("UDP cut in its ports", Malformed, {
+            to(FREE).protocol(UDP).payload([0x9c, 0x40, 1])
+        }),
+        Case::new("an IPv4 header length of 4", Malformed, syn(FREE).ihl(4)),
     ]
 }
 
@@ -134,6 +218,14 @@ fn protected() -> Vec<Case> {
             to("203.0.113.1").fragment(9, true).protocol(TCP)
         }),
         Case::new("a protected network", Protected, syn("2001:db8:a:77::1")),
+        Case::new(
+            "a protected source over IPv6",
+            Protected,
+            syn("::ffff:203.0.113.1"),
+        ),
+        Case::new("a port protected for some, spelled in IPv6", Protected, {
+            narrow("::ffff:198.51.100.7")
+        }),
         Case::new("beside a protected source", Conforming, syn("203.0.113.3")),
     ]
 }
@@ -155,6 +247,20 @@ fn verdicts() -> Vec<Case> {
         Case::new("allowed", Allowed, syn("203.0.113.2")),
         Case::new("allowed, over and over", Allowed, syn("203.0.113.2")).after(50),
         Case::new("allowed over IPv6", Allowed, syn("2001:db8:b::2")),
+        Case::new(
+            "allowed, spelled in IPv6",
+            Allowed,
+            syn("::ffff:203.0.113.2"),
+        ),
+        Case::new("allowed, through a translator", Allowed, {
+            syn("64:ff9b::203.0.113.2")
+        }),
+        Case::new("6to4 of a blocked address", Conforming, {
+            syn("2002:c633:6407::1")
+        }),
+        Case::new("an address that only looks mapped", Conforming, {
+            syn("::fffe:198.51.100.7")
+        }),
         Case::new(
             "allowed inside a blocked network",
             Allowed,

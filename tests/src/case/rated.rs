@@ -37,12 +37,15 @@ fn services() -> Vec<Case> {
             to(FREE).fragment(100, true).protocol(UDP)
         })
         .after(20),
-        Case::new(
-            "too many short headers",
-            OverPackets,
-            to(FREE6).protocol(TCP),
-        )
-        .after(20),
+        Case::new("a limit holds for later fragments", OverPackets, {
+            let f = to("203.0.113.10").fragment(100, true);
+            f.protocol(UDP)
+        })
+        .after(1),
+        Case::new("a limit holds for later fragments of a /64", OverPackets, {
+            to("2001:db8:c:10::1").fragment(100, true).protocol(TCP)
+        })
+        .after(1),
         Case::new(
             "a partner's port elsewhere",
             Unguarded,
@@ -93,7 +96,12 @@ fn services() -> Vec<Case> {
 fn rates() -> Vec<Case> {
     let data = |from: &str, bytes| to(from).tcp(40_000, 443).payload(vec![1; bytes]);
     let partner = frame().ip(FREE, PARTNER).tcp(40_000, 443);
-    let quic = to("203.0.113.12").udp(40_000, 443).payload(quic_initial());
+    let long = |version, id: [u8; 8]| {
+        let f = to("203.0.113.12").udp(40_000, 443);
+        f.payload(quic_initial_of(version, id))
+    };
+    let [quic, more, third] = [[1; 8], [2; 8], [3; 8]].map(|id| long(1, id));
+    let grease = |id| long(0x1a2a_3a4a, [id; 8]);
     let near = |from| to(from).tcp(40_000, 7443);
     let crowd = |from: &str| to(from).tcp(40_000, 5443);
     vec![
@@ -135,7 +143,36 @@ fn rates() -> Vec<Case> {
         )
         .after_frame(syn("203.0.113.12"))
         .after_frame(syn("203.0.113.12")),
-        Case::new("a QUIC Initial too many", OverConnections, quic).after(1),
+        Case::new("the rest of a ClientHello", Conforming, quic.clone()).after(4),
+        Case::new("a handshake's second flight", Conforming, more.clone())
+            .after_frame(quic.clone()),
+        Case::new("a third connection id", OverConnections, third)
+            .after_frame(quic.clone())
+            .after_frame(more),
+        Case::new("a QUIC Initial too many", OverConnections, {
+            quic.clone().udp(40_001, 443)
+        })
+        .after_frame(quic.clone()),
+        Case::new("a version that nobody knows opens", OverConnections, {
+            grease(2).udp(40_001, 443)
+        })
+        .after_frame(grease(1)),
+        Case::new("a version that nobody knows, elsewhere", Unguarded, {
+            grease(1).udp(40_000, 4433)
+        })
+        .after(9),
+        Case::new(
+            "an Initial in fragments is charged each time",
+            OverConnections,
+            { quic.fragment(0, true) },
+        )
+        .after(1),
+        Case::new(
+            "over the connections, spelled in IPv6",
+            OverConnections,
+            syn("::ffff:203.0.113.12"),
+        )
+        .after_frame(syn("203.0.113.12")),
         Case::new("QUIC inside a connection", Conforming, {
             to("203.0.113.12").udp(40_000, 443).payload(quic_short())
         })

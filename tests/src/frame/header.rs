@@ -65,6 +65,15 @@ pub fn quic_initial() -> Vec<u8> {
     bytes
 }
 
+/// An Initial of another version, or of another connection id.
+#[must_use]
+pub fn quic_initial_of(version: u32, id: [u8; 8]) -> Vec<u8> {
+    let mut bytes = quic_initial();
+    bytes[1..5].copy_from_slice(&version.to_be_bytes());
+    bytes[6..14].copy_from_slice(&id);
+    bytes
+}
+
 /// A QUIC packet inside a connection: a short header (RFC 9000 §17.3).
 #[must_use]
 pub fn quic_short() -> Vec<u8> {

@@ -61,6 +61,7 @@ impl Collections {
             services: vec![default_tier(9), default_tier(1), default_tier(2)],
             tiers: HashMap::from([
                 ((0, 9), source_rates(WIDE)),
+                ((0, 2), source_rates(REFUSING)),
                 ((1, 1), source_rates(WIDE)),
                 ((1, 2), source_rates(REFUSING)),
                 ((1, 3), Tier::NONE),

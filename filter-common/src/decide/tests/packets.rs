@@ -3,13 +3,13 @@
 use std::vec;
 
 use crate::{
-    packet::{self, Packet, TCP, UDP, wire::*},
+    packet::{Packet, TCP, UDP, wire::*},
     source::Address,
 };
 
 /// A SYN to the guarded port.
 pub(super) fn api() -> Packet {
-    read(&*frame(&[], &v4(TCP, 0, 0, &tcp(2))))
+    read(&frame(&[], &v4(TCP, 0, 0, &tcp(2))))
 }
 
 pub(super) fn other() -> Packet {
@@ -21,24 +21,29 @@ pub(super) fn ssh() -> Packet {
 }
 
 pub(super) fn ping() -> Packet {
-    read(&*frame(&[], &v4(1, 0, 0, &[8, 0, 0, 0])))
+    read(&frame(&[], &v4(1, 0, 0, &[8, 0, 0, 0])))
 }
 
 pub(super) fn later() -> Packet {
-    read(&*frame(&[], &v4(TCP, 0, 1, &tcp(2))))
+    read(&frame(&[], &v4(TCP, 0, 1, &tcp(2))))
 }
 
 pub(super) fn chained() -> Packet {
     let chain = vec![extension(60, 0); 9];
-    read(&*frame(&[], &v6(&chain, TCP, &tcp(2))))
+    read(&frame(&[], &v6(&chain, TCP, &tcp(2))))
 }
 
 pub(super) fn dhcp() -> Packet {
-    read(&*frame(&[], &v4(UDP, 0, 0, &udp(67, 68, b""))))
+    read(&frame(&[], &v4(UDP, 0, 0, &udp(67, 68, b""))))
 }
 
 pub(super) fn not_ip() -> Packet {
     read(&[0; 60][..])
+}
+
+/// More tags than are looked behind.
+pub(super) fn nine_tags() -> Packet {
+    read(&frame(&[0x8100; 9], &v4(TCP, 0, 0, &tcp(2))))
 }
 
 pub(super) fn unreadable() -> Packet {

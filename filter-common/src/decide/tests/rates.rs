@@ -104,7 +104,7 @@ fn only_a_packet_that_opens_is_charged_to_the_connections() {
         connections: burst(1),
         ..Rates::NONE
     }));
-    let data = read(&*frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
+    let data = read(&frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
     for _ in 0..5 {
         assert_eq!(
             decide(&data, &tables, &At(0, 0)).cause,
@@ -210,9 +210,9 @@ fn merged_packets_weigh_what_they_were() {
     for (length, weight) in [
         (60, 1),
         (1514, 1),
-        // With four VLAN tags.
-        (1530, 1),
-        (1531, 2),
+        // With eight VLAN tags.
+        (1546, 1),
+        (1547, 2),
         (3000, 2),
         (3001, 3),
         (65_535, 44),

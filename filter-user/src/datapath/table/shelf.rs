@@ -184,7 +184,11 @@ impl Deref for Shelf {
 pub struct Row<'a>(&'a [AtomicU64]);
 
 impl table::Row for Row<'_> {
-    fn word(self, at: usize) -> u64 {
+    fn fixed(self, at: usize) -> u64 {
         self.0[at].load(Ordering::Acquire)
+    }
+
+    fn word<const N: usize>(self, at: usize) -> u64 {
+        self.fixed(at & (N - 1))
     }
 }

@@ -47,7 +47,7 @@ impl Timelines {
         let word = |step: usize| {
             let quad = self.quads.row(at + (step / QUAD) as u32, QUAD);
             quad.expect("a timeline lies in its shelf")
-                .word(step % QUAD)
+                .word::<QUAD>(step)
         };
         (known, known_shadow) == (enforced.len(), shadow.len())
             && (0..)

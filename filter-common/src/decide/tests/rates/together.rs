@@ -84,7 +84,7 @@ fn a_source_over_its_own_rates_takes_nothing_from_the_others() {
 #[test]
 fn only_what_opens_a_connection_uses_it() {
     let tables = tables();
-    let data = read(&*frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
+    let data = read(&frame(&[], &v4(TCP, 0, 0, &tcp(0x10))));
     for _ in 0..9 {
         let decision = decide(&data, &tables, &At(0, 0));
         assert_eq!(decision.cause, Cause::Conforming as u8);
