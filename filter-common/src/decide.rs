@@ -269,6 +269,7 @@ fn weigh<T: Tables, C: Clock>(
         home: Home { line: 0, rest: 0 },
         neighbourhood: packet.source.neighbourhood(),
         opens: 0,
+        shakes_hands: 0,
     };
     if judged.guarded
         && let Some(seed) = tables.seed()
@@ -279,6 +280,7 @@ fn weigh<T: Tables, C: Clock>(
     }
     if judged.guarded && packet.is(Packet::OPENS | Packet::LONG) {
         judged.opens = u8::from(opens(packet, handshake, tables, clock, service));
+        judged.shakes_hands = u8::from(packet.protocol == packet::UDP);
     }
     let judged = judged.forgotten(tables);
 
@@ -299,12 +301,6 @@ fn weigh<T: Tables, C: Clock>(
     decision.service = judged.service;
     decision.tier = outcome.tier;
     decision.level = outcome.level;
-    if packet.is(Packet::OPENS | Packet::LONG)
-        && packet.protocol == packet::UDP
-        && outcome.cause == Cause::Conforming as u8
-    {
-        handshake.remember(tables, clock.coarse());
-    }
     if !shadow.is_none() && shadow.claim() != stage.claim() {
         let judged = judged.forgotten(tables);
         let outcome = settle(packet, tables, clock, &judged, shadow, 1);
@@ -312,6 +308,12 @@ fn weigh<T: Tables, C: Clock>(
         decision.shadow = outcome.cause;
         decision.shadow_tier = outcome.tier;
         decision.shadow_claim = shadow.claim();
+    }
+
+    // What was refused isn't remembered: it would be free the next time.
+    let cause = tables.forget(u64::from(decision.cause));
+    if judged.shakes_hands != 0 && cause == Cause::Conforming as u64 {
+        handshake.remember(tables, clock.coarse());
     }
 
     // 6. Drop, where the mode is enforce.

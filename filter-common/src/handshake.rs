@@ -73,12 +73,10 @@ impl Handshake {
     #[inline(always)]
     pub(crate) fn is_known<T: Tables>(&self, tables: &T, now: u64) -> bool {
         let at = |key| tables.handshake(place(key)).map_or(0, Cell::load);
-        if self.connection == 0 {
-            return false;
-        }
-        let flow = at(self.flow);
-        fresh(at(self.connection), self.connection, now)
-            || fresh(flow, self.flow, now) && flow & SPENT == 0
+        let (connection, flow) = (at(self.connection), at(self.flow));
+        let known = fresh::<T::Cell>(connection, self.connection, now);
+        let goes_with = fresh::<T::Cell>(flow, self.flow, now) & all_but_spent(flow);
+        known | goes_with != 0
     }
 
     /// Remembers that it was charged, or that the flow's one more connection id is this.
@@ -90,19 +88,14 @@ impl Handshake {
         ) else {
             return;
         };
-        let before = connection.load();
-        if self.connection == 0 || fresh(before, self.connection, now) {
-            return;
-        }
-        let known = flow.load();
-        let more = if fresh(known, self.flow, now) && known & SPENT == 0 {
-            known | SPENT
-        } else {
-            word(self.flow, now)
-        };
+        // By masks: each branch would double what the verifier has to follow.
+        let (before, other) = (connection.load(), flow.load());
+        let known = fresh::<T::Cell>(before, self.connection, now);
+        let goes_with = fresh::<T::Cell>(other, self.flow, now) & all_but_spent(other);
+        let next = goes_with & (other | SPENT) | !goes_with & word(self.flow, now);
         // Where another CPU was faster its word is as good.
-        connection.replace(before, word(self.connection, now));
-        flow.replace(known, more);
+        connection.replace(before, known & before | !known & word(self.connection, now));
+        flow.replace(other, known & other | !known & next);
     }
 }
 
@@ -129,11 +122,20 @@ const fn tick(now: u64) -> u64 {
     now >> TICK & ((1 << TIME_BITS) - 1)
 }
 
-/// Whether a word is the key's, and young enough.
+/// All ones if a word is the key's, and young enough; else 0. Nothing is the key 0's,
+/// nor an empty word anybody's: every other key ends in 1.
 #[inline(always)]
-const fn fresh(word: u64, key: u64, now: u64) -> bool {
+fn fresh<C: Cell>(word: u64, key: u64, now: u64) -> u64 {
     let age = tick(now).wrapping_sub(word >> 1) & ((1 << TIME_BITS) - 1);
-    (word ^ key << (64 - TAG_BITS)) >> (64 - TAG_BITS) == 0 && age < LIFETIME
+    let other = (word ^ key << (64 - TAG_BITS)) >> (64 - TAG_BITS);
+    let same = C::all_if_negative(other.wrapping_sub(1)) & (key & 1).wrapping_neg();
+    same & C::all_if_negative(age.wrapping_sub(LIFETIME))
+}
+
+/// All ones if the flow's one more connection id wasn't shown yet.
+#[inline(always)]
+const fn all_but_spent(flow: u64) -> u64 {
+    (flow & SPENT).wrapping_sub(1)
 }
 
 /// Words of the table: 512 KiB.

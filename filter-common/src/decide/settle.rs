@@ -18,6 +18,8 @@ pub(super) struct Judged {
     pub(super) neighbourhood: u64,
     /// 1: it opens a connection.
     pub(super) opens: u8,
+    /// 1: it is of a handshake of QUIC.
+    pub(super) shakes_hands: u8,
     /// Where the source's buckets are, if it is guarded.
     pub(super) home: Home,
 }
@@ -29,12 +31,14 @@ impl Judged {
             u64::from(self.service)
                 | u64::from(self.family) << 8
                 | u64::from(self.guarded) << 16
-                | u64::from(self.opens) << 24,
+                | u64::from(self.opens) << 24
+                | u64::from(self.shakes_hands) << 32,
         );
         Self {
             service: flags as u8,
             guarded: (flags >> 16) as u8 != 0,
             opens: (flags >> 24) as u8,
+            shakes_hands: (flags >> 32) as u8,
             family: (flags >> 8) as u8,
             neighbourhood: tables.forget(self.neighbourhood),
             home: Home {
