@@ -7,6 +7,7 @@ pub mod edge_api;
 pub mod frame;
 pub mod gateway;
 pub mod geoip;
+pub mod host;
 pub mod issuer;
 pub mod lookup;
 pub mod mutant;

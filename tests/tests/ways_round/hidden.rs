@@ -1,0 +1,2 @@
+//! hidden
+crate::in_both_modes! {}
