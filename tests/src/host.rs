@@ -99,6 +99,9 @@ impl Host {
         }
         // Each connection is answered, however many there are: without state.
         inside.set("net/ipv4/tcp_syncookies", "2");
+        // Fragments that wait for others don't keep new ones out.
+        inside.set("net/ipv4/ipfrag_high_thresh", "268435456");
+        inside.set("net/ipv6/ip6frag_high_thresh", "268435456");
         let wire = Wire::open(&outside, "eth0");
         Self {
             inside,

@@ -2,30 +2,32 @@
 
 use super::{checksum::checksum, header};
 
-/// The two fragments of an untagged frame of IPv4 without options or of IPv6: the
-/// first holds `at` bytes of what stands behind the IP header, extension headers
-/// among them. Packets of one source need an `identification` each.
+/// The fragments of an untagged frame of IPv4 without options or of IPv6: it is cut
+/// at these places behind the IP header, extension headers among what is cut.
+/// Packets of one source need an `identification` each.
 ///
 /// # Panics
-/// If it isn't such a frame, or `at` isn't a multiple of 8 within it.
+/// If it isn't such a frame, or the places aren't rising multiples of 8 within it.
 #[must_use]
-pub fn split(frame: &[u8], at: usize, identification: u32) -> [Vec<u8>; 2] {
-    assert!(at.is_multiple_of(8), "a first fragment has whole words");
+pub fn cut(frame: &[u8], places: &[usize], identification: u32) -> Vec<Vec<u8>> {
     let is_v4 = match frame[12..15] {
         [0x08, 0x00, 0x45] => true,
         [0x86, 0xdd, _] => false,
         _ => panic!("no untagged IP without options"),
     };
     let (head, payload) = frame.split_at(if is_v4 { 34 } else { 54 });
-    assert!(at < payload.len(), "something is left for the second");
-    let piece = |offset: usize, more: bool, bytes: &[u8]| {
-        let cut = if is_v4 { piece_v4 } else { piece_v6 };
-        cut(head, (offset as u16 / 8, more), identification, bytes)
-    };
-    [
-        piece(0, true, &payload[..at]),
-        piece(at, false, &payload[at..]),
-    ]
+    let piece = if is_v4 { piece_v4 } else { piece_v6 };
+    let ends = places.iter().copied().chain([payload.len()]);
+    let mut begin = 0;
+    let mut pieces = Vec::new();
+    for end in ends {
+        assert!(begin < end, "every fragment has something");
+        assert!(begin.is_multiple_of(8), "all but the last have whole words");
+        let place = (begin as u16 / 8, end < payload.len());
+        pieces.push(piece(head, place, identification, &payload[begin..end]));
+        begin = end;
+    }
+    pieces
 }
 
 /// RFC 791 §3.2.
@@ -74,31 +76,30 @@ mod tests {
     #[test]
     fn fragments_are_what_the_builder_says_they_are() {
         let whole = frame().ip("192.0.2.7", "192.0.2.1").tcp(1, 2).syn();
-        let [first, second] = split(&whole.build(), 8, 0x7765);
+        let fragments = cut(&whole.build(), &[8], 0x7765);
         let built = frame().ip("192.0.2.7", "192.0.2.1").protocol(header::TCP);
         let tcp = whole.build()[34..].to_vec();
         let pieces = [(0, true, &tcp[..8]), (1, false, &tcp[8..])];
-        for (piece, (offset, more, bytes)) in [first, second].iter().zip(pieces) {
+        for (piece, (offset, more, bytes)) in fragments.iter().zip(pieces) {
             let expected = built.clone().fragment(offset, more).payload(bytes);
             assert_eq!(*piece, expected.build());
         }
     }
 
     #[test]
-    fn the_fragments_of_issue_11_are_made_again() {
+    fn extension_headers_are_cut_as_all_else() {
         let whole = frame()
             .ip("2001:db8:66::12", "2001:db8::2")
-            .ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
             .extension(header::DESTINATION)
             .extension(header::DESTINATION)
             .tcp(40_000, 443)
             .syn();
-        let [first, second] = split(&whole.build(), 8, 9);
-        assert_eq!(first.len(), 70);
-        assert_eq!(
-            first[54..70],
-            [60, 0, 0, 1, 0, 0, 0, 9, 60, 0, 1, 4, 0, 0, 0, 0]
-        );
-        assert_eq!(second[54..63], [60, 0, 0, 8, 0, 0, 0, 9, 6]);
+        let fragments = cut(&whole.build(), &[8, 24], 9);
+        let behind = |piece: usize| &fragments[piece][54..];
+        let first = [60, 0, 0, 1, 0, 0, 0, 9, 60, 0, 1, 4, 0, 0, 0, 0];
+        assert_eq!(behind(0), first);
+        assert_eq!(behind(1)[..9], [60, 0, 0, 9, 0, 0, 0, 9, 6]);
+        assert_eq!(behind(2)[..8], [60, 0, 0, 24, 0, 0, 0, 9]);
+        assert_eq!(fragments[2][18..20], [0, 8 + 36 - 24]);
     }
 }
