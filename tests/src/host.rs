@@ -218,6 +218,18 @@ impl Host {
         clients
     }
 
+    /// Sends a frame, after every so many of which the host is waited for, since no
+    /// queue holds more.
+    ///
+    /// # Panics
+    /// If it doesn't answer.
+    pub fn send_one_of_many(&self, number: u32, frame: &[u8]) {
+        if (number as usize).is_multiple_of(BATCH) {
+            self.settle(|_| {});
+        }
+        self.wire.send(frame);
+    }
+
     /// Waits until the host's stack has seen all that was sent so far; all that
     /// comes meanwhile is shown to `see`. Frames keep their order, and it answers
     /// an echo request behind them.
