@@ -1,0 +1,108 @@
+"""A real QUIC server or client (aioquic) for tests/tests/quic.rs.
+
+    handshakes.py server CERTIFICATE KEY [--retry] [--only VERSION]
+    handshakes.py client ADDRESS NUMBER [--large] [--without-id] [--port PORT]
+
+The server says "listening" and goes on until it is killed. The client makes so
+many handshakes with it, one after the other, and says as one line of JSON how many
+succeeded and how many datagrams it sent.
+"""
+
+import argparse
+import asyncio
+import json
+import ssl
+
+from aioquic.asyncio import QuicConnectionProtocol, connect, serve
+from aioquic.quic.configuration import QuicConfiguration
+
+PORT = 443
+# Longer than a handshake takes that loses nothing, shorter than a retransmission
+# that would hide a loss: the first comes after a second (RFC 9002 §6.2.2).
+PATIENCE = 0.9
+# Names so long that a ClientHello doesn't fit one datagram, as the key shares of
+# ML-KEM make it.
+LARGE = ["x" * 200 + str(number) for number in range(8)]
+
+
+class Sender:
+    """A transport that counts the datagrams that go out."""
+
+    sent = 0
+
+    def __init__(self, transport):
+        self._transport = transport
+
+    def sendto(self, data, *rest):
+        Sender.sent += 1
+        self._transport.sendto(data, *rest)
+
+    def __getattr__(self, name):
+        return getattr(self._transport, name)
+
+
+class Client(QuicConnectionProtocol):
+    def connection_made(self, transport):
+        super().connection_made(Sender(transport))
+
+
+async def server(arguments):
+    configuration = QuicConfiguration(is_client=False, alpn_protocols=["h3"])
+    configuration.load_cert_chain(arguments.certificate, arguments.key)
+    if arguments.only:
+        configuration.supported_versions = [int(arguments.only, 16)]
+    await serve("::", PORT, configuration=configuration, retry=arguments.retry)
+    print("listening", flush=True)
+    await asyncio.Future()
+
+
+async def handshake(arguments):
+    configuration = QuicConfiguration(
+        alpn_protocols=["h3"] + (LARGE if arguments.large else []),
+        connection_id_length=0 if arguments.without_id else 8,
+        verify_mode=ssl.CERT_NONE,
+    )
+    client = connect(
+        arguments.address,
+        PORT,
+        configuration=configuration,
+        create_protocol=Client,
+        local_port=arguments.port,
+    )
+    async with asyncio.timeout(PATIENCE):
+        async with client as connection:
+            await connection.ping()
+    return True
+
+
+async def client(arguments):
+    succeeded = 0
+    for _ in range(arguments.number):
+        try:
+            succeeded += await handshake(arguments)
+        except (TimeoutError, ConnectionError):
+            pass
+    print(json.dumps({"succeeded": succeeded, "datagrams": Sender.sent}))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    ways = parser.add_subparsers(required=True)
+    way = ways.add_parser("server")
+    way.add_argument("certificate")
+    way.add_argument("key")
+    way.add_argument("--retry", action="store_true")
+    way.add_argument("--only")
+    way.set_defaults(run=server)
+    way = ways.add_parser("client")
+    way.add_argument("address")
+    way.add_argument("number", type=int)
+    way.add_argument("--large", action="store_true")
+    way.add_argument("--without-id", action="store_true")
+    way.add_argument("--port", type=int, default=0)
+    way.set_defaults(run=client)
+    arguments = parser.parse_args()
+    asyncio.run(arguments.run(arguments))
+
+
+main()
