@@ -230,6 +230,28 @@ impl Host {
         self.wire.send(frame);
     }
 
+    /// Sends frames, and gives how many datagrams come to a socket of the host.
+    ///
+    /// # Panics
+    /// If the host doesn't answer.
+    #[must_use]
+    pub fn arrived(&self, socket: &UdpSocket, frames: &[Vec<u8>]) -> usize {
+        socket.set_nonblocking(true).expect("a socket");
+        let mut came = 0;
+        // As many as a socket has room for.
+        for batch in frames.chunks(BATCH / 4) {
+            for frame in batch {
+                self.wire.send(frame);
+            }
+            self.settle(|_| {});
+            // The stack has seen them all, so the socket has them.
+            while socket.recv(&mut [0; 1]).is_ok() {
+                came += 1;
+            }
+        }
+        came
+    }
+
     /// Waits until the host's stack has seen all that was sent so far; all that
     /// comes meanwhile is shown to `see`. Frames keep their order, and it answers
     /// an echo request behind them.
@@ -262,6 +284,31 @@ impl Default for Host {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Tests that take an `XdpMode`: each in the driver, and in generic mode.
+#[macro_export]
+macro_rules! in_both_modes {
+    ($($name:ident: $body:path;)*) => {
+        mod in_the_driver {
+            $(
+                #[test]
+                #[ignore = "needs root: cargo xtask test"]
+                fn $name() {
+                    $body(aya::programs::XdpMode::Driver);
+                }
+            )*
+        }
+        mod in_generic_mode {
+            $(
+                #[test]
+                #[ignore = "needs root: cargo xtask test"]
+                fn $name() {
+                    $body(aya::programs::XdpMode::Skb);
+                }
+            )*
+        }
+    };
 }
 
 /// A frame from a source to the host, by its family.

@@ -13,6 +13,7 @@ pub mod lookup;
 pub mod mutant;
 pub mod netns;
 pub mod prometheus;
+pub mod quic;
 pub mod service;
 pub mod target;
 pub mod wire;

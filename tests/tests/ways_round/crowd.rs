@@ -9,7 +9,7 @@ use weir_tests::{
     host::{HOST, Host, NET, to_host},
 };
 
-crate::in_both_modes! {
+weir_tests::in_both_modes! {
     a_whole_48_gets_what_no_carriers_customers_reach_and_attested_sources_more: super::enforced;
 }
 

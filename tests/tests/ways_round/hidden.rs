@@ -9,7 +9,7 @@ mod ways;
 
 use self::ways::{Way, drawn, ways};
 
-crate::in_both_modes! {
+weir_tests::in_both_modes! {
     no_hidden_way_is_answered_more_often_than_plain_connections: super::each_way;
     whatever_chain_and_fragments_are_drawn_rates_hold_as_in_plain: super::any_way;
     all_hidden_ways_together_get_no_more_than_plain_connections: super::all_at_once;

@@ -6,28 +6,3 @@ mod crowd;
 mod hidden;
 mod spelling;
 mod tags;
-
-/// The test in the driver, and in generic mode.
-macro_rules! in_both_modes {
-    ($($(#[$attribute:meta])* $name:ident: $body:path;)*) => {
-        mod in_the_driver {
-            $(
-                #[test]
-                #[ignore = "needs root: cargo xtask test"]
-                fn $name() {
-                    $body(aya::programs::XdpMode::Driver);
-                }
-            )*
-        }
-        mod in_generic_mode {
-            $(
-                #[test]
-                #[ignore = "needs root: cargo xtask test"]
-                fn $name() {
-                    $body(aya::programs::XdpMode::Skb);
-                }
-            )*
-        }
-    };
-}
-use in_both_modes;

@@ -11,7 +11,7 @@ use weir_tests::{
     host::{Host, to_host},
 };
 
-crate::in_both_modes! {
+weir_tests::in_both_modes! {
     nothing_of_a_blocked_source_reaches_the_socket_however_it_is_spelled: super::blocked;
     all_spellings_of_a_limited_source_share_one_bucket: super::limited;
 }
