@@ -41,6 +41,12 @@ class Sender:
 
 
 class Client(QuicConnectionProtocol):
+    def __init__(self, quic, stream_handler=None):
+        super().__init__(quic, stream_handler)
+        if not quic.configuration.connection_id_length:
+            # Who has no id gives out no further ones (RFC 9000 §19.15); aioquic would.
+            quic._replenish_connection_ids = lambda: None
+
     def connection_made(self, transport):
         super().connection_made(Sender(transport))
 
