@@ -1,6 +1,7 @@
 //! What needs two rooms of weir at once: frames and cases for host and kernel,
 //! a small world of tables, namespaces that are gone when a test is.
 
+pub mod both;
 pub mod case;
 pub mod daemon;
 pub mod edge_api;
