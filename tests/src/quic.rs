@@ -72,6 +72,8 @@ pub struct Handshakes {
     pub succeeded: u64,
     /// The datagrams that the client sent for them.
     pub datagrams: u64,
+    /// How many of them it sent before the server's first.
+    pub hello: u64,
 }
 
 /// Makes so many handshakes with a server, one after the other, from the outside.
