@@ -73,7 +73,7 @@ impl Long {
 }
 
 /// A length in two bytes (RFC 9000 §16).
-fn varint(length: usize) -> [u8; 2] {
+const fn varint(length: usize) -> [u8; 2] {
     (0x4000 | length as u16).to_be_bytes()
 }
 
