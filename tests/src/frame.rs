@@ -21,7 +21,9 @@ use filter_common::{
 
 mod bytes;
 mod checksum;
+pub mod fragments;
 pub mod header;
+pub mod quic;
 
 /// What the law reads of a frame, by a seed of no secret.
 #[must_use]
@@ -58,12 +60,23 @@ pub const fn frame() -> Frame {
     }
 }
 
+/// A frame that is written in hexadecimal digits.
+///
+/// # Panics
+/// If it isn't.
+#[must_use]
+pub fn written(digits: &str) -> Vec<u8> {
+    assert!(digits.len().is_multiple_of(2), "a byte has two digits");
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("digits");
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
+
 /// A frame as it is put together.
 #[derive(Clone, Debug)]
 pub struct Frame {
     to: [u8; 6],
     from: [u8; 6],
-    tags: Vec<u16>,
+    tags: Vec<(u16, u16)>,
     ether_type: Option<u16>,
     addresses: Option<(IpAddr, IpAddr)>,
     version: Option<u8>,
@@ -101,7 +114,15 @@ impl Frame {
     /// One more VLAN tag of this type, inside those there are.
     #[must_use]
     pub fn tag(mut self, ether_type: u16) -> Self {
-        self.tags.push(ether_type);
+        self.tags.push((ether_type, VLAN));
+        self
+    }
+
+    /// The same of VLAN 0, which only gives a priority (IEEE 802.1Q §6.9.1): who
+    /// receives it goes on as if it weren't there.
+    #[must_use]
+    pub fn priority_tag(mut self, ether_type: u16) -> Self {
+        self.tags.push((ether_type, 0));
         self
     }
 
@@ -274,9 +295,9 @@ impl Frame {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(&self.to);
         bytes.extend_from_slice(&self.from);
-        for tag in &self.tags {
-            bytes.extend_from_slice(&tag.to_be_bytes());
-            bytes.extend_from_slice(&VLAN.to_be_bytes());
+        for (ether_type, control) in &self.tags {
+            bytes.extend_from_slice(&ether_type.to_be_bytes());
+            bytes.extend_from_slice(&control.to_be_bytes());
         }
         let ether_type = self.ether_type.unwrap_or(match self.addresses {
             Some((IpAddr::V6(_), _)) => 0x86dd,

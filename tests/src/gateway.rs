@@ -226,7 +226,8 @@ pub fn program(package: &str, path: &str) -> OsString {
 }
 
 /// Where setup unpacks packages.
-fn tools() -> PathBuf {
+#[must_use]
+pub fn tools() -> PathBuf {
     let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools");
     let folder = std::env::var_os("WEIR_TOOLS").unwrap_or_else(|| built.into());
     folder.into()

@@ -79,10 +79,15 @@ impl<'a> Mutants<'a> {
     /// have only another source, so that rates come to be exceeded.
     pub fn frame(&mut self) -> Vec<u8> {
         let cases = self.cases;
-        let mut frame = self.random.of(cases).frame.clone();
+        let frame = self.random.of(cases).frame.clone();
         if self.random.once_in(3) {
             return frame;
         }
+        self.of(frame)
+    }
+
+    /// A mutant of this frame.
+    pub fn of(&mut self, mut frame: Vec<u8>) -> Vec<u8> {
         if self.random.once_in(2) {
             self.change_source(&mut frame);
         }

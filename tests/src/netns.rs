@@ -79,6 +79,15 @@ impl Namespace {
         self.ip(&arguments);
     }
 
+    /// Sets a variable of the kernel (under `/proc/sys`) in this namespace only.
+    ///
+    /// # Panics
+    /// If there is no such variable of namespaces.
+    pub fn set(&self, variable: &str, value: &str) {
+        let path = PathBuf::from("/proc/sys").join(variable);
+        self.enter(|| std::fs::write(path, value).expect("root may set it"));
+    }
+
     /// The hardware address of an interface.
     ///
     /// # Panics

@@ -9,7 +9,7 @@ use std::{
 use filter_common::{
     cause::{Action, Cause},
     event::{Counter, Event},
-    packet::{self, Packet},
+    packet::Packet,
     settings::{Mode, Settings},
 };
 use rustix::time::{ClockId, clock_gettime};

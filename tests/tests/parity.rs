@@ -3,21 +3,9 @@
 //!
 //! `WEIR_SEED` and `WEIR_MUTANTS` set the seed and how many are tried at least.
 
-use std::fmt::Write as _;
-
-use filter_common::{
-    abi::Preamble,
-    cause::Cause,
-    decide::Decision,
-    rate::Rate,
-    settings::Settings,
-    verdict::{NEVER, Stage, Verdict},
-};
-use weir::{
-    datapath::{Datapath, kernel::Kernel, memory::Memory},
-    patch::Patch,
-};
+use filter_common::{abi::Preamble, cause::Cause, decide::Decision, verdict::NEVER};
 use weir_tests::{
+    both::Both,
     case::{CASES, Case},
     mutant::{Mutants, Random},
     world,
@@ -116,120 +104,6 @@ fn a_source_is_admitted_whatever_the_age_of_its_bucket() {
     }
 }
 
-/// The same tables on the host and in the kernel.
-struct Both {
-    host: Memory,
-    kernel: Kernel,
-    settings: Settings,
-    /// What made the frames, for the message.
-    seed: u64,
-}
-
-impl Both {
-    fn new() -> Self {
-        let mut kernel = Kernel::load(&world::SIZES, None).expect("the kernel takes the object");
-        kernel
-            .load_trial()
-            .expect("the kernel takes the test entry");
-        let mut host = Memory::new(&world::SIZES);
-        host.set_key(kernel.key());
-        let settings = world::fill(&mut host).settings;
-        world::fill(&mut kernel);
-        Self {
-            host,
-            kernel,
-            settings,
-            seed: 0,
-        }
-    }
-
-    /// As if no packet had come yet.
-    fn forget(&mut self) {
-        self.host = Memory::new(&world::SIZES);
-        self.host.set_key(self.kernel.key());
-        world::fill(&mut self.host);
-        world::forget(&mut self.kernel, "trial");
-    }
-
-    /// What both say of a frame.
-    fn judge(&mut self, now: &Preamble, frame: &[u8]) -> Decision {
-        self.host.set_time(now.nanoseconds, now.boot_seconds);
-        self.host.set_merging(now.merges != 0);
-        let host = self.host.trial(frame);
-        let kernel = self
-            .kernel
-            .run("trial", now, frame)
-            .expect("the test entry runs");
-        assert_eq!(
-            kernel,
-            host,
-            "the kernel's answer isn't the host's (seed {}, {now:?}, {:?}) to the frame {}",
-            self.seed,
-            self.settings,
-            hex(frame)
-        );
-        host
-    }
-
-    fn change_settings(&mut self, random: &mut Random) {
-        self.settings.mode = u8::from(random.once_in(2));
-        self.settings.strict = u8::from(random.once_in(2));
-        self.settings.refuse_saturated = u8::from(random.once_in(2));
-        self.settings.generation += 1;
-        self.settings.event_budget = *random.of(&[Rate::NONE, self.settings.event_budget]);
-        self.host.set(&self.settings).expect("any settings");
-        self.kernel.set(&self.settings).expect("any settings");
-    }
-
-    /// Gives a prefix of the world, or one around it, another timeline, none, or
-    /// its own again.
-    fn change_entry(&mut self, random: &mut Random) {
-        let plan = world::plan();
-        let own = world::patch(&plan, 0, 0);
-        let (prefix, entry) = own.iter().nth(random.below(own.len())).expect("an entry");
-        let mut patch = Patch::default();
-        if random.once_in(2) {
-            let entry = entry.expect("the world only adds");
-            let stages = |stages: &[Stage]| -> Vec<Stage> {
-                stages
-                    .iter()
-                    .copied()
-                    .take_while(|one| !one.is_none())
-                    .collect()
-            };
-            patch.push(prefix, &stages(&entry.stages), &stages(&entry.shadow));
-        } else {
-            // At least /8, so that the rest of the world stays as it is.
-            let length = 8 + random.below(usize::from(prefix.length()) - 7) as u8;
-            let enforced = timeline(random, 8);
-            patch.push(prefix.widened(length), &enforced, &timeline(random, 4));
-        }
-        assert_eq!(self.host.apply(&patch), []);
-        assert_eq!(self.kernel.apply(&patch), []);
-    }
-}
-
-fn timeline(random: &mut Random, longest: usize) -> Vec<Stage> {
-    let mut until = 0_u32;
-    (0..random.below(longest + 1))
-        .map(|_| {
-            let verdicts = [
-                Verdict::PROTECT,
-                Verdict::ALLOW,
-                Verdict::BLOCK,
-                Verdict::ADMIT,
-                Verdict::limit(random.below(8) as u8),
-            ];
-            until = *random.of(&[until.saturating_add(1), until.saturating_add(2_000), NEVER]);
-            Stage::new(
-                *random.of(&verdicts),
-                1_000 + random.below(1_000) as u32,
-                until,
-            )
-        })
-        .collect()
-}
-
 /// Time goes on: mostly not at all, then by anything up to hours.
 fn step(now: &mut Preamble, random: &mut Random) {
     if random.once_in(10) {
@@ -264,13 +138,6 @@ fn moment(case: &Case) -> Preamble {
 
 fn cause(decision: &Decision) -> Cause {
     Cause::from_code(decision.cause).expect("a decision has a cause")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("text grows");
-        text
-    })
 }
 
 fn number(variable: &str, default: u64) -> u64 {

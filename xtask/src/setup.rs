@@ -15,6 +15,8 @@ use rustix::process::geteuid;
 
 use crate::workspace;
 
+mod python;
+
 /// Installs what every command needs and is missing.
 pub(crate) fn run() -> Result<()> {
     components()?;
@@ -27,7 +29,9 @@ pub(crate) fn for_tests() -> Result<()> {
     run()?;
     prometheus()?;
     gateways()?;
-    geoip()
+    geoip()?;
+    captures()?;
+    python::aioquic()
 }
 
 /// The gateways that ask weir: on the path, or Debian's packages unpacked.
@@ -128,6 +132,11 @@ fn packages() -> Result<()> {
         .map(|(_, package)| *package)
         .collect();
     missing.dedup();
+    installed(&missing)
+}
+
+/// Installs Debian packages that this machine lacks.
+fn installed(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -165,6 +174,14 @@ fn prometheus() -> Result<()> {
 fn geoip() -> Result<()> {
     let files = ["usr/share/tor/geoip", "usr/share/tor/geoip6"].map(String::from);
     unpacked("tor-geoipdb", &files, "3 MB, 25 unpacked")
+}
+
+/// Captures of real traffic: those that a Debian package brings for its own tests,
+/// unpacked.
+fn captures() -> Result<()> {
+    let file = "usr/share/gocode/src/github.com/google/gopacket/pcap/test_dns.pcap";
+    let package = "golang-github-google-gopacket-dev";
+    unpacked(package, &[file.to_owned()], "1 MB, 5 unpacked")
 }
 
 /// Unpacks a Debian package into the target folder, if these files of it aren't

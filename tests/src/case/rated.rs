@@ -164,7 +164,7 @@ fn rates() -> Vec<Case> {
         Case::new(
             "an Initial in fragments is charged each time",
             OverConnections,
-            { quic.fragment(0, true) },
+            quic.fragment(0, true),
         )
         .after(1),
         Case::new(

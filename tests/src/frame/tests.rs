@@ -1,4 +1,4 @@
-use filter_common::packet::{self, Kind, Packet};
+use filter_common::packet::{Kind, Packet};
 
 use super::{
     checksum::{checksum, pseudo},
