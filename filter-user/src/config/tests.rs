@@ -1,3 +1,5 @@
+use filter_common::source::Family;
+
 use super::*;
 
 mod attestation;
@@ -48,7 +50,7 @@ fn what_the_page_has_behind_a_hash_can_be_written() {
     assert_eq!(config.attestations, attestation::of_the_page());
     let suspect = config.tiers[tier::SUSPECT];
     assert_eq!(
-        suspect.neighbourhood.connections,
+        suspect.neighbourhood(Family::V4).connections,
         rate(20, 100),
         "the neighbourhood was read"
     );
@@ -191,7 +193,7 @@ fn everything_can_be_said() {
     assert_eq!(partner.source.packets, slow);
     assert_eq!(partner.source.bytes, rate(1_000_000, 100_000));
     assert!(!partner.source.connections.is_set(), "it is inherited");
-    assert_eq!(partner.neighbourhood.connections, rate(9, 9));
+    assert_eq!(partner.neighbourhood(Family::V4).connections, rate(9, 9));
     let [good, so_so] = &config.feeds[..] else {
         panic!("two feeds")
     };

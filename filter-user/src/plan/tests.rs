@@ -99,8 +99,11 @@ fn a_tier_inherits_what_it_does_not_name() {
     assert_eq!(suspect.source.packets, unknown.source.packets);
     assert_eq!(suspect.source.bytes, unknown.source.bytes);
     assert_eq!(suspect.source.connections, rate(1, 5).cold());
-    assert_eq!(suspect.neighbourhood.packets, rate(100, 100));
-    assert_eq!(suspect.neighbourhood.connections, rate(20, 100).cold());
+    assert_eq!(suspect.neighbourhood(Family::V4).packets, rate(100, 100));
+    assert_eq!(
+        suspect.neighbourhood(Family::V4).connections,
+        rate(20, 100).cold()
+    );
     let fragments = plan.seen_by(FRAGMENTS, "fragments");
     assert_eq!(fragments.source.packets, unknown.source.packets);
     assert!(!fragments.source.connections.is_set());
