@@ -39,7 +39,7 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     let feeds = check.feeds(file.feed)?;
     let attestations = check.attestations(file.attestation)?;
     let policy = check.policy(file.policy)?;
-    Ok(Config {
+    let mut config = Config {
         daemon: file.daemon,
         datapath: file.datapath,
         protect,
@@ -54,7 +54,10 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
         attestations,
         policy,
         warnings,
-    })
+    };
+    let unheld = config.unheld();
+    config.warnings.extend(unheld);
+    Ok(config)
 }
 
 pub(super) struct Check<'a> {

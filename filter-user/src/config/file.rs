@@ -93,7 +93,17 @@ pub(super) struct Tier {
     pub(super) packets: Option<Spanned<Pair>>,
     pub(super) bytes: Option<Spanned<Pair>>,
     pub(super) connections: Option<Spanned<Pair>>,
-    pub(super) neighbourhood: Level,
+    pub(super) neighbourhood: Neighbourhood,
+}
+
+/// What holds for both families, but for what IPv6 has of its own.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Neighbourhood {
+    pub(super) packets: Option<Spanned<Pair>>,
+    pub(super) bytes: Option<Spanned<Pair>>,
+    pub(super) connections: Option<Spanned<Pair>>,
+    pub(super) ipv6: Level,
 }
 
 #[derive(Default, Deserialize)]

@@ -180,20 +180,11 @@ pub(super) fn read(
             tiers.insert(name.to_owned(), tier);
         }
     }
-    let mut base = unknown;
-    base.source.connections = Rate::NONE;
-    for near in &mut base.neighbourhoods {
-        near.connections = Rate::NONE;
-    }
-    tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &base)?);
+    tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &unknown)?);
     let ceiling = reader.rate(Kind::Connections, under_attack.connections, ceiling())?;
     let together = Tier::NONE.with_together(ceiling);
-    if let Err(chosen) = tick::shifts(tiers.values().chain([&together])) {
-        let fits = |(of, rate, _): &&(Kind, Rate, Range<usize>)| {
-            chosen
-                .iter()
-                .all(|shift| rate.in_ticks(*of, *shift, 0).is_none())
-        };
+    if let Err(chosen) = tick::shifts(tiers.values().chain([&together]), &[]) {
+        let fits = |(of, rate, _): &&(Kind, Rate, Range<usize>)| !tick::holds(&chosen, *of, rate);
         let place = reader
             .written
             .iter()

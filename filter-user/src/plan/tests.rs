@@ -1,22 +1,22 @@
-use filter_common::packet::UDP;
+use filter_common::{packet::UDP, rate::Rate, source::Family};
 
 use super::*;
 use crate::prefix::Written;
 
-fn config(text: &str) -> Config {
+pub(super) fn config(text: &str) -> Config {
     Config::parse(text).expect(text)
 }
 
-fn plan(text: &str) -> Plan {
+pub(super) fn plan(text: &str) -> Plan {
     config(text).plan(&Tiers::default()).expect("few tiers")
 }
 
-fn rate(units: u64, burst: u64) -> Rate {
+pub(super) fn rate(units: u64, burst: u64) -> Rate {
     Rate::new(units, 1_000_000_000, burst).expect("a rate")
 }
 
 impl Plan {
-    fn seen_by(&self, service: u8, tier: &str) -> Tier {
+    pub(super) fn seen_by(&self, service: u8, tier: &str) -> Tier {
         let tier = self.tier_names.number(tier).expect("a tier");
         let found = |entry: &&(u8, u8, Tier)| (entry.0, entry.1) == (service, tier);
         self.tiers
@@ -105,8 +105,7 @@ fn a_tier_inherits_what_it_does_not_name() {
         rate(20, 100).cold()
     );
     let fragments = plan.seen_by(FRAGMENTS, "fragments");
-    assert_eq!(fragments.source.packets, unknown.source.packets);
-    assert!(!fragments.source.connections.is_set());
+    assert_eq!(fragments.source, unknown.source);
 }
 
 #[test]
@@ -273,6 +272,6 @@ fn stricter_tiers_have_larger_numbers() {
     assert!(of("partner") < of("unknown") && of("unknown") < of("slow"));
     assert!(of("slow") < of("suspect") && of("suspect") < of("tight"));
     assert_eq!(of("suspect"), of("same"));
-    assert_eq!(of("fragments"), of("unknown"), "it inherits connections");
+    assert_eq!(of("fragments"), of("unknown"), "it follows it");
     assert_eq!(strictness.len(), 9);
 }

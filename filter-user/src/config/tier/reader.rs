@@ -23,28 +23,37 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     pub(super) fn tier(&mut self, written: file::Tier, base: &Tier) -> Result<Tier, Error> {
-        let near = written.neighbourhood;
-        let base_near = *base.neighbourhood(Family::V4);
-        Ok(Tier::new(
-            Rates {
-                packets: self.rate(Kind::Packets, written.packets, base.source.packets)?,
-                bytes: self.rate(Kind::Bytes, written.bytes, base.source.bytes)?,
-                connections: self.rate(
-                    Kind::Connections,
-                    written.connections,
-                    base.source.connections,
-                )?,
-            },
-            Rates {
-                packets: self.rate(Kind::Packets, near.packets, base_near.packets)?,
-                bytes: self.rate(Kind::Bytes, near.bytes, base_near.bytes)?,
-                connections: self.rate(
-                    Kind::Connections,
-                    near.connections,
-                    base_near.connections,
-                )?,
-            },
-        ))
+        let file::Tier {
+            packets,
+            bytes,
+            connections,
+            neighbourhood: near,
+        } = written;
+        let wide = file::Level {
+            packets: near.packets,
+            bytes: near.bytes,
+            connections: near.connections,
+        };
+        let own = file::Level {
+            packets,
+            bytes,
+            connections,
+        };
+        let source = self.level(own, &base.source)?;
+        // With nothing below it: what is written for both families goes before what
+        // the tier had for IPv6.
+        let both = self.level(wide, &Rates::NONE)?;
+        let of = |family| or(&both, base.neighbourhood(family));
+        let v6 = self.level(near.ipv6, &of(Family::V6))?;
+        Ok(Tier::new(source, of(Family::V4)).with_neighbourhood(Family::V6, v6))
+    }
+
+    fn level(&mut self, written: file::Level, base: &Rates) -> Result<Rates, Error> {
+        Ok(Rates {
+            packets: self.rate(Kind::Packets, written.packets, base.packets)?,
+            bytes: self.rate(Kind::Bytes, written.bytes, base.bytes)?,
+            connections: self.rate(Kind::Connections, written.connections, base.connections)?,
+        })
     }
 
     pub(super) fn rate(
@@ -126,6 +135,18 @@ impl Reader<'_> {
         self.warnings
             .push(format!("{}: {doubt}", self.source.place(&burst.span())));
         Ok(())
+    }
+}
+
+/// Each rate, or where it isn't set the other's.
+const fn or(own: &Rates, other: &Rates) -> Rates {
+    const fn rate(own: Rate, other: Rate) -> Rate {
+        if own.is_set() { own } else { other }
+    }
+    Rates {
+        packets: rate(own.packets, other.packets),
+        bytes: rate(own.bytes, other.bytes),
+        connections: rate(own.connections, other.connections),
     }
 }
 
