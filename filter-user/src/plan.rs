@@ -19,7 +19,7 @@ use filter_common::{
 
 use crate::{
     config::{
-        self, Config, tick,
+        self, Config, quic, tick,
         tier::{self, Tiers, TooManyTiers},
     },
     prefix::Prefix,
@@ -79,12 +79,15 @@ impl Config {
         let mut services = vec![(FRAGMENTS, fragments)];
         let mut service_names = vec![tier::FRAGMENTS.to_owned()];
         for (number, written) in (1..).zip(&self.services) {
+            let (quic, versions) = quic::of_the_law(written.quic.as_deref());
             services.push((
                 number,
                 Service {
                     default_tier: tier_number(&written.default_tier),
                     observe: u8::from(written.observe),
-                    ..Service::default()
+                    quic,
+                    reserved: 0,
+                    versions,
                 },
             ));
             service_names.push(written.name.clone());

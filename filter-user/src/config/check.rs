@@ -147,13 +147,16 @@ impl Check<'_> {
                 None => tier::UNKNOWN.to_owned(),
             };
             let addresses = self.prefixes(written.addresses);
+            let place = written.ports.span();
             let ports = self.ports(written.ports, &addresses, &services, protect)?;
+            let quic = self.quic(written.quic, &name, (&ports, place))?;
             services.push(Service {
                 name,
                 ports,
                 addresses,
                 default_tier,
                 observe: written.mode,
+                quic,
             });
         }
         Ok(services)

@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::{
     Check, Daemon, Datapath, Events, Metrics, Tables, attestation,
     port::Ports,
+    quic::Version,
     unit::{Amount, PerTime},
     value::{self, Absolute, Name, Text},
 };
@@ -84,6 +85,7 @@ pub(super) struct Service {
     pub(super) default_tier: Option<Spanned<String>>,
     #[serde(default, deserialize_with = "value::observe")]
     pub(super) mode: bool,
+    pub(super) quic: Option<Spanned<Vec<Spanned<Text<Version>>>>>,
 }
 
 #[derive(Deserialize)]

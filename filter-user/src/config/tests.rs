@@ -187,6 +187,7 @@ fn everything_can_be_said() {
             addresses: vec![prefix("203.0.113.0/24")],
             default_tier: "partner".to_owned(),
             observe: true,
+            quic: None,
         }]
     );
     let partner = config.tiers["partner"];

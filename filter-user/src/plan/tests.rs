@@ -70,6 +70,33 @@ fn the_built_in_plan_guards_443_and_protects_22() {
 }
 
 #[test]
+fn a_service_says_which_versions_of_quic_it_speaks() {
+    let plan = plan(
+        r#"
+        [[service]]
+        name = "usual"
+        ports = ["udp/443"]
+        [[service]]
+        name = "old"
+        ports = ["udp/444"]
+        quic = ["v1", "0x51303436", "draft-29"]
+        [[service]]
+        name = "none"
+        ports = ["udp/445"]
+        quic = []
+        "#,
+    );
+    let quic: Vec<_> = plan
+        .services
+        .iter()
+        .map(|(_number, service)| (service.quic, service.versions[0]))
+        .collect();
+    let usual = (Service::QUIC_AT_443, 0);
+    let old = (Service::QUIC, 0x5130_3436);
+    assert_eq!(quic, [usual, usual, old, (Service::NO_QUIC, 0)]);
+}
+
+#[test]
 fn settings_follow_the_file() {
     let plan = plan(
         "[datapath]\nmode = \"enforce\"\nstrict = true\n[events]\nbudget_per_cpu = \"0/s\"\nsample = 7",
