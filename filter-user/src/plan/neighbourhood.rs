@@ -98,7 +98,7 @@ fn held_by(wanted: Rate, held: impl Fn(&Rate) -> bool) -> Option<Rate> {
 }
 
 /// A rate that is no slower than this interval says.
-fn rate(interval: u64, burst: u64) -> Option<Rate> {
+const fn rate(interval: u64, burst: u64) -> Option<Rate> {
     // To whole nanoseconds, as `Rate::new` would, but downwards.
     let whole = interval & !1023;
     Rate::new(1024, if whole == 0 { interval } else { whole }, burst)

@@ -80,8 +80,8 @@ fn inherit(own: Rate, defaults: &[Rate]) -> Rate {
 /// Slower, or with a smaller burst. Bursts are compared in units: as time the
 /// burst of a faster rate looks small.
 fn stricter(own: &Rate, default: &Rate) -> bool {
-    let or_none = || own.interval > default.interval || burst(own) < burst(default);
-    own.is_set() && (!default.is_set() || or_none())
+    let less = || own.interval > default.interval || burst(own) < burst(default);
+    own.is_set() && (!default.is_set() || less())
 }
 
 /// The slower of two rates, with the smaller burst. What holds the slower one holds it.

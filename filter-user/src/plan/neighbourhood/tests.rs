@@ -87,6 +87,20 @@ fn the_default_needs_no_tick_of_its_own() {
 }
 
 #[test]
+fn the_default_takes_a_tick_that_is_free() {
+    let slow = format!(
+        "{API}[tier.unknown]\npackets = {{ rate = \"100/s\", burst = 1000 }}\nbytes = {{ rate = \"100KB/s\", burst = \"1MB\" }}"
+    );
+    let config = config(&slow);
+    let together = config.under_attack.together;
+    let shifts = tick::shifts(config.tiers.values().chain([&together]), &[]);
+    let shifts = shifts.expect("few ticks");
+    let default = rate(10_000, 50_000);
+    assert!(!tick::holds(&shifts, Kind::Connections, &default));
+    assert_eq!(of_48(&plan(&slow), 1, "unknown"), default);
+}
+
+#[test]
 fn where_four_ticks_are_taken_the_default_is_as_near_as_they_hold() {
     // Each of these bursts leaves its rate a single tick; the bytes of `attested` have
     // the fourth, in which 50,000 connections at 10,000 a second are too long a time.
