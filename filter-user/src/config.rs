@@ -12,6 +12,7 @@ pub(crate) mod feed;
 mod file;
 pub mod policy;
 pub mod port;
+pub mod quic;
 pub mod tick;
 pub mod tier;
 pub mod unit;
@@ -200,6 +201,9 @@ pub struct Service {
     pub default_tier: String,
     /// Its rates are only counted, whatever the mode.
     pub observe: bool,
+    /// The versions of QUIC that it speaks; empty: nothing of its UDP is QUIC. `None`:
+    /// it doesn't say, and `udp/443` is QUIC of the usual ones.
+    pub quic: Option<Vec<quic::Version>>,
 }
 
 /// `[under_attack]`: what holds while the operator says so.

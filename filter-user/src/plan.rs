@@ -1,7 +1,9 @@
 //! The plan: what a configuration asks of the kernel's tables, besides verdicts.
 //! Pure; the datapath writes it.
 
+mod neighbourhood;
 mod rules;
+mod seen;
 mod under_attack;
 
 use std::collections::BTreeMap;
@@ -10,14 +12,14 @@ use filter_common::{
     abi::ScopeKey,
     bucket::CLASSES,
     packet::TCP,
-    rate::{Rate, Rates, Tier},
+    rate::{Rates, Tier},
     settings::{FRAGMENTS, Mode, Port, Service, Settings},
-    source::{Address, Family},
+    source::Address,
 };
 
 use crate::{
     config::{
-        self, Config, tick,
+        self, Config, quic, tick,
         tier::{self, Tiers, TooManyTiers},
     },
     prefix::Prefix,
@@ -77,12 +79,15 @@ impl Config {
         let mut services = vec![(FRAGMENTS, fragments)];
         let mut service_names = vec![tier::FRAGMENTS.to_owned()];
         for (number, written) in (1..).zip(&self.services) {
+            let (quic, versions) = quic::of_the_law(written.quic.as_deref());
             services.push((
                 number,
                 Service {
                     default_tier: tier_number(&written.default_tier),
                     observe: u8::from(written.observe),
-                    ..Service::default()
+                    quic,
+                    reserved: 0,
+                    versions,
                 },
             ));
             service_names.push(written.name.clone());
@@ -91,12 +96,22 @@ impl Config {
         let mut tiers = Vec::new();
         for (service, meaning) in &services {
             for (tier, _name) in (0..).zip(tier_names.names()) {
-                tiers.push((*service, tier, self.seen(tier, meaning, &tier_names)));
+                tiers.push((
+                    *service,
+                    tier,
+                    self.seen(tier, *service, meaning, &tier_names),
+                ));
             }
         }
         // The same ticks whether there is an attack or not: words stay what they are.
-        let rated = || self.tiers.values().chain([&self.under_attack.together]);
-        let shifts = tick::shifts(rated()).expect("it was looked at when it was read");
+        let together = self.under_attack.together;
+        let rated = self.tiers.values().chain([&together]);
+        let defaults = self.defaults(&tiers, &tier_names);
+        let shifts = tick::shifts(rated, &neighbourhood::held_by_any(&defaults));
+        let shifts = shifts.expect("it was looked at when it was read");
+        neighbourhood::set(&defaults, &mut tiers, &shifts);
+        let views = tiers.iter().map(|(_service, _tier, rates)| rates);
+        let reach = tick::reach(views.chain([&together]), &shifts);
         let (ports, scopes) = self.ports();
         Ok(Plan {
             settings: Settings {
@@ -113,7 +128,7 @@ impl Config {
             services,
             tiers,
             shifts,
-            reach: tick::reach(rated(), &shifts),
+            reach,
             tier_names,
             service_names,
         })
@@ -128,22 +143,6 @@ impl Config {
             .into_iter()
             .flat_map(|port| scopes(ScopeKey::SOURCES, (TCP, port), &peers, 1))
             .collect()
-    }
-
-    /// A tier as a service sees it. One that was removed while claims may still
-    /// name it is the service's default tier.
-    fn seen(&self, tier: u8, service: &Service, names: &Tiers) -> Tier {
-        let named = |number| names.name(number).and_then(|name| self.tiers.get(name));
-        let default = named(service.default_tier).expect("a default tier exists");
-        named(tier).map_or(*default, |own| {
-            Tier::new(
-                inherit_all(&own.source, &default.source),
-                inherit_all(
-                    own.neighbourhood(Family::V4),
-                    default.neighbourhood(Family::V4),
-                ),
-            )
-        })
     }
 
     fn ports(&self) -> (Vec<(u8, u16, Port)>, Vec<Scope>) {
@@ -256,33 +255,6 @@ fn scopes(
         bits: ScopeKey::BITS + u32::from(prefix.length()),
         value,
     })
-}
-
-fn inherit_all(own: &Rates, default: &Rates) -> Rates {
-    Rates {
-        packets: inherit(own.packets, default.packets),
-        bytes: inherit(own.bytes, default.bytes),
-        connections: inherit(own.connections, default.connections),
-    }
-}
-
-/// A tier's own rate, or the default tier's where it has none. A stricter one
-/// begins without a burst, so that moving to it gives nothing away.
-fn inherit(own: Rate, default: Rate) -> Rate {
-    if !own.is_set() {
-        default
-    } else if stricter(&own, &default) {
-        own.cold()
-    } else {
-        own
-    }
-}
-
-/// Slower, or with a smaller burst. Bursts are compared in units: as time the
-/// burst of a faster rate looks small.
-fn stricter(own: &Rate, default: &Rate) -> bool {
-    let burst = |rate: &Rate| u128::from(rate.limit) * 1024 / u128::from(rate.interval);
-    !default.is_set() || own.interval > default.interval || burst(own) < burst(default)
 }
 
 #[cfg(test)]

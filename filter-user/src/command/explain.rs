@@ -59,11 +59,7 @@ fn why(explanation: &Explanation) -> String {
     if let (Cause::Protected, None, Some(prefix)) = (explanation.cause, &by, &explanation.prefix) {
         return format!("protected, as all of {prefix}");
     }
-    let cause = cause(
-        explanation.cause,
-        explanation.service.as_deref(),
-        explanation.tier.as_deref(),
-    );
+    let cause = cause(explanation.cause, explanation.tier.as_deref(), explanation);
     let cause = if explanation.cause == Cause::OverConnections && crowded(explanation) {
         format!("{cause}, which all unattested sources share while the host is under attack")
     } else {
@@ -86,9 +82,10 @@ fn crowded(explanation: &Explanation) -> bool {
             .any(|room| room.level == "together")
 }
 
-fn cause(cause: Cause, service: Option<&str>, tier: Option<&str>) -> String {
+fn cause(cause: Cause, tier: Option<&str>, explanation: &Explanation) -> String {
     let rates = || {
         let tier = tier.map(|tier| format!(" of tier {}", plain(tier)));
+        let service = explanation.service.as_deref();
         let service = service.map(|service| format!(" of service {}", plain(service)));
         tier.unwrap_or_default() + &service.unwrap_or_default()
     };
@@ -104,7 +101,10 @@ fn cause(cause: Cause, service: Option<&str>, tier: Option<&str>) -> String {
         Cause::OverPackets => format!("over the packets a second{}", rates()),
         Cause::OverBytes => format!("over the bytes a second{}", rates()),
         Cause::OverConnections => format!("over the new connections a second{}", rates()),
-        Cause::OverNeighbourhood => format!("its neighbourhood is over a rate{}", rates()),
+        Cause::OverNeighbourhood => {
+            let near = neighbourhood(explanation);
+            format!("the {near} around it is over a rate{}", rates())
+        }
         Cause::Malformed => "no genuine stack sends it".into(),
         Cause::Unlimited => "no rate is set, or the table of buckets is saturated".into(),
     }
@@ -170,7 +170,7 @@ fn details(explanation: &Explanation) -> Vec<String> {
         format!("  mode    {}", explanation.mode.name()),
     ];
     for room in &explanation.bucket {
-        lines.push(format!("  left    {}", left(room)));
+        lines.push(format!("  left    {}", left(room, explanation)));
     }
     if let Some(shadow) = &explanation.shadow {
         let would = if shadow.cause.drops() {
@@ -184,11 +184,7 @@ fn details(explanation: &Explanation) -> Vec<String> {
             .map(|claim| format!(", by {}", claimed(claim)));
         lines.push(format!(
             "  shadow  {would}: {}{}",
-            cause(
-                shadow.cause,
-                explanation.service.as_deref(),
-                shadow.tier.as_deref()
-            ),
+            cause(shadow.cause, shadow.tier.as_deref(), explanation),
             by.unwrap_or_default()
         ));
     }
@@ -203,7 +199,7 @@ fn details(explanation: &Explanation) -> Vec<String> {
     lines
 }
 
-fn left(room: &RateRoom) -> String {
+fn left(room: &RateRoom, explanation: &Explanation) -> String {
     let (left, burst) = match room.rate.as_str() {
         "bytes" => (bytes(room.left), bytes(room.burst)),
         _ => (
@@ -211,157 +207,24 @@ fn left(room: &RateRoom) -> String {
             counted(room.burst, room.rate.trim_end_matches('s')),
         ),
     };
-    format!("{left} of {burst} ({})", plain(&room.level))
+    let level = match room.level.as_str() {
+        "neighbourhood" => format!("neighbourhood, {}", neighbourhood(explanation)),
+        level => plain(level),
+    };
+    format!("{left} of {burst} ({level})")
+}
+
+/// How wide the neighbourhood of a source is.
+const fn neighbourhood(explanation: &Explanation) -> &'static str {
+    if explanation.address.is_ipv4() {
+        "/24"
+    } else {
+        "/48"
+    }
 }
 
 /// The operator's feed.
 const OPERATOR: &str = "operator";
 
 #[cfg(test)]
-mod tests {
-    use filter_common::settings::Mode;
-
-    use super::*;
-    use crate::control::protocol::{LosingClaim, ShadowOutcome, Verdict};
-
-    fn blocked() -> Explanation {
-        Explanation {
-            address: [203, 0, 113, 7].into(),
-            protocol: Protocol::Tcp,
-            port: 443,
-            mode: Mode::Enforce,
-            cause: Cause::Blocked,
-            action: Action::Drop,
-            verdict: Some(Verdict::Block),
-            prefix: Some("203.0.113.0/24".into()),
-            feed: Some("local".into()),
-            reason: Some("feed_listed".into()),
-            evidence: Some(12),
-            expires_in_s: Some(200),
-            tier: None,
-            service: Some("api".into()),
-            bucket: Vec::new(),
-            shadow: None,
-            losing: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_blocked_source_is_one_sentence() {
-        let mut explanation = blocked();
-        assert_eq!(
-            sentence(&explanation),
-            "203.0.113.7 would be dropped: blocked by feed local (203.0.113.0/24, reason \
-             feed_listed, 12 pieces of evidence), for another 3m 20s"
-        );
-        explanation.action = Action::Pass;
-        explanation.mode = Mode::Observe;
-        explanation.feed = Some("operator".into());
-        explanation.reason = None;
-        explanation.expires_in_s = None;
-        assert_eq!(
-            sentence(&explanation),
-            "203.0.113.7 would pass in observe, and be dropped in enforce: blocked by the operator \
-             (203.0.113.0/24), until cleared"
-        );
-    }
-
-    #[test]
-    fn a_source_that_nothing_is_said_of_is_explained_by_its_rates() {
-        let explanation = Explanation {
-            cause: Cause::Conforming,
-            action: Action::Pass,
-            verdict: None,
-            prefix: None,
-            feed: None,
-            reason: None,
-            evidence: None,
-            expires_in_s: None,
-            tier: Some("unknown".into()),
-            bucket: vec![
-                RateRoom {
-                    level: "source".into(),
-                    rate: "packets".into(),
-                    left: 39_997,
-                    burst: 40_000,
-                },
-                RateRoom {
-                    level: "source".into(),
-                    rate: "bytes".into(),
-                    left: 3 << 19,
-                    burst: 64 << 20,
-                },
-            ],
-            ..blocked()
-        };
-        assert_eq!(
-            sentence(&explanation),
-            "203.0.113.7 would pass: within the rates of tier unknown of service api"
-        );
-        assert_eq!(
-            details(&explanation),
-            [
-                "  packet  tcp/443, service api, tier unknown",
-                "  mode    enforce",
-                "  left    39,997 of 40,000 packets (source)",
-                "  left    1.5 MiB of 64.0 MiB (source)",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_protected_source_is_told_from_a_protected_port() {
-        let mut explanation = Explanation {
-            cause: Cause::Protected,
-            action: Action::Pass,
-            verdict: None,
-            feed: None,
-            reason: None,
-            ..blocked()
-        };
-        assert_eq!(
-            sentence(&explanation),
-            "203.0.113.7 would pass: protected, as all of 203.0.113.0/24"
-        );
-        explanation.prefix = None;
-        assert_eq!(
-            sentence(&explanation),
-            "203.0.113.7 would pass: the source or the port is protected"
-        );
-    }
-
-    #[test]
-    fn what_lost_and_what_the_shadow_says_follows() {
-        let claim = ClaimLine {
-            prefix: "203.0.0.0/16".into(),
-            verdict: Verdict::Limit("suspect".into()),
-            feed: "wide".into(),
-            reason: None,
-            evidence: 1,
-            expires_in_s: None,
-            id: None,
-            hits: None,
-        };
-        let explanation = Explanation {
-            shadow: Some(ShadowOutcome {
-                cause: Cause::OverConnections,
-                tier: Some("suspect".into()),
-                claim: Some(claim.clone()),
-            }),
-            losing: vec![LosingClaim {
-                claim,
-                why: "a narrower prefix of its rank".into(),
-            }],
-            ..blocked()
-        };
-        assert_eq!(
-            details(&explanation)[2..],
-            [
-                "  shadow  would be dropped: over the new connections a second of tier suspect of \
-                 service api, by feed wide (203.0.0.0/16, 1 piece of evidence), until withdrawn",
-                "  losing  limit suspect by feed wide (203.0.0.0/16, 1 piece of evidence), until \
-                 withdrawn: a narrower prefix of its rank",
-            ]
-        );
-    }
-}
+mod tests;

@@ -39,7 +39,7 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     let feeds = check.feeds(file.feed)?;
     let attestations = check.attestations(file.attestation)?;
     let policy = check.policy(file.policy)?;
-    Ok(Config {
+    let mut config = Config {
         daemon: file.daemon,
         datapath: file.datapath,
         protect,
@@ -54,7 +54,10 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
         attestations,
         policy,
         warnings,
-    })
+    };
+    let unheld = config.unheld();
+    config.warnings.extend(unheld);
+    Ok(config)
 }
 
 pub(super) struct Check<'a> {
@@ -144,13 +147,16 @@ impl Check<'_> {
                 None => tier::UNKNOWN.to_owned(),
             };
             let addresses = self.prefixes(written.addresses);
+            let place = written.ports.span();
             let ports = self.ports(written.ports, &addresses, &services, protect)?;
+            let quic = self.quic(written.quic, &name, (&ports, place))?;
             services.push(Service {
                 name,
                 ports,
                 addresses,
                 default_tier,
                 observe: written.mode,
+                quic,
             });
         }
         Ok(services)

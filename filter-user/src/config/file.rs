@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::{
     Check, Daemon, Datapath, Events, Metrics, Tables, attestation,
     port::Ports,
+    quic::Version,
     unit::{Amount, PerTime},
     value::{self, Absolute, Name, Text},
 };
@@ -84,6 +85,7 @@ pub(super) struct Service {
     pub(super) default_tier: Option<Spanned<String>>,
     #[serde(default, deserialize_with = "value::observe")]
     pub(super) mode: bool,
+    pub(super) quic: Option<Spanned<Vec<Spanned<Text<Version>>>>>,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +95,17 @@ pub(super) struct Tier {
     pub(super) packets: Option<Spanned<Pair>>,
     pub(super) bytes: Option<Spanned<Pair>>,
     pub(super) connections: Option<Spanned<Pair>>,
-    pub(super) neighbourhood: Level,
+    pub(super) neighbourhood: Neighbourhood,
+}
+
+/// What holds for both families, but for what IPv6 has of its own.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Neighbourhood {
+    pub(super) packets: Option<Spanned<Pair>>,
+    pub(super) bytes: Option<Spanned<Pair>>,
+    pub(super) connections: Option<Spanned<Pair>>,
+    pub(super) ipv6: Level,
 }
 
 #[derive(Default, Deserialize)]

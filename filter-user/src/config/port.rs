@@ -30,6 +30,18 @@ impl Ports {
         (self.first..=self.last).map(move |port| (protocol, port))
     }
 
+    /// Whether they are of UDP.
+    #[must_use]
+    pub const fn is_udp(&self) -> bool {
+        self.protocol == UDP
+    }
+
+    /// Whether they are of UDP, and others than this one alone.
+    #[must_use]
+    pub const fn is_udp_beside(&self, port: u16) -> bool {
+        self.is_udp() && (self.first != port || self.last != port)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -68,7 +80,7 @@ impl FromStr for Ports {
 
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = if self.protocol == UDP { "udp" } else { "tcp" };
+        let protocol = if self.is_udp() { "udp" } else { "tcp" };
         write!(f, "{protocol}/{}", self.first)?;
         if self.first != self.last {
             write!(f, "-{}", self.last)?;
@@ -76,6 +88,9 @@ impl fmt::Display for Ports {
         Ok(())
     }
 }
+
+/// The UDP port that is QUIC's if nothing else is said (RFC 9114 section 3.1).
+pub const HTTP_3: u16 = 443;
 
 /// `parse` alone would take `+443`.
 fn number(text: &str) -> Option<u16> {

@@ -1,6 +1,9 @@
+use filter_common::source::Family;
+
 use super::*;
 
 mod attestation;
+mod neighbourhood;
 mod refused;
 
 const PAGE: &str = include_str!("../../../docs/weir.toml");
@@ -48,7 +51,7 @@ fn what_the_page_has_behind_a_hash_can_be_written() {
     assert_eq!(config.attestations, attestation::of_the_page());
     let suspect = config.tiers[tier::SUSPECT];
     assert_eq!(
-        suspect.neighbourhood.connections,
+        suspect.neighbourhood(Family::V4).connections,
         rate(20, 100),
         "the neighbourhood was read"
     );
@@ -184,6 +187,7 @@ fn everything_can_be_said() {
             addresses: vec![prefix("203.0.113.0/24")],
             default_tier: "partner".to_owned(),
             observe: true,
+            quic: None,
         }]
     );
     let partner = config.tiers["partner"];
@@ -191,7 +195,7 @@ fn everything_can_be_said() {
     assert_eq!(partner.source.packets, slow);
     assert_eq!(partner.source.bytes, rate(1_000_000, 100_000));
     assert!(!partner.source.connections.is_set(), "it is inherited");
-    assert_eq!(partner.neighbourhood.connections, rate(9, 9));
+    assert_eq!(partner.neighbourhood(Family::V4).connections, rate(9, 9));
     let [good, so_so] = &config.feeds[..] else {
         panic!("two feeds")
     };
@@ -211,8 +215,7 @@ fn a_built_in_tier_is_set_rate_by_rate() {
     assert_eq!(unknown.packets, rate(5, 100));
     assert_eq!(unknown.connections, rate(200, 1000));
     let fragments = config.tiers[tier::FRAGMENTS].source;
-    assert_eq!(fragments.packets, unknown.packets, "it follows unknown");
-    assert!(!fragments.connections.is_set());
+    assert_eq!(fragments, unknown, "it follows unknown");
 }
 
 #[test]

@@ -14,26 +14,59 @@ use filter_common::{
 /// as there can be. What is left goes to the rates whose bursts are the most ticks:
 /// the fewer, the longer a word tells how old it is.
 ///
+/// `more` are rates of new connections that may have to go without a tick: they are
+/// counted in if there is room for them, and what is chosen is as if they weren't there
+/// if it holds them anyhow.
+///
 /// # Errors
 /// If there would be more than a word can tell: with those that were chosen.
 pub fn shifts<'a>(
     tiers: impl IntoIterator<Item = &'a Tier>,
+    more: &[Rate],
 ) -> Result<[u8; CLASSES], [u8; CLASSES]> {
-    let rates = tiers.into_iter().flat_map(rates_of);
+    let rates = by_coarsest(tiers.into_iter().flat_map(rates_of));
+    let needed = needed(&rates);
+    let enough = needed.len() <= CLASSES;
+    let shifts = spread(needed, &rates);
+    if !enough {
+        return Err(shifts);
+    }
+    let is_held = |rate: &Rate| holds(&shifts, Kind::Connections, rate);
+    if more.iter().all(is_held) {
+        return Ok(shifts);
+    }
+    let more = more.iter().map(|rate| (Kind::Connections, *rate));
+    let all = rates.iter().map(|(_, kind, rate)| (*kind, *rate));
+    let wanted = self::needed(&by_coarsest(all.chain(more)));
+    if wanted.len() > CLASSES {
+        return Ok(shifts);
+    }
+    Ok(spread(wanted, &rates))
+}
+
+/// Rates that are set, with the coarsest tick of each, the finest of these first.
+fn by_coarsest(rates: impl Iterator<Item = (Kind, Rate)>) -> Vec<(u8, Kind, Rate)> {
     let mut rates: Vec<_> = rates
         .filter(|(_, rate)| rate.is_set())
         .filter_map(|(kind, rate)| Some((coarsest(kind, &rate)?, kind, rate)))
         .collect();
     rates.sort_by_key(|(coarsest, ..)| *coarsest);
+    rates
+}
+
+/// As few ticks as there can be.
+fn needed(rates: &[(u8, Kind, Rate)]) -> Vec<u8> {
     let mut chosen: Vec<u8> = Vec::new();
-    for (coarsest, kind, rate) in &rates {
-        if chosen
-            .iter()
-            .all(|shift| rate.in_ticks(*kind, *shift, 0).is_none())
-        {
+    for (coarsest, kind, rate) in rates {
+        if !holds(&chosen, *kind, rate) {
             chosen.push(*coarsest);
         }
     }
+    chosen
+}
+
+/// These ticks, and what is left to the rates whose bursts are the longest in them.
+fn spread(mut chosen: Vec<u8>, rates: &[(u8, Kind, Rate)]) -> [u8; CLASSES] {
     while chosen.len() < CLASSES {
         // How long the burst is in the coarsest tick that was chosen for it.
         let longest = |(_, kind, rate): &(u8, Kind, Rate)| {
@@ -51,12 +84,14 @@ pub fn shifts<'a>(
         chosen.push(*coarsest);
     }
     let last = chosen.last().copied().unwrap_or_default();
-    let shifts = std::array::from_fn(|class| chosen.get(class).copied().unwrap_or(last));
-    if chosen.len() <= CLASSES {
-        Ok(shifts)
-    } else {
-        Err(shifts)
-    }
+    std::array::from_fn(|class| chosen.get(class).copied().unwrap_or(last))
+}
+
+/// Whether one of these ticks holds a rate.
+pub(crate) fn holds(shifts: &[u8], kind: Kind, rate: &Rate) -> bool {
+    shifts
+        .iter()
+        .any(|shift| rate.in_ticks(kind, *shift, 0).is_some())
 }
 
 /// The longest burst that is held in each of these ticks. (An eighth more, for
@@ -90,7 +125,7 @@ pub(super) fn coarsest(kind: Kind, rate: &Rate) -> Option<u8> {
 }
 
 /// The finest tick in which a rate's burst can be told.
-pub(super) fn finest(kind: Kind, rate: &Rate) -> Option<u8> {
+pub(crate) fn finest(kind: Kind, rate: &Rate) -> Option<u8> {
     (0..=MAX_SHIFT).find(|shift| rate.in_ticks(kind, *shift, 0).is_some())
 }
 
@@ -118,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_built_in_rates_have_a_tick_each_the_coarsest_that_holds_them() {
-        let shifts = shifts([&unknown(), &suspect()]).expect("four are enough");
+        let shifts = shifts([&unknown(), &suspect()], &[]).expect("four are enough");
         let mut sorted = shifts;
         sorted.sort_unstable();
         assert_eq!(sorted, [4, 8, 14, 22]);
@@ -143,7 +178,7 @@ mod tests {
         // One in two minutes up to half a million a second, with small bursts.
         let slow_to_fast = (0..27).map(|bits| tier(rate(1 << bits, 128, 50)));
         let tiers: Vec<_> = slow_to_fast.collect();
-        let shifts = shifts(&tiers).expect("four hold them all");
+        let shifts = shifts(&tiers, &[]).expect("four hold them all");
         assert!(tiers.iter().all(|tier| tier.in_ticks(&shifts).is_some()));
         // Bursts as long as a word can tell leave each rate one tick alone.
         let narrow = (0..5).map(|number| {
@@ -154,8 +189,8 @@ mod tests {
             tier(rate(units, 1, burst))
         });
         let tiers: Vec<_> = narrow.collect();
-        super::shifts(&tiers[..4]).expect("four");
-        super::shifts(&tiers).expect_err("a fifth");
+        super::shifts(&tiers[..4], &[]).expect("four");
+        super::shifts(&tiers, &[]).expect_err("a fifth");
     }
 
     fn rate(units: u64, seconds: u64, burst: u64) -> Rate {

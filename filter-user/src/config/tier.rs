@@ -2,23 +2,25 @@
 //! numbers by which claims and the kernel know them.
 
 mod built_in;
+mod reader;
 
 use std::{collections::BTreeMap, ops::Range};
 
 use filter_common::{
     bucket::CLASSES,
-    rate::{Kind, Rate, Rates, Tier},
+    rate::{Kind, Rate, Tier},
     settings::MAX_TIERS,
-    source::Family,
 };
 use toml::Spanned;
 
 pub(super) use self::built_in::{bootstrap, suspect, unknown};
-use self::built_in::{ceiling, scaled, shared_by_two};
+use self::{
+    built_in::{ceiling, scaled, shared_by_two},
+    reader::Reader,
+};
 use super::{
     error::{Error, Source},
     file, tick,
-    unit::{Amount, PerTime},
     value::{Name, Text},
 };
 
@@ -178,20 +180,11 @@ pub(super) fn read(
             tiers.insert(name.to_owned(), tier);
         }
     }
-    let mut base = unknown;
-    base.source.connections = Rate::NONE;
-    for near in &mut base.neighbourhoods {
-        near.connections = Rate::NONE;
-    }
-    tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &base)?);
+    tiers.insert(FRAGMENTS.to_owned(), reader.tier(fragments, &unknown)?);
     let ceiling = reader.rate(Kind::Connections, under_attack.connections, ceiling())?;
     let together = Tier::NONE.with_together(ceiling);
-    if let Err(chosen) = tick::shifts(tiers.values().chain([&together])) {
-        let fits = |(of, rate, _): &&(Kind, Rate, Range<usize>)| {
-            chosen
-                .iter()
-                .all(|shift| rate.in_ticks(*of, *shift, 0).is_none())
-        };
+    if let Err(chosen) = tick::shifts(tiers.values().chain([&together]), &[]) {
+        let fits = |(of, rate, _): &&(Kind, Rate, Range<usize>)| !tick::holds(&chosen, *of, rate);
         let place = reader
             .written
             .iter()
@@ -206,130 +199,6 @@ pub(super) fn read(
     }
     Ok((tiers, together))
 }
-
-struct Reader<'a> {
-    source: &'a Source<'a>,
-    warnings: &'a mut Vec<String>,
-    /// The rates in the file, and where they stand.
-    written: Vec<(Kind, Rate, Range<usize>)>,
-}
-
-impl Reader<'_> {
-    fn tier(&mut self, written: file::Tier, base: &Tier) -> Result<Tier, Error> {
-        let near = written.neighbourhood;
-        let base_near = *base.neighbourhood(Family::V4);
-        Ok(Tier::new(
-            Rates {
-                packets: self.rate(Kind::Packets, written.packets, base.source.packets)?,
-                bytes: self.rate(Kind::Bytes, written.bytes, base.source.bytes)?,
-                connections: self.rate(
-                    Kind::Connections,
-                    written.connections,
-                    base.source.connections,
-                )?,
-            },
-            Rates {
-                packets: self.rate(Kind::Packets, near.packets, base_near.packets)?,
-                bytes: self.rate(Kind::Bytes, near.bytes, base_near.bytes)?,
-                connections: self.rate(
-                    Kind::Connections,
-                    near.connections,
-                    base_near.connections,
-                )?,
-            },
-        ))
-    }
-
-    fn rate(
-        &mut self,
-        of: Kind,
-        written: Option<Spanned<file::Pair>>,
-        base: Rate,
-    ) -> Result<Rate, Error> {
-        let Some(written) = written else {
-            return Ok(base);
-        };
-        let span = written.span();
-        let file::Pair { rate, burst } = written.into_inner();
-        let PerTime {
-            amount,
-            nanoseconds,
-        } = *rate.get_ref();
-        for (one, place) in [(amount, rate.span()), (*burst.get_ref(), burst.span())] {
-            if one.bytes && of != Kind::Bytes {
-                return Err(self.source.refuse(
-                    &place,
-                    "packets and connections are counted, not measured: write a number without a unit of bytes",
-                ));
-            }
-            if one.units == 0 {
-                return Err(self.source.refuse(
-                    &place,
-                    "0 would let nothing through: write 1 or more; to stop a source give it the verdict block",
-                ));
-            }
-        }
-        self.weigh(of, &burst)?;
-        let held = Rate::new(amount.units, nanoseconds, burst.get_ref().units).ok_or_else(|| {
-            self.source.refuse(
-                &span,
-                "this rate can't be held: write one in two minutes or more, and a burst of at most 52 days' worth",
-            )
-        })?;
-        let Some(coarsest) = tick::coarsest(of, &held) else {
-            return Err(self.source.refuse(
-                &rate.span(),
-                format!(
-                    "this is faster than can be held within 1 %: write at most {} in this time",
-                    tick::fastest(of, amount.units, nanoseconds)
-                ),
-            ));
-        };
-        if tick::finest(of, &held).is_none() {
-            return Err(self.source.refuse(
-                &burst.span(),
-                format!(
-                    "a burst of {} is longer than can be held within 1 % of this rate: write at most {}, or a slower rate with it",
-                    burst.get_ref().units,
-                    held.largest_burst(of, coarsest)
-                ),
-            ));
-        }
-        self.written.push((of, held, span));
-        Ok(held)
-    }
-
-    fn weigh(&mut self, of: Kind, burst: &Spanned<Amount>) -> Result<(), Error> {
-        let units = burst.get_ref().units;
-        if of == Kind::Bytes && units < FRAME {
-            return Err(self.source.refuse(
-                &burst.span(),
-                format!("a burst of {units} bytes is smaller than a frame, so that nothing would get through: write \"64KiB\" or more"),
-            ));
-        }
-        let doubt = match of {
-            Kind::Bytes if units < MERGED_BYTES => format!(
-                "a burst of {units} bytes is smaller than frames that were merged on their way, which would never get through: write \"64KiB\" or more"
-            ),
-            Kind::Packets if units < MERGED_PACKETS => format!(
-                "where the filter is attached in generic mode, merged frames count as up to {MERGED_PACKETS} packets, and a burst of {units} would never let them through: write {MERGED_PACKETS} or more"
-            ),
-            _ => return Ok(()),
-        };
-        self.warnings
-            .push(format!("{}: {doubt}", self.source.place(&burst.span())));
-        Ok(())
-    }
-}
-
-/// An Ethernet frame of 1,500 bytes, and what rounding may take of a burst.
-const FRAME: u64 = 1536;
-
-/// The longest frame that a driver or the stack merges of many.
-const MERGED_BYTES: u64 = 64 << 10;
-
-/// As so many packets it counts.
-const MERGED_PACKETS: u64 = 44;
 
 #[cfg(test)]
 mod tests {

@@ -1,22 +1,22 @@
-use filter_common::packet::UDP;
+use filter_common::{packet::UDP, rate::Rate, source::Family};
 
 use super::*;
 use crate::prefix::Written;
 
-fn config(text: &str) -> Config {
+pub(super) fn config(text: &str) -> Config {
     Config::parse(text).expect(text)
 }
 
-fn plan(text: &str) -> Plan {
+pub(super) fn plan(text: &str) -> Plan {
     config(text).plan(&Tiers::default()).expect("few tiers")
 }
 
-fn rate(units: u64, burst: u64) -> Rate {
+pub(super) fn rate(units: u64, burst: u64) -> Rate {
     Rate::new(units, 1_000_000_000, burst).expect("a rate")
 }
 
 impl Plan {
-    fn seen_by(&self, service: u8, tier: &str) -> Tier {
+    pub(super) fn seen_by(&self, service: u8, tier: &str) -> Tier {
         let tier = self.tier_names.number(tier).expect("a tier");
         let found = |entry: &&(u8, u8, Tier)| (entry.0, entry.1) == (service, tier);
         self.tiers
@@ -70,6 +70,33 @@ fn the_built_in_plan_guards_443_and_protects_22() {
 }
 
 #[test]
+fn a_service_says_which_versions_of_quic_it_speaks() {
+    let plan = plan(
+        r#"
+        [[service]]
+        name = "usual"
+        ports = ["udp/443"]
+        [[service]]
+        name = "old"
+        ports = ["udp/444"]
+        quic = ["v1", "0x51303436", "draft-29"]
+        [[service]]
+        name = "none"
+        ports = ["udp/445"]
+        quic = []
+        "#,
+    );
+    let quic: Vec<_> = plan
+        .services
+        .iter()
+        .map(|(_number, service)| (service.quic, service.versions[0]))
+        .collect();
+    let usual = (Service::QUIC_AT_443, 0);
+    let old = (Service::QUIC, 0x5130_3436);
+    assert_eq!(quic, [usual, usual, old, (Service::NO_QUIC, 0)]);
+}
+
+#[test]
 fn settings_follow_the_file() {
     let plan = plan(
         "[datapath]\nmode = \"enforce\"\nstrict = true\n[events]\nbudget_per_cpu = \"0/s\"\nsample = 7",
@@ -99,11 +126,13 @@ fn a_tier_inherits_what_it_does_not_name() {
     assert_eq!(suspect.source.packets, unknown.source.packets);
     assert_eq!(suspect.source.bytes, unknown.source.bytes);
     assert_eq!(suspect.source.connections, rate(1, 5).cold());
-    assert_eq!(suspect.neighbourhood.packets, rate(100, 100));
-    assert_eq!(suspect.neighbourhood.connections, rate(20, 100).cold());
+    assert_eq!(suspect.neighbourhood(Family::V4).packets, rate(100, 100));
+    assert_eq!(
+        suspect.neighbourhood(Family::V4).connections,
+        rate(20, 100).cold()
+    );
     let fragments = plan.seen_by(FRAGMENTS, "fragments");
-    assert_eq!(fragments.source.packets, unknown.source.packets);
-    assert!(!fragments.source.connections.is_set());
+    assert_eq!(fragments.source, unknown.source);
 }
 
 #[test]
@@ -270,6 +299,6 @@ fn stricter_tiers_have_larger_numbers() {
     assert!(of("partner") < of("unknown") && of("unknown") < of("slow"));
     assert!(of("slow") < of("suspect") && of("suspect") < of("tight"));
     assert_eq!(of("suspect"), of("same"));
-    assert_eq!(of("fragments"), of("unknown"), "it inherits connections");
+    assert_eq!(of("fragments"), of("unknown"), "it follows it");
     assert_eq!(strictness.len(), 9);
 }

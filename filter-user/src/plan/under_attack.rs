@@ -1,10 +1,7 @@
 //! The plan while the operator says that the host is under attack.
 
 use super::Plan;
-use crate::config::{
-    Config,
-    tier::{ATTESTED, BOOTSTRAP, SHARED},
-};
+use crate::config::{Config, tier::BOOTSTRAP};
 use filter_common::{
     rate::{Rate, Tier},
     settings::FRAGMENTS,
@@ -26,15 +23,11 @@ impl Plan {
                 self.services[place].1.default_tier = bootstrap;
             }
         }
-        let shared = SHARED.iter().filter(|_| config.policy.is_on());
-        let attested: Vec<_> = shared
-            .map(|(_devices, name)| *name)
-            .chain([ATTESTED])
-            .filter_map(|name| self.tier_names.number(name))
-            .collect();
         let ceiling = config.under_attack.together.together;
         for (service, tier, rates) in &mut self.tiers {
-            if *service != FRAGMENTS && !attested.contains(tier) {
+            let name = self.tier_names.name(*tier);
+            let proven = name.is_some_and(|name| config.is_proven(name));
+            if *service != FRAGMENTS && !proven {
                 *rates = rates.with_together(ceiling);
             }
         }
@@ -56,7 +49,7 @@ const fn is_narrower(one: &Rate, other: &Rate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tier::{FRAGMENTS as FRAGMENTS_TIER, SUSPECT, Tiers, UNKNOWN};
+    use crate::config::tier::{ATTESTED, FRAGMENTS as FRAGMENTS_TIER, SUSPECT, Tiers, UNKNOWN};
 
     const CONFIGURATION: &str = r#"
         [datapath]
@@ -120,6 +113,11 @@ mod tests {
             assert_eq!(rates.together, expected, "{service} {name}");
         }
         assert!(usual.tiers.iter().all(|(.., tier)| !tier.together.is_set()));
+        let near = |plan: &Plan| -> Vec<_> {
+            let tiers = plan.tiers.iter();
+            tiers.map(|(.., rates)| rates.neighbourhoods).collect()
+        };
+        assert_eq!(near(&usual), near(&attacked), "a /48 has its default still");
         assert_eq!(usual.shifts, attacked.shifts);
         assert_eq!(usual.reach, attacked.reach);
         assert_eq!(attacked.tiers_in_ticks().count(), attacked.tiers.len());

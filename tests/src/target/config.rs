@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use filter_common::settings::Mode;
+use filter_common::settings::{MAX_VERSIONS, Mode};
 use weir::config::{Config, Kind, Verdict};
 
 use super::shape;
@@ -23,6 +23,9 @@ pub(super) fn body(input: &[u8]) -> String {
     for service in &config.services {
         assert!(config.tiers.contains_key(&service.default_tier));
         assert!(!service.ports.is_empty(), "a service without a port");
+        let versions = service.quic.iter().flatten();
+        let other = versions.filter(|version| !version.is_known()).count();
+        assert!(other <= MAX_VERSIONS, "the law has no room for them");
     }
     for feed in &config.feeds {
         assert!(feed.rank != 0 && matches!(feed.widen_ipv6, 64 | 128));
@@ -62,7 +65,14 @@ pub(super) fn body(input: &[u8]) -> String {
         .with(vec!["eth0".to_owned()], Some(Mode::Enforce))
         .expect("a name that can be");
     let planned = match complete.plan(&weir::config::tier::Tiers::default()) {
-        Ok(_plan) => "planned".to_owned(),
+        Ok(plan) => {
+            let attacked = plan.clone().under_attack(&complete);
+            for plan in [plan, attacked] {
+                let all = plan.tiers.len();
+                assert_eq!(plan.tiers_in_ticks().count(), all, "a rate without a tick");
+            }
+            "planned".to_owned()
+        }
         Err(error) => shape(&error.to_string()),
     };
     format!(
@@ -85,6 +95,7 @@ pub(super) const WORDS: &[&str] = &[
     "[[feed]]\n",
     "[tier.suspect]\n",
     "[tier.suspect.neighbourhood]\n",
+    "[tier.suspect.neighbourhood.ipv6]\n",
     "name = \"api\"\n",
     "kind = \"file\"\n",
     "kind = \"verdicts\"\n",
@@ -103,6 +114,8 @@ pub(super) const WORDS: &[&str] = &[
     "rank = 0\n",
     "widen_ipv6 = 64\n",
     "default_tier = \"suspect\"\n",
+    "quic = [\"v1\", \"draft-29\", \"0x51303436\"]\n",
+    "quic = []\n",
     "listen = \"127.0.0.1:9187\"\n",
     "interfaces = [\"eth0\"]\n",
     "18446744073709551615",

@@ -119,6 +119,34 @@ fn what_is_wrong_is_said_in_a_sentence() {
             "line 2: unknown key `evidence` in [policy.rule.app]; the keys here are `reasons`, `mode`, `steps`",
         ),
         (
+            "[[service]]\nname = \"a\"\nports = [\"udp/443\"]\nquic = [\"v1\", \"v3\"]",
+            "line 4, `quic` in [[service]]: \"v3\" is no version of QUIC: write \"v1\", \"v2\", a draft from \"draft-01\" to \"draft-34\", or a number of eight digits such as \"0xff00001d\"",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = [\"udp/443\"]\nquic = [\"0x1a2a3a4a\"]",
+            "line 4, `quic` in [[service]]: 0x1a2a3a4a is one of the versions that clients offer because no server speaks them (RFC 9000 section 15): leave it out",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = [\"udp/443\"]\nquic = [\"0x00000000\"]",
+            "line 4, `quic` in [[service]]: 0x00000000 is what a server answers that speaks no version it was offered (RFC 9000 section 17.2.1): leave it out",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = [\"udp/443\"]\nquic = [\"draft-29\", \"0xff00001d\"]",
+            "line 4, `quic` in [[service]]: draft-29 is there twice: write it once",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = [\"udp/443\"]\nquic = [\"v1\", \"0x00000011\", \"0x00000012\", \"0x00000013\", \"0x00000014\", \"0x00000015\"]",
+            "line 4, `quic` in [[service]]: there is room for 4 versions besides v1, v2 and the drafts: write those that clients use",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = [\"tcp/443\"]\nquic = [\"v1\"]",
+            "line 4, `quic` in [[service]]: QUIC is UDP, and service a has no such port: add \"udp/443\" to its `ports`, or leave `quic` out",
+        ),
+        (
+            "[[service]]\nname = \"a\"\nports = [\"udp/443\"]\nquic = \"v1\"",
+            "line 4, `quic` in [[service]]: write a sequence, not string \"v1\"",
+        ),
+        (
             "[datapath]\nmode = \"enfroce\"",
             "line 2, `mode` in [datapath]: \"enfroce\" can't be: write \"observe\" or \"enforce\"",
         ),
@@ -382,6 +410,10 @@ fn what_is_doubtful_is_said() {
             "line 9, `burst` in [tier.a.bytes]: a burst of 1536 bytes is smaller than frames that were merged",
         ),
         (
+            "[[service]]\nname = \"a\"\nports = [\"tcp/80\", \"udp/444-450\"]",
+            "line 10, `ports` in [[service]]: service a doesn't say whether udp/444-450 is QUIC",
+        ),
+        (
             "[tier.a]\npackets = { rate = \"10/s\", burst = 43 }",
             "line 9, `burst` in [tier.a.packets]: where the filter is attached in generic mode",
         ),
@@ -391,6 +423,12 @@ fn what_is_doubtful_is_said() {
         assert!(warnings[0].starts_with(says), "{warnings:?}");
     }
     assert!(parse("").warnings[0].starts_with("there is no [[service]]"));
+    for quic in ["[]", "[\"v1\", \"0x51303436\"]"] {
+        let said = "[[service]]\nname = \"a\"\nports = [\"udp/444\"]\nquic = ";
+        assert_eq!(parse(&with(&format!("{said}{quic}"))).warnings, [""; 0]);
+    }
+    let none = "[[service]]\nname = \"a\"\nports = [\"tcp/444\"]\nquic = []";
+    assert_eq!(parse(&with(none)).warnings, [""; 0]);
     let enough = "[tier.a]\npackets = { rate = \"10/s\", burst = 44 }\nbytes = { rate = \"1MiB/s\", burst = \"64KiB\" }";
     assert_eq!(parse(&with(enough)).warnings, [""; 0]);
 }
