@@ -10,12 +10,16 @@ use weir_tests::{
     quic::{Server, handshakes},
 };
 
+mod fragments;
+
 in_both_modes! {
     ten_real_handshakes_cost_ten: super::ten_cost_ten;
     what_each_known_client_sends_for_ten_handshakes_costs_ten: super::known_clients;
     with_a_retry_a_handshake_costs_no_more_than_two: super::retries;
     packets_of_each_version_count_as_the_service_says: super::versions;
     a_flood_of_ids_gets_at_most_twice_the_rate: super::floods;
+    initials_in_fragments_cost_as_much_as_whole_ones: super::fragments::cut_anywhere;
+    an_id_in_an_ethernet_trailer_pays_for_nothing: super::fragments::lying_trailers;
 }
 
 #[test]
