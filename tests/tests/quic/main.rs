@@ -126,58 +126,55 @@ fn versions(mode: XdpMode) {
     const ALL: [Kind; 3] = [Kind::Initial, Kind::ZeroRtt, Kind::Handshake];
     const INITIAL: [Kind; 1] = [Kind::Initial];
     const OTHERS: [Kind; 2] = [Kind::ZeroRtt, Kind::Handshake];
-    let ietf = [V1, V2, DRAFT_29];
-    // What the service says, a port of it, versions, types, and whether they count.
-    type Case<'a> = (&'a str, u16, &'a [u32], &'a [Kind], bool);
-    let cases: [Case<'_>; 14] = [
-        (r#"quic = ["v1"]"#, 443, &[V1], &INITIAL, true),
-        (r#"quic = ["v1"]"#, 443, &[V1], &OTHERS, false),
-        (r#"quic = ["v1"]"#, 443, &[V2, DRAFT_29], &ALL, true),
-        (r#"quic = ["v1"]"#, 443, &FOREIGN, &ALL, true),
-        (
-            r#"quic = ["v1", "v2", "0xfaceb002"]"#,
-            443,
-            &[V1, V2, 0xface_b002],
-            &INITIAL,
-            true,
-        ),
-        (
-            r#"quic = ["v1", "v2", "0xfaceb002"]"#,
-            443,
-            &[V1, V2, 0xface_b002],
-            &OTHERS,
-            false,
-        ),
-        (
-            r#"quic = ["v1", "v2", "0xfaceb002"]"#,
-            443,
-            &[DRAFT_29, 0x5130_3436],
-            &ALL,
-            true,
-        ),
-        ("", 443, &ietf, &INITIAL, true),
-        ("", 443, &ietf, &OTHERS, false),
-        ("", 443, &FOREIGN, &ALL, true),
-        ("", 8443, &ietf, &INITIAL, true),
-        ("", 8443, &FOREIGN, &ALL, false),
-        ("quic = []", 443, &ietf, &ALL, false),
-        ("quic = []", 443, &FOREIGN, &ALL, false),
+    const IETF: [u32; 3] = [V1, V2, DRAFT_29];
+    const MVFST: u32 = 0xface_b002;
+    const ELSE: [u32; 2] = [0x5130_3436, 0x1a2a_3a4a];
+    // A port of the service, versions, types, and whether they count.
+    type Case<'a> = (u16, &'a [u32], &'a [Kind], bool);
+    let unsaid: [Case<'_>; 5] = [
+        (443, &IETF, &INITIAL, true),
+        (443, &IETF, &OTHERS, false),
+        (443, &FOREIGN, &ALL, true),
+        (8443, &IETF, &INITIAL, true),
+        (8443, &FOREIGN, &ALL, false),
     ];
-    for (says, port, versions, kinds, counts) in cases {
+    let one: [Case<'_>; 4] = [
+        (443, &[V1], &INITIAL, true),
+        (443, &[V1], &OTHERS, false),
+        (443, &[V2, DRAFT_29], &INITIAL, true),
+        (8443, &FOREIGN, &ALL, true),
+    ];
+    let three: [Case<'_>; 3] = [
+        (443, &[V1, V2, MVFST], &INITIAL, true),
+        (443, &[V1, V2, MVFST], &OTHERS, false),
+        (443, &ELSE, &ALL, true),
+    ];
+    let none: [Case<'_>; 2] = [(443, &IETF, &ALL, false), (8443, &FOREIGN, &ALL, false)];
+    for (says, cases) in [
+        ("", &unsaid[..]),
+        (r#"quic = ["v1"]"#, &one),
+        (r#"quic = ["v1", "v2", "0xfaceb002"]"#, &three),
+        ("quic = []", &none),
+    ] {
         let host = host(mode, says);
-        let socket = host.receive_on(port);
-        for (place, version) in versions.iter().enumerate() {
-            for (nth, kind) in kinds.iter().enumerate() {
-                let source = source(place, nth);
-                let packet = |number: u64| {
-                    let mut packet = Long::initial(*version, &id(number, 8), &id(!number, 8));
-                    packet.kind = *kind;
-                    datagram(&source, 20_000 + number as u16, port, &packet.build(1_200))
-                };
-                let frames: Vec<_> = (0..20).map(packet).collect();
-                let came = host.arrived(&socket, &frames);
-                let expected = if counts { 10 } else { 20 };
-                assert_eq!(came, expected, "{says}, udp/{port}, {version:#x}, {kind:?}");
+        let (https, other) = (host.receive_on(443), host.receive_on(8443));
+        let mut place = 0;
+        for (port, versions, kinds, counts) in cases {
+            let socket = if *port == 443 { &https } else { &other };
+            for version in *versions {
+                for kind in *kinds {
+                    place += 1;
+                    let source = source(place, place);
+                    let packet = |number: u64| {
+                        let mut packet = Long::initial(*version, &id(number, 8), &id(!number, 8));
+                        packet.kind = *kind;
+                        datagram(&source, 20_000 + number as u16, *port, &packet.build(1_200))
+                    };
+                    let frames: Vec<_> = (0..20).map(packet).collect();
+                    let came = host.arrived(socket, &frames);
+                    let expected = if *counts { 10 } else { 20 };
+                    assert_eq!(came, expected, "{says}, udp/{port}, {version:#x}, {kind:?}");
+                }
             }
         }
     }
