@@ -15,14 +15,22 @@ use crate::{
     world,
 };
 
-/// The filter with the [world] in its tables, on an interface.
+/// The filter with the [world] in its tables.
 ///
 /// # Panics
-/// If the kernel refuses it, or the interface does.
+/// If the kernel refuses it.
 #[must_use]
-pub fn filtered(namespace: &Namespace, interface: &str, mode: XdpMode) -> Kernel {
-    let mut kernel = Kernel::load(&world::SIZES, None).expect("the kernel takes the object");
+pub fn loaded() -> Kernel {
+    let mut kernel = Kernel::load(&world::FEW_BUCKETS, None).expect("the kernel takes the object");
     world::fill(&mut kernel);
+    kernel
+}
+
+/// Attaches the filter to an interface, until that is gone.
+///
+/// # Panics
+/// If the interface refuses it.
+pub fn attach(kernel: &mut Kernel, namespace: &Namespace, interface: &str, mode: XdpMode) {
     let index = namespace.index(interface);
     namespace.enter(|| {
         let filter = kernel.filter().expect("the object has it");
@@ -30,7 +38,6 @@ pub fn filtered(namespace: &Namespace, interface: &str, mode: XdpMode) -> Kernel
             .attach_to_if_index(index, mode)
             .expect("the interface takes it");
     });
-    kernel
 }
 
 /// Sends the blocked cases that are `wanted` and their twins, and asserts that

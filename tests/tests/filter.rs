@@ -173,7 +173,7 @@ fn enter(kernel: &mut Kernel, case: &Case) -> u32 {
 }
 
 fn loaded(mode: Mode) -> (Kernel, Settings) {
-    let mut kernel = Kernel::load(&world::SIZES, None).expect("the kernel takes the object");
+    let mut kernel = Kernel::load(&world::FEW_BUCKETS, None).expect("the kernel takes the object");
     let mut settings = world::fill(&mut kernel).settings;
     settings.mode = mode as u8;
     settings.generation = 77;

@@ -9,7 +9,7 @@ mod in_a_virtual_machine {
     use weir::config::Attach;
     use weir_tests::{
         daemon::{Configuration, Edge, Traffic},
-        kept_out::{assert_kept_out, filtered, is_tagged},
+        kept_out::{assert_kept_out, attach, is_tagged, loaded},
         netns::{Namespace, veth},
         replacement::assert_without_a_gap,
         virtio,
@@ -34,7 +34,8 @@ mod in_a_virtual_machine {
         for namespace in [&outside, &inside] {
             namespace.ip(&["link", "set", "eth0", "mtu", "3400"]);
         }
-        let mut kernel = filtered(&inside, "eth0", mode);
+        let mut kernel = loaded();
+        attach(&mut kernel, &inside, "eth0", mode);
         let (sender, receiver) = (Wire::open(&outside, "eth0"), Wire::open(&inside, "eth0"));
         let number = assert_kept_out(&mut kernel, &sender, &receiver, |_| true);
         assert!(number >= 100, "{number} cases are blocked");
@@ -68,6 +69,7 @@ mod in_a_virtual_machine {
     #[test]
     #[ignore = "needs a virtual machine: cargo xtask vm"]
     fn what_comes_by_a_vlan_device_gets_the_verdict_that_it_gets_without_a_tag() {
+        let mut kernel = loaded();
         for tag in ["on", "off"] {
             for (filter_on, mode) in [
                 ("eth0", XdpMode::Driver),
@@ -82,7 +84,7 @@ mod in_a_virtual_machine {
                 }
                 let mut offload = outside.command("ethtool");
                 done(offload.args(["-K", "eth0", "txvlan", tag]));
-                let mut kernel = filtered(&inside, filter_on, mode);
+                attach(&mut kernel, &inside, filter_on, mode);
                 let ends = [&outside, &inside].map(|end| Wire::open(end, "eth0.100"));
                 let [sender, receiver] = &ends;
                 let bare = |frame: &[u8]| !is_tagged(frame);
@@ -97,6 +99,7 @@ mod in_a_virtual_machine {
     #[test]
     #[ignore = "needs a virtual machine: cargo xtask vm"]
     fn what_comes_by_a_vlan_device_on_a_vlan_device_gets_the_same_verdict() {
+        let mut kernel = loaded();
         for mode in [XdpMode::Driver, XdpMode::Skb] {
             let (outside, inside) = (Namespace::new(), Namespace::new());
             veth((&outside, "eth0"), (&inside, "eth0"));
@@ -105,7 +108,7 @@ mod in_a_virtual_machine {
                 tagged(namespace, "eth0", "802.1ad", "200");
                 tagged(namespace, "eth0.200", "802.1Q", "300");
             }
-            let mut kernel = filtered(&inside, "eth0", mode);
+            attach(&mut kernel, &inside, "eth0", mode);
             let ends = [&outside, &inside].map(|end| Wire::open(end, "eth0.200.300"));
             let [sender, receiver] = &ends;
             let short = |frame: &[u8]| !is_tagged(frame) && frame.len() < 3_300;

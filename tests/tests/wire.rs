@@ -2,7 +2,7 @@
 
 use aya::programs::XdpMode;
 use weir_tests::{
-    kept_out::{assert_kept_out, filtered},
+    kept_out::{assert_kept_out, attach, loaded},
     netns::{Namespace, veth},
     wire::Wire,
 };
@@ -26,7 +26,8 @@ fn blocked_cases_stay_out(mode: XdpMode) {
         // Room for the longest case, within what native XDP takes.
         namespace.ip(&["link", "set", "eth0", "mtu", "3400"]);
     }
-    let mut kernel = filtered(&inside, "eth0", mode);
+    let mut kernel = loaded();
+    attach(&mut kernel, &inside, "eth0", mode);
     let (sender, receiver) = (Wire::open(&outside, "eth0"), Wire::open(&inside, "eth0"));
     let number = assert_kept_out(&mut kernel, &sender, &receiver, |_| true);
     assert!(number >= 100, "{number} cases are blocked");

@@ -1,14 +1,21 @@
 //! `cargo xtask vm`: weir on other kernels than this machine's.
 //!
-//! Boots Debian's kernels one after the other in [`qemu`], each with a file
+//! Boots Debian's kernels in [`qemu`], one on each CPU at a time, each with a file
 //! system of our own ([`root`]), runs in it the same [`steps`], and judges what
 //! is [reported](report). What every kernel makes of the programs is printed
 //! beside its budget.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Write as _, stdout},
+    num::NonZero,
     process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::Instant,
 };
 
@@ -57,8 +64,7 @@ pub(crate) fn all(versions: &[String]) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut tables = String::new();
     let mut faults = Vec::new();
-    for kernel in &kernels {
-        let judgement = boot(&qemu, kernel, &common)?;
+    for (kernel, judgement) in kernels.iter().zip(boot_all(&qemu, &kernels, &common)?) {
         tally += judgement.tally;
         tables += &format!("Linux {}\n{}", kernel.release, judgement.table);
         let of_it = judgement.faults.iter();
@@ -71,6 +77,33 @@ pub(crate) fn all(versions: &[String]) -> Result<Tally> {
     Ok(tally)
 }
 
+/// Boots kernels, a machine for every CPU at once.
+fn boot_all(qemu: &Qemu, kernels: &[Kernel], common: &[u8]) -> Result<Vec<Judgement>> {
+    let next = AtomicUsize::new(0);
+    let judgements = Mutex::new(BTreeMap::new());
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(kernel) = kernels.get(number) else {
+                return;
+            };
+            let judgement = boot(qemu, kernel, common);
+            let mut judgements = judgements.lock().unwrap_or_else(PoisonError::into_inner);
+            judgements.insert(number, judgement);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(work);
+        }
+    });
+    let judgements = judgements.into_inner();
+    judgements
+        .unwrap_or_else(PoisonError::into_inner)
+        .into_values()
+        .collect()
+}
+
 /// Boots a kernel, shows what goes on, and judges it.
 fn boot(qemu: &Qemu, kernel: &Kernel, common: &[u8]) -> Result<Judgement> {
     let folder = workspace::target().join("vm");
@@ -81,6 +114,7 @@ fn boot(qemu: &Qemu, kernel: &Kernel, common: &[u8]) -> Result<Judgement> {
         Logs {
             report: file("log"),
             console: file("console"),
+            qemu: file("qemu"),
         },
     );
     root::write(kernel, common, &root)?;
