@@ -58,13 +58,21 @@ fn live() -> Result<()> {
         .write(true)
         .open(REPORT)
         .with_context(|| format!("opening {REPORT}"))?;
-    for Step { name, command } in &steps {
+    for Step {
+        name,
+        command,
+        needed,
+    } in &steps
+    {
         writeln!(report, "@begin {name}").context("reporting")?;
         let begun = Instant::now();
         let code = run(command, &variables, &report);
         let code = code.with_context(|| format!("starting {command:?}"))?;
         let took = begun.elapsed().as_millis();
         writeln!(report, "@end {code} {took}").context("reporting")?;
+        if *needed && code != 0 {
+            break;
+        }
     }
     writeln!(report, "@over").context("reporting")
 }
@@ -96,6 +104,8 @@ struct Steps {
 struct Step {
     name: String,
     command: Vec<String>,
+    /// Nothing that comes after it can succeed where it fails.
+    needed: bool,
 }
 
 /// Kinds of file systems, and where they belong.
