@@ -75,7 +75,11 @@ pub fn assert_kept_out(
         let is = |frame: &[u8]| came.iter().any(|came| *came == untagged(frame));
         assert!(!is(&case.frame), "{} came in", case.name);
         let twin = case.twin.as_deref();
-        assert!(twin.is_none_or(is), "the twin of {} was kept out", case.name);
+        assert!(
+            twin.is_none_or(is),
+            "the twin of {} was kept out",
+            case.name
+        );
     }
     number
 }

@@ -111,7 +111,13 @@ fn run(kernel: &mut Kernel, case: &Case, frame: &[u8], drops: bool) {
         move || {
             let expected = if drops { XDP_DROP } else { XDP_PASS };
             assert_eq!(action, expected, "{}", case.name);
-            moved(&before, &after, case, &weir_tests::frame::read(frame), drops);
+            moved(
+                &before,
+                &after,
+                case,
+                &weir_tests::frame::read(frame),
+                drops,
+            );
         }
     });
 }
