@@ -174,7 +174,7 @@ fn enter(kernel: &mut Kernel, case: &Case) -> u32 {
     kernel
         .set_merging(LOOPBACK, case.merges)
         .expect("room for one");
-    world::forget(kernel, "filter");
+    world::forget_before(kernel, "filter", case);
     second
 }
 
