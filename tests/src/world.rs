@@ -7,7 +7,7 @@ use aya::{
 };
 use filter_common::{
     bucket::WAYS,
-    packet::Packet,
+    packet::{Packet, UDP},
     verdict::{NEVER, Stage, Verdict},
 };
 use weir::{
@@ -137,8 +137,12 @@ pub fn forget(kernel: &mut Kernel, program: &str) {
 /// # Panics
 /// If it isn't loaded, or without root.
 pub fn forget_before(kernel: &mut Kernel, program: &str, case: &Case) {
+    let looks_at_handshakes = |frame: &Vec<u8>| {
+        let packet = frame::read(frame);
+        packet.protocol == UDP && packet.is(Packet::OPENS | Packet::LONG)
+    };
     let mut frames = case.before.iter().chain([&case.frame]).chain(&case.twin);
-    if frames.any(|frame| frame::read(frame).is(Packet::LONG)) {
+    if frames.any(looks_at_handshakes) {
         forget(kernel, program);
     } else {
         assert_eq!(empty(kernel, program, &[BUCKETS]), 1, "it has buckets");

@@ -123,7 +123,7 @@ const fn costs(program: &'static str, instructions: u64, verified: u64) -> Budge
 
 /// Since which series: room for a change or two, and far from the verifier's
 /// limit. To raise a number is a decision, with its reason in the commit.
-const BUDGETS: [((u64, u64), [Budget; 3]); 4] = [
+static BUDGETS: [((u64, u64), [Budget; 3]); 4] = [
     (
         (6, 1),
         [

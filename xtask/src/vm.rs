@@ -32,6 +32,7 @@ use crate::{setup, test::Tally, workspace};
 mod cpio;
 mod kernels;
 mod mirror;
+mod modules;
 mod qemu;
 mod report;
 mod root;

@@ -2,15 +2,11 @@
 //! image and the few modules that the tests need, unpacked into the target
 //! folder. What is there already is used again.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use super::mirror::Mirror;
+use super::{mirror::Mirror, modules};
 use crate::{setup, workspace};
 
 /// A kernel in the target folder.
@@ -161,95 +157,21 @@ fn unpack(mirror: &Mirror, kernel: &Kernel) -> Result<()> {
     let whole = tempfile::TempDir::with_prefix_in("kernel-", workspace::tools())
         .context("making a folder for a kernel")?;
     mirror.unpack(&packages, whole.path())?;
-    let files = files(whole.path())?;
+    let files = modules::files(whole.path())?;
     let image = files
         .iter()
-        .find(|file| name(file).starts_with(IMAGE))
+        .find(|file| modules::name(file).starts_with(IMAGE))
         .context("the package has no kernel in it")?;
 
     let new = folder().join(format!("{release}.new"));
     let made = fs::create_dir_all(new.join(MODULES));
     made.with_context(|| format!("making {}", new.display()))?;
-    let mut order = Vec::new();
-    for wanted in WANTED {
-        add(wanted, &files, &mut order)?;
-    }
-    for (number, (name, content)) in order.iter().enumerate() {
+    for (number, (name, content)) in modules::in_order(&files)?.iter().enumerate() {
         let file = new.join(MODULES).join(format!("{number:02}-{name}.ko"));
         fs::write(&file, content).with_context(|| format!("writing {}", file.display()))?;
     }
     fs::copy(image, new.join(IMAGE)).with_context(|| format!("copying {}", image.display()))?;
     fs::rename(&new, folder().join(release)).context("moving a kernel into place")
-}
-
-/// Adds a module after those that it needs. One that isn't there is a part of
-/// the kernel itself.
-fn add(wanted: &str, files: &[PathBuf], order: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
-    // `depends` says `_` where a file may say `-`.
-    let module = |file: &Path| Some(name(file).split_once(".ko")?.0.replace('-', "_"));
-    let is_there = order.iter().any(|(name, _)| name == wanted);
-    let file = files
-        .iter()
-        .find(|file| module(file).as_deref() == Some(wanted));
-    let Some(file) = file.filter(|_| !is_there) else {
-        return Ok(());
-    };
-    let content = if file.extension().is_some_and(|end| end == "xz") {
-        let xz = Command::new("xz")
-            .args(["--decompress", "--stdout"])
-            .arg(file)
-            .output();
-        let xz = xz.context("starting xz")?;
-        if !xz.status.success() {
-            bail!("{} can't be decompressed", file.display());
-        }
-        xz.stdout
-    } else {
-        fs::read(file).with_context(|| format!("reading {}", file.display()))?
-    };
-    for needed in needs(&content) {
-        add(&needed, files, order)?;
-    }
-    order.push((wanted.to_owned(), content));
-    Ok(())
-}
-
-/// The modules that a module needs, by its own `depends=`.
-fn needs(module: &[u8]) -> Vec<String> {
-    let mark = b"\0depends=";
-    let Some(at) = module.windows(mark.len()).position(|bytes| bytes == mark) else {
-        return Vec::new();
-    };
-    let rest = &module[at + mark.len()..];
-    let end = rest.iter().position(|byte| *byte == 0).unwrap_or(0);
-    String::from_utf8_lossy(&rest[..end])
-        .split(',')
-        .filter(|name| !name.is_empty())
-        .map(|name| name.replace('-', "_"))
-        .collect()
-}
-
-/// Every file with something in it, below a folder.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    for entry in entries {
-        let entry = entry.context("reading a folder")?;
-        let about = entry.metadata().context("reading a folder")?;
-        if about.is_dir() {
-            files.extend(self::files(&entry.path())?);
-        } else if about.is_file() && about.len() > 0 {
-            files.push(entry.path());
-        }
-    }
-    Ok(files)
-}
-
-fn name(file: &Path) -> String {
-    file.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// Where kernels lie.
@@ -274,9 +196,6 @@ const SUITES: [&str; 5] = [
     "trixie-backports",
     "sid",
 ];
-
-/// The modules that tests need; the kernel has some of them in itself.
-const WANTED: [&str; 4] = ["virtio_pci", "virtio_net", "veth", "8021q"];
 
 #[cfg(test)]
 mod tests {
@@ -322,13 +241,5 @@ mod tests {
         for wrong in ["6", "6.x", "6.1.3", "new", ""] {
             series(wrong).expect_err("none");
         }
-    }
-
-    #[test]
-    fn a_module_says_what_it_needs() {
-        let module = b"\x7fELF..\0license=GPL\0depends=garp,net-failover\0name=8021q\0";
-        assert_eq!(needs(module), ["garp", "net_failover"]);
-        assert!(needs(b"..\0depends=\0name=veth\0").is_empty());
-        assert!(needs(b"").is_empty());
     }
 }
