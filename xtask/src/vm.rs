@@ -137,16 +137,15 @@ fn boot(qemu: &Qemu, kernel: &Kernel, common: &[u8]) -> Result<Judgement> {
     let Tally { passed, failed } = judgement.tally;
     let took = begun.elapsed().as_secs();
     show(&format!("{passed} passed, {failed} failed in {took} s"));
-    if failed > 0 {
-        for (step, lines) in &judgement.shown {
-            eprintln!(
-                "--- the end of what `{step}` wrote ({})",
-                logs.report.display()
-            );
-            eprintln!("{}", tail(lines.iter().map(String::as_str)));
-        }
+    for (step, lines) in &judgement.shown {
+        let kept = logs.report.display();
+        eprintln!("--- the end of what `{step}` wrote ({kept})");
+        eprintln!("{}", tail(lines.iter().map(String::as_str)));
+    }
+    if !judgement.over {
         let console = fs::read(&logs.console).unwrap_or_default();
-        eprintln!("--- the end of its console ({})", logs.console.display());
+        let kept = logs.console.display();
+        eprintln!("--- the end of its console ({kept})");
         eprintln!("{}", tail(String::from_utf8_lossy(&console).lines()));
     }
     Ok(judgement)

@@ -14,6 +14,8 @@ pub(crate) struct Report {
     done: Vec<Done>,
     /// The step that is under way.
     current: Option<Done>,
+    /// All is done, and reported.
+    over: bool,
 }
 
 /// A step that was begun.
@@ -31,6 +33,7 @@ impl Report {
     pub(crate) fn take(&mut self, line: &str) -> Option<String> {
         // As a terminal ends its lines.
         let line = line.trim_end_matches(['\r', '\n']);
+        self.over |= line == "@over";
         if let Some(name) = line.strip_prefix("@begin ") {
             self.done.extend(self.current.take());
             self.current = Some(Done {
@@ -57,7 +60,10 @@ impl Report {
     /// Judges all steps.
     pub(crate) fn judge(mut self, steps: &[Step], series: Series) -> Judgement {
         self.done.extend(self.current.take());
-        let mut judgement = Judgement::default();
+        let mut judgement = Judgement {
+            over: self.over,
+            ..Judgement::default()
+        };
         for step in steps {
             let done = self.done.iter().find(|done| done.name == step.name());
             let Some(Done { lines, code, .. }) = done else {
@@ -72,11 +78,13 @@ impl Report {
             let has_failed = judgement.tally.failed > before;
             match code {
                 None => judgement.fault(format!("{}: it never ended", step.name())),
-                Some(0) => {}
-                Some(_) if has_failed => {}
-                Some(code) => judgement.fault(format!("{}: exit code {code}", step.name())),
+                Some(code) if *code != 0 && !has_failed => {
+                    judgement.fault(format!("{}: exit code {code}", step.name()));
+                }
+                Some(_) => {}
             }
-            if judgement.tally.failed > before {
+            // What is only over its budget has said all in the table.
+            if *code != Some(0) {
                 judgement
                     .shown
                     .push((step.name().to_owned(), lines.clone()));
@@ -91,6 +99,8 @@ impl Report {
 pub(crate) struct Judgement {
     pub(crate) tally: Tally,
     pub(crate) faults: Vec<String>,
+    /// The machine did all that it was asked for, well or not.
+    pub(crate) over: bool,
     /// What failed steps wrote.
     pub(crate) shown: Vec<(String, Vec<String>)>,
     /// What the programs cost on this kernel, beside what they may.
