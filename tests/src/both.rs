@@ -15,7 +15,7 @@ use weir::{
     patch::Patch,
 };
 
-use crate::{mutant::Random, world};
+use crate::{case::Case, mutant::Random, world};
 
 /// The same tables on the host and in the kernel.
 pub struct Both {
@@ -49,12 +49,12 @@ impl Both {
         }
     }
 
-    /// As if no packet had come yet.
-    pub fn forget(&mut self) {
+    /// As if no packet had come yet, as far as a case could notice.
+    pub fn forget_before(&mut self, case: &Case) {
         self.host = Memory::new(&world::SIZES);
         self.host.set_key(self.kernel.key());
         world::fill(&mut self.host);
-        world::forget(&mut self.kernel, "trial");
+        world::forget_before(&mut self.kernel, "trial", case);
     }
 
     /// What both say of a frame.

@@ -83,6 +83,15 @@ impl Edge {
     pub fn new() -> Self {
         let (host, net) = (Namespace::new(), Namespace::new());
         veth((&host, "eth0"), (&net, "eth0"));
+        Self::between(host, net)
+    }
+
+    /// The same of two namespaces whose `eth0` are the ends of a wire.
+    ///
+    /// # Panics
+    /// If it can't be made.
+    #[must_use]
+    pub fn between(host: Namespace, net: Namespace) -> Self {
         for (namespace, addresses) in [
             (&host, &["192.0.2.1/24", "2001:db8:1::1/64"][..]),
             (&net, &["192.0.2.2/24", "2001:db8:1::2/64"]),

@@ -66,6 +66,17 @@ impl Namespace {
         run(Command::new("ip").args(["-n", &self.name]).args(arguments))
     }
 
+    /// Moves an interface of the namespace that this process is in over, under
+    /// another name. A card goes back when the namespace is gone.
+    ///
+    /// # Panics
+    /// If there is no such interface.
+    pub fn adopt(&self, interface: &str, name: &str) {
+        run(Command::new("ip").args([
+            "link", "set", "dev", interface, "netns", &self.name, "name", name,
+        ]));
+    }
+
     /// Gives an interface an address such as `192.0.2.1/24`; an IPv6 one holds
     /// at once.
     ///

@@ -7,6 +7,7 @@ use aya::{
 };
 use filter_common::{
     bucket::WAYS,
+    packet::{Packet, UDP},
     verdict::{NEVER, Stage, Verdict},
 };
 use weir::{
@@ -20,11 +21,20 @@ use weir::{
     prefix::{Prefix, Written},
 };
 
+use crate::{case::Case, frame};
+
 /// Room for the world and what is tried in it.
 pub const SIZES: Sizes = Sizes {
     ipv4: 1_000,
     ipv6: 1_000,
     buckets: 65_536,
+};
+
+/// The same with few buckets, where they are emptied for every case. (The host's
+/// model of the test entry needs as many as that has.)
+pub const FEW_BUCKETS: Sizes = Sizes {
+    buckets: 8_192,
+    ..SIZES
 };
 
 /// Where the guarded services are.
@@ -114,6 +124,33 @@ pub fn fill(datapath: &mut impl Datapath) -> Plan {
 /// # Panics
 /// If it isn't loaded, or without root.
 pub fn forget(kernel: &mut Kernel, program: &str) {
+    assert_eq!(
+        empty(kernel, program, &[BUCKETS, HANDSHAKES]),
+        2,
+        "it has both"
+    );
+}
+
+/// The same, as far as a case could notice. Tables are emptied line by line, and few
+/// cases look at handshakes.
+///
+/// # Panics
+/// If it isn't loaded, or without root.
+pub fn forget_before(kernel: &mut Kernel, program: &str, case: &Case) {
+    let looks_at_handshakes = |frame: &Vec<u8>| {
+        let packet = frame::read(frame);
+        packet.protocol == UDP && packet.is(Packet::OPENS | Packet::LONG)
+    };
+    let mut frames = case.before.iter().chain([&case.frame]).chain(&case.twin);
+    if frames.any(looks_at_handshakes) {
+        forget(kernel, program);
+    } else {
+        assert_eq!(empty(kernel, program, &[BUCKETS]), 1, "it has buckets");
+    }
+}
+
+/// Empties the tables of a program that are named so, and gives back how many.
+fn empty(kernel: &mut Kernel, program: &str, names: &[&str]) -> usize {
     let program = kernel.object().program(program);
     let program: &Xdp = program
         .expect("the object has it")
@@ -121,21 +158,21 @@ pub fn forget(kernel: &mut Kernel, program: &str) {
         .expect("it is an XDP program");
     let maps = program.info().expect("it is loaded").map_ids();
     // By their names: the datapath has taken the maps it reads out of the object.
-    let remembered: Vec<_> = maps
+    let tables: Vec<_> = maps
         .expect("the kernel tells them")
         .expect("every kernel that weir runs on does")
         .into_iter()
         .map(|id| MapInfo::from_id(id).expect("the map is there"))
         .filter(|map| {
             let name = map.name_as_str().expect("a name");
-            name.ends_with("BUCKETS") || name.contains("HANDSHAKE")
+            names.iter().any(|wanted| name.contains(wanted))
         })
         .collect();
-    assert_eq!(remembered.len(), 2, "it has both");
-    for map in remembered {
-        let map = MapData::from_id(map.id()).expect("the map is there");
-        let mut lines: Array<_, [u64; WAYS]> =
-            Map::Array(map).try_into().expect("it holds lines of words");
+    for table in &tables {
+        let table = MapData::from_id(table.id()).expect("the map is there");
+        let mut lines: Array<_, [u64; WAYS]> = Map::Array(table)
+            .try_into()
+            .expect("it holds lines of words");
         for line in 0..lines.len() {
             let taken = lines.get(&line, 0).expect("a line") != [0; WAYS];
             if taken {
@@ -143,6 +180,7 @@ pub fn forget(kernel: &mut Kernel, program: &str) {
             }
         }
     }
+    tables.len()
 }
 
 /// The prefix that is written so.
@@ -257,6 +295,10 @@ fn timelines(plan: &Plan) -> Vec<Timeline> {
         ),
     ]
 }
+
+/// What is in the names of the maps; the kernel keeps their first 15 bytes.
+const BUCKETS: &str = "BUCKETS";
+const HANDSHAKES: &str = "HANDSHAKE";
 
 const CONFIGURATION: &str = r#"
 [datapath]

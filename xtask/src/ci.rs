@@ -1,14 +1,15 @@
 //! `cargo xtask test`, which is what `.ci/run` runs, and by its other name
 //! `cargo xtask ci` what to run before a push.
 //!
-//! The checks first, for they are quick, then the tests. A check that fails doesn't hide what comes after it: it counts as one
+//! The checks first, for they are quick, then the tests, then what of them runs on
+//! other kernels. A check that fails doesn't hide what comes after it: it counts as one
 //! failed, and the last line is the plain `N passed, N failed`.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{setup, test, verify, workspace};
+use crate::{setup, test, verify, vm, workspace};
 
 /// A check: what it is, and how it is made.
 type Check = (&'static str, fn() -> Result<()>);
@@ -26,9 +27,17 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
     eprintln!("ci: tests");
     let mut tally = test::all(None)?;
+    eprintln!("ci: other kernels");
+    match vm::all(&[]) {
+        Ok(kernels) => tally += kernels,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            failed.push("other kernels");
+        }
+    }
     tally.failed += failed.len() as u64;
     for name in failed {
-        eprintln!("ci: failed: {name} (its error is above the tests)");
+        eprintln!("ci: failed: {name} (its error is above)");
     }
     tally.report()
 }

@@ -15,6 +15,7 @@ mod setup;
 mod sim;
 mod test;
 mod verify;
+mod vm;
 mod workspace;
 
 /// What developers and CI do with this workspace.
@@ -24,7 +25,7 @@ enum Command {
     /// Install what the build and the tests need, and say so.
     Setup,
     /// Everything that CI runs: formatting, lints, docs, the kernel side's
-    /// budget, and every test, those of the kernel too (needs root).
+    /// budget, every test, those of the kernel too (needs root), and other kernels.
     Test {
         /// Only the tests whose name has this in it, and nothing else.
         filter: Option<String>,
@@ -40,6 +41,12 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Hold the kernel side to its budget of instructions.
     Verify,
+    /// Run what a kernel may decide otherwise on other kernels, in virtual machines.
+    Vm {
+        /// Series of Debian's kernels such as `6.1`, or `newest`; nothing named:
+        /// those that weir promises.
+        versions: Vec<String>,
+    },
     /// The same as `test`: what to run before a push.
     Ci,
     /// The API of the demo.
@@ -67,7 +74,10 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Setup => setup::for_tests().map(|()| ExitCode::SUCCESS),
+        Command::Setup => {
+            setup::for_tests()?;
+            vm::prepare().map(|()| ExitCode::SUCCESS)
+        }
         Command::Test { filter: None } | Command::Ci => ci::run(),
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Demo => demo::run(),
@@ -75,6 +85,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Sim(options) => sim::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
+        Command::Vm { versions } => vm::run(&versions),
         Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),
         Command::DemoToken => demo::token().map(|()| ExitCode::SUCCESS),
         Command::DemoClients { population, token } => {

@@ -21,7 +21,7 @@ mod python;
 pub(crate) fn run() -> Result<()> {
     components()?;
     linker()?;
-    packages()
+    packages(&PACKAGES)
 }
 
 /// The same with what only the tests need.
@@ -32,6 +32,13 @@ pub(crate) fn for_tests() -> Result<()> {
     geoip()?;
     captures()?;
     python::aioquic()
+}
+
+/// The same with what only virtual machines need, but for what is
+/// [unpacked](crate::vm::prepare).
+pub(crate) fn for_vm() -> Result<()> {
+    run()?;
+    packages(&VM_PACKAGES)
 }
 
 /// The gateways that ask weir: on the path, or Debian's packages unpacked.
@@ -124,9 +131,9 @@ fn fits(linker: &Path) -> bool {
         })
 }
 
-/// The Debian packages whose commands the tests, the demo and the bench call.
-fn packages() -> Result<()> {
-    let mut missing: Vec<_> = PACKAGES
+/// Debian packages whose commands are called.
+fn packages(packages: &[(&str, &'static str)]) -> Result<()> {
+    let mut missing: Vec<_> = packages
         .iter()
         .filter(|(command, _)| on_path(command).is_none())
         .map(|(_, package)| *package)
@@ -238,14 +245,14 @@ fn apt() -> Command {
 }
 
 /// Where a command lies, if anywhere on the path.
-fn on_path(command: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(command: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .map(|folder| folder.join(command))
         .find(|file| file.is_file())
 }
 
-fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     eprintln!("setup: {what}");
 }
 
@@ -271,7 +278,8 @@ const HAPROXY_LIBRARIES: [(&str, &str); 3] = [
 ];
 /// What the tests call of the package prometheus.
 const PROMETHEUS: [&str; 2] = ["prometheus", "promtool"];
-/// A command, and the package that brings it.
+/// A command that the tests, the demo and the bench call, and the package that
+/// brings it.
 const PACKAGES: [(&str, &str); 5] = [
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
@@ -279,3 +287,5 @@ const PACKAGES: [(&str, &str); 5] = [
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
 ];
+/// The same for what builds virtual machines.
+const VM_PACKAGES: [(&str, &str); 2] = [("strip", "binutils"), ("xz", "xz-utils")];

@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 use super::{Edge, PLENTY, server};
-use crate::{frame::frame, wire::Wire};
+use crate::{frame::frame, netns::Namespace, wire::Wire};
 
 /// Both ends of the wire: what the net sends, and what the host sees behind the
 /// filter.
@@ -37,9 +37,15 @@ impl Traffic {
     /// Opens both ends.
     #[must_use]
     pub fn open(edge: &Edge) -> Self {
+        Self::between(&edge.net, &edge.host)
+    }
+
+    /// The same of any two namespaces whose `eth0` are the ends of a wire.
+    #[must_use]
+    pub fn between(net: &Namespace, host: &Namespace) -> Self {
         Self {
-            net: Wire::open(&edge.net, "eth0"),
-            host: Wire::open(&edge.host, "eth0"),
+            net: Wire::open(net, "eth0"),
+            host: Wire::open(host, "eth0"),
         }
     }
 
