@@ -49,12 +49,22 @@ impl Both {
         }
     }
 
-    /// As if no packet had come yet, as far as a case could notice.
+    /// As if no packet had come yet.
+    pub fn forget(&mut self) {
+        self.forget_on_the_host();
+        world::forget(&mut self.kernel, "trial");
+    }
+
+    /// The same, as far as a case could notice.
     pub fn forget_before(&mut self, case: &Case) {
+        self.forget_on_the_host();
+        world::forget_before(&mut self.kernel, "trial", case);
+    }
+
+    fn forget_on_the_host(&mut self) {
         self.host = Memory::new(&world::SIZES);
         self.host.set_key(self.kernel.key());
         world::fill(&mut self.host);
-        world::forget_before(&mut self.kernel, "trial", case);
     }
 
     /// What both say of a frame.
