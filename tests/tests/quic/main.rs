@@ -56,11 +56,14 @@ fn a_real_handshake_with_a_retry_costs_no_more_than_two() {
 /// With a small and with a large `ClientHello`, from clients with an id of their
 /// own and without, from ports of their own.
 fn ten_cost_ten(mode: XdpMode) {
+    // A real client takes its time, so half of them in each mode.
+    let (small, large): (&[&str], &[&str]) = match mode {
+        XdpMode::Driver => (&[], &["--large", "--without-id"]),
+        _ => (&["--without-id"], &["--large"]),
+    };
     for (server, client, options, hello) in [
-        (SERVER, "192.0.2.2", &[][..], 1),
-        (SERVER6, "2001:db8::1", &["--without-id"], 1),
-        (SERVER6, "2001:db8::1", &["--large"], 2),
-        (SERVER, "192.0.2.2", &["--large", "--without-id"], 2),
+        (SERVER, "192.0.2.2", small, 1),
+        (SERVER6, "2001:db8::1", large, 2),
     ] {
         let host = host(mode, "");
         let _server = Server::start(&host, &[]);
