@@ -140,7 +140,7 @@ fn spellings(node: Ipv4Addr) -> [Ipv6Addr; 3] {
 }
 
 /// Any node that can be one: its first byte isn't 0.
-fn node(random: &mut Random) -> Ipv4Addr {
+const fn node(random: &mut Random) -> Ipv4Addr {
     let [_, b, c, d] = (random.next() as u32).to_be_bytes();
     Ipv4Addr::new(1 + random.below(223) as u8, b, c, d)
 }
