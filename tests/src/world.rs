@@ -145,8 +145,16 @@ pub fn forget_before(kernel: &mut Kernel, program: &str, case: &Case) {
     if frames.any(looks_at_handshakes) {
         forget(kernel, program);
     } else {
-        assert_eq!(empty(kernel, program, &[BUCKETS]), 1, "it has buckets");
+        forget_buckets(kernel, program);
     }
+}
+
+/// Empties the buckets alone.
+///
+/// # Panics
+/// If it isn't loaded, or without root.
+pub fn forget_buckets(kernel: &mut Kernel, program: &str) {
+    assert_eq!(empty(kernel, program, &[BUCKETS]), 1, "it has buckets");
 }
 
 /// Empties the tables of a program that are named so, and gives back how many.
