@@ -188,7 +188,7 @@ const MEMORY: &str = "1536";
 const KERNEL_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off";
 
 /// Several times what the slowest kernel takes on a machine that does nothing else.
-const MOST: Duration = Duration::from_secs(360);
+const MOST: Duration = Duration::from_secs(480);
 
 #[cfg(test)]
 mod tests {
