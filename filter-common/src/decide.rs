@@ -56,6 +56,13 @@ pub trait Tables {
     #[inline(always)]
     fn expect(&self, _line: u32) {}
 
+    /// Lays aside which handshake of QUIC the packet at hand belongs to, if it
+    /// [may](Packet::shakes_hands) be of one. (It wouldn't fit the kernel's stack.)
+    fn lay(&self, handshake: Handshake);
+
+    /// The handshake that was laid aside last.
+    fn laid(&self) -> Handshake;
+
     /// A word of the table of handshakes, of [`WORDS`](crate::handshake::WORDS).
     fn handshake(&self, at: u32) -> Option<&Self::Cell>;
 
@@ -199,24 +206,30 @@ const fn drops(cause: u8) -> bool {
         || (cause >= Cause::OverPackets as u8 && cause <= Cause::OverNeighbourhood as u8)
 }
 
-/// Judges a packet, and the handshake that was read with it.
+/// Reads a frame, and which handshake it is of.
 #[inline(always)]
-pub fn decide<T: Tables, C: Clock>(
-    packet: &Packet,
-    handshake: &Handshake,
-    tables: &T,
-    clock: &C,
-) -> Decision {
-    weigh(packet, handshake, tables, clock).forgotten(tables)
+pub fn read<F, T>(frame: &F, tables: &T) -> Packet
+where
+    F: crate::frame::Frame + ?Sized,
+    T: Tables,
+{
+    let packet = packet::read(frame);
+    if packet.shakes_hands()
+        && let Some(seed) = tables.seed()
+    {
+        tables.lay(packet::quic::handshake(frame, &packet, seed));
+    }
+    packet
+}
+
+/// Judges a packet that was [read] with these tables.
+#[inline(always)]
+pub fn decide<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decision {
+    weigh(packet, tables, clock).forgotten(tables)
 }
 
 #[inline(always)]
-fn weigh<T: Tables, C: Clock>(
-    packet: &Packet,
-    handshake: &Handshake,
-    tables: &T,
-    clock: &C,
-) -> Decision {
+fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decision {
     let settings = tables.settings();
 
     // 1. Read.
@@ -279,7 +292,7 @@ fn weigh<T: Tables, C: Clock>(
         tables.expect(judged.home.line);
     }
     if judged.guarded && packet.is(Packet::OPENS | Packet::LONG) {
-        judged.opens = u8::from(opens(packet, handshake, tables, clock, service));
+        judged.opens = u8::from(opens(packet, tables, clock, service));
         judged.shakes_hands = u8::from(packet.protocol == packet::UDP);
     }
     let judged = judged.forgotten(tables);
@@ -313,7 +326,7 @@ fn weigh<T: Tables, C: Clock>(
     // What was refused isn't remembered: it would be free the next time.
     let cause = tables.forget(u64::from(decision.cause));
     if judged.shakes_hands != 0 && cause == Cause::Conforming as u64 {
-        handshake.remember(tables, clock.coarse());
+        tables.laid().remember(tables, clock.coarse());
     }
 
     // 6. Drop, where the mode is enforce.
@@ -332,12 +345,8 @@ where
     T: Tables,
     C: Clock,
 {
-    let Some(seed) = tables.seed() else {
-        return (Packet::NONE, Decision::pass(Cause::NotIp));
-    };
-    let mut handshake = Handshake::default();
-    let packet = packet::read(frame, seed, &mut handshake);
-    let decision = decide(&packet, &handshake, tables, clock);
+    let packet = read(frame, tables);
+    let decision = decide(&packet, tables, clock);
     (packet, decision)
 }
 

@@ -5,15 +5,13 @@
 //! hides the port from the rates, never the source from its verdict.
 
 mod ip;
-mod quic;
+pub(crate) mod quic;
 mod transport;
 
 use ip::{read_v4, read_v6};
 
 use crate::{
-    bucket::Seed,
     frame::Frame,
-    handshake::Handshake,
     source::{Address, Family},
 };
 
@@ -96,6 +94,13 @@ impl Packet {
         self.flags & flag != 0
     }
 
+    /// Whether it may begin a handshake of QUIC, or be the rest of one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn shakes_hands(&self) -> bool {
+        self.protocol == UDP && self.is(Self::OPENS | Self::LONG)
+    }
+
     /// The address that it goes to: of the source's family, but where an IPv4 node came
     /// [over IPv6](Self::OVER_IPV6).
     #[inline(always)]
@@ -171,19 +176,12 @@ const _: () = assert!(
 );
 
 /// Reads a frame: Ethernet, VLAN tags, IPv4 with options or IPv6 with
-/// extension headers, and of TCP, UDP and `ICMPv6` what the law asks for. Of a
-/// datagram that [opens](Packet::OPENS) or [may](Packet::LONG) it is written to
-/// `handshake` which one it belongs to, by the seed; of other packets nothing is. (In
-/// the kernel that is memory of a map: it wouldn't fit the stack.)
+/// extension headers, and of TCP, UDP and `ICMPv6` what the law asks for.
 #[inline(always)]
-pub fn read<F: Frame + ?Sized>(frame: &F, seed: &Seed, handshake: &mut Handshake) -> Packet {
+pub fn read<F: Frame + ?Sized>(frame: &F) -> Packet {
     // What steers the branches of the law, through the eye of the needle: it is
     // judged once, not once for each way through the headers.
-    let packet = read_link(frame).forgotten(|number| frame.forget(number));
-    if packet.protocol == UDP && packet.is(Packet::OPENS | Packet::LONG) {
-        *handshake = quic::handshake(frame, &packet, seed);
-    }
-    packet
+    read_link(frame).forgotten(|number| frame.forget(number))
 }
 
 #[inline(always)]

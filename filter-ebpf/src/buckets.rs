@@ -44,13 +44,24 @@ static AT_HAND: PerCpuArray<Handshake> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static USAGE: PerCpuArray<Usage> = PerCpuArray::with_max_entries(1, 0);
 
-/// Room for the handshake of the packet at hand.
+/// As [`Tables::lay`](filter_common::decide::Tables::lay).
 #[inline(always)]
-pub fn handshake() -> Option<&'static mut Handshake> {
-    let handshake = AT_HAND.get_ptr_mut(0)?;
-    // SAFETY: the memory is this CPU's, and nothing else runs on it until the program
-    // ends; each program asks once.
-    Some(unsafe { &mut *handshake })
+pub(crate) fn lay(handshake: Handshake) {
+    if let Some(at_hand) = AT_HAND.get_ptr_mut(0) {
+        // SAFETY: the memory is this CPU's, and nothing else runs on it until the
+        // program ends.
+        unsafe { *at_hand = handshake };
+    }
+}
+
+/// As [`Tables::laid`](filter_common::decide::Tables::laid).
+#[inline(always)]
+pub(crate) fn laid() -> Handshake {
+    match AT_HAND.get_ptr(0) {
+        // SAFETY: as above.
+        Some(at_hand) => unsafe { *at_hand },
+        None => Handshake::untold(0),
+    }
 }
 
 /// A table of buckets.

@@ -4,11 +4,10 @@
 use aya_ebpf::{macros::xdp, programs::XdpContext};
 use filter_common::{
     abi::Preamble,
-    decide::{Clock, Decision, Tables as _, decide},
-    packet,
+    decide::{Clock, Decision, decide, read},
 };
 use filter_ebpf::{
-    buckets::{Peek, Trial, handshake},
+    buckets::{Peek, Trial},
     frame::Wire,
     maps::{KernelClock, Maps},
 };
@@ -21,11 +20,8 @@ pub(crate) fn explain(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Peek>::of_trial(&ctx, 0) else {
         return NOT_ASKED;
     };
-    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
-        return NOT_ASKED;
-    };
-    let packet = packet::read(&Wire::behind_preamble(&ctx), seed, handshake);
-    let decision = decide(&packet, handshake, &tables, &KernelClock);
+    let packet = read(&Wire::behind_preamble(&ctx), &tables);
+    let decision = decide(&packet, &tables, &KernelClock);
     answer(&ctx, decision)
 }
 
@@ -42,11 +38,8 @@ pub(crate) fn trial(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Trial>::of_trial(&ctx, preamble.merges) else {
         return NOT_ASKED;
     };
-    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
-        return NOT_ASKED;
-    };
-    let packet = packet::read(&Wire::behind_preamble(&ctx), seed, handshake);
-    let decision = decide(&packet, handshake, &tables, &Given(preamble));
+    let packet = read(&Wire::behind_preamble(&ctx), &tables);
+    let decision = decide(&packet, &tables, &Given(preamble));
     answer(&ctx, decision)
 }
 

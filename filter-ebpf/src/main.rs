@@ -10,12 +10,9 @@
 #![no_main]
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use filter_common::{
-    decide::{Tables as _, decide},
-    packet,
-};
+use filter_common::decide::{Tables as _, decide, read};
 use filter_ebpf::{
-    buckets::{Live, handshake},
+    buckets::Live,
     frame::Wire,
     maps::{KernelClock, Maps},
     report,
@@ -30,11 +27,8 @@ pub(crate) fn filter(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return xdp_action::XDP_PASS;
     };
-    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
-        return xdp_action::XDP_PASS;
-    };
-    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
-    let decision = decide(&packet, handshake, &tables, &KernelClock);
+    let packet = read(&Wire::of(&ctx), &tables);
+    let decision = decide(&packet, &tables, &KernelClock);
     // Else both families would be followed apart through all of the law.
     let packet = packet.forgotten(|number| tables.forget(number));
     report::report(&ctx, &packet, &decision);

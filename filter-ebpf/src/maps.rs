@@ -13,13 +13,17 @@ use filter_common::{
     bucket::{Line, Notes, Seed},
     decide::{Clock, Tables},
     event::{Counter, Sampler, Sketch},
+    handshake::Handshake,
     rate::Tier,
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
     table::{self, Standing},
 };
 
-use crate::{buckets::Buckets, verdicts::Verdicts};
+use crate::{
+    buckets::{self, Buckets},
+    verdicts::Verdicts,
+};
 
 #[map]
 static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
@@ -156,6 +160,16 @@ impl<B: Buckets> Tables for Maps<B> {
     #[inline(always)]
     fn expect(&self, line: u32) {
         B::expect(line);
+    }
+
+    #[inline(always)]
+    fn lay(&self, handshake: Handshake) {
+        buckets::lay(handshake);
+    }
+
+    #[inline(always)]
+    fn laid(&self) -> Handshake {
+        buckets::laid()
     }
 
     #[inline(always)]

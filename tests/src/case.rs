@@ -4,10 +4,13 @@
 
 use std::sync::LazyLock;
 
-use filter_common::{cause::Cause, packet::Packet};
+use filter_common::{
+    cause::Cause,
+    packet::{self, Packet},
+};
 
 use crate::{
-    frame::{self, Frame},
+    frame::Frame,
     world::{FREE, FREE6},
 };
 
@@ -50,7 +53,7 @@ impl Case {
         Self {
             name: name.into(),
             before: Vec::new(),
-            twin: twin.filter(|twin| !frame::read(twin).is(Packet::MALFORMED)),
+            twin: twin.filter(|twin| !packet::read(twin.as_slice()).is(Packet::MALFORMED)),
             frame: frame.build(),
             second: 0,
             merges: false,
@@ -166,7 +169,7 @@ mod tests {
     #[test]
     fn what_is_blocked_has_a_twin_that_passes() {
         for case in CASES.iter() {
-            let malformed = frame::read(&case.frame).is(Packet::MALFORMED);
+            let malformed = packet::read(case.frame.as_slice()).is(Packet::MALFORMED);
             let has_one = case.cause == Cause::Blocked && !malformed;
             assert_eq!(case.twin.is_some(), has_one, "{}", case.name);
             let Some(twin) = &case.twin else { continue };

@@ -13,29 +13,11 @@
 
 use std::net::IpAddr;
 
-use filter_common::{
-    bucket::{CLASSES, Seed},
-    handshake::Handshake,
-    packet::{self, Packet},
-};
-
 mod bytes;
 mod checksum;
 pub mod fragments;
 pub mod header;
 pub mod quic;
-
-/// What the law reads of a frame, by a seed of no secret.
-#[must_use]
-pub fn read(frame: &[u8]) -> Packet {
-    let seed = Seed {
-        key: [0; 4],
-        reach: [0; CLASSES],
-        shifts: [0; CLASSES],
-        lines: 1,
-    };
-    packet::read(frame, &seed, &mut Handshake::default())
-}
 
 /// Ethernet with nothing behind it yet.
 #[must_use]

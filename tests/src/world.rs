@@ -7,7 +7,7 @@ use aya::{
 };
 use filter_common::{
     bucket::WAYS,
-    packet::{Packet, UDP},
+    packet,
     verdict::{NEVER, Stage, Verdict},
 };
 use weir::{
@@ -21,7 +21,7 @@ use weir::{
     prefix::{Prefix, Written},
 };
 
-use crate::{case::Case, frame};
+use crate::case::Case;
 
 /// Room for the world and what is tried in it.
 pub const SIZES: Sizes = Sizes {
@@ -137,10 +137,7 @@ pub fn forget(kernel: &mut Kernel, program: &str) {
 /// # Panics
 /// If it isn't loaded, or without root.
 pub fn forget_before(kernel: &mut Kernel, program: &str, case: &Case) {
-    let looks_at_handshakes = |frame: &Vec<u8>| {
-        let packet = frame::read(frame);
-        packet.protocol == UDP && packet.is(Packet::OPENS | Packet::LONG)
-    };
+    let looks_at_handshakes = |frame: &Vec<u8>| packet::read(frame.as_slice()).shakes_hands();
     let mut frames = case.before.iter().chain([&case.frame]).chain(&case.twin);
     if frames.any(looks_at_handshakes) {
         forget(kernel, program);

@@ -9,7 +9,7 @@ use std::{
 use filter_common::{
     cause::{Action, Cause},
     event::{Counter, Event},
-    packet::Packet,
+    packet::{self, Packet},
     settings::{Mode, Settings},
 };
 use rustix::time::{ClockId, clock_gettime};
@@ -83,7 +83,7 @@ fn the_first_drop_of_a_source_is_told() {
     }
     let event = events.next().expect("an event").to_vec();
     assert_eq!(event.len(), size_of::<Event>());
-    let read = weir_tests::frame::read(&frame);
+    let read = packet::read(frame.as_slice());
     let word = |at| u64::from_ne_bytes(event[at..at + 8].try_into().expect("eight bytes"));
     assert_eq!(word(offset_of!(Event, generation)), settings.generation);
     assert_eq!(word(offset_of!(Event, source)), read.source.high);
@@ -111,13 +111,7 @@ fn run(kernel: &mut Kernel, case: &Case, frame: &[u8], drops: bool) {
         move || {
             let expected = if drops { XDP_DROP } else { XDP_PASS };
             assert_eq!(action, expected, "{}", case.name);
-            moved(
-                &before,
-                &after,
-                case,
-                &weir_tests::frame::read(frame),
-                drops,
-            );
+            moved(&before, &after, case, &packet::read(frame), drops);
         }
     });
 }

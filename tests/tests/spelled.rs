@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use filter_common::{
     cause::Cause,
+    packet::read,
     source::{Address, Family},
     verdict::{NEVER, Stage, Verdict},
 };
@@ -15,7 +16,7 @@ use weir::{
     prefix::{self, Prefix, Written},
 };
 use weir_tests::{
-    frame::{frame, read},
+    frame::frame,
     mutant::Random,
     world::{self, SERVER, SERVER6},
 };
@@ -37,7 +38,7 @@ fn every_room_takes_a_spelling_for_the_same_source() {
                 .ip(&spelled.to_string(), SERVER6)
                 .udp(1, 443)
                 .build();
-            assert_eq!(read(&bytes).source, source, "{spelled}");
+            assert_eq!(read(bytes.as_slice()).source, source, "{spelled}");
             // Prefixes within the spelling are the node's own.
             let length = random.below(33) as u8;
             let wide: Written = format!("{spelled}/{}", 96 + length)
@@ -126,7 +127,7 @@ fn same(ip: Ipv6Addr) {
     assert_eq!(source.family, Family::V6, "{ip}");
     assert_eq!(prefix::ip(source), IpAddr::V6(ip));
     let bytes = frame().ip(&ip.to_string(), SERVER6).udp(1, 443).build();
-    assert_eq!(read(&bytes).source, source, "{ip}");
+    assert_eq!(read(bytes.as_slice()).source, source, "{ip}");
 }
 
 /// Mapped, compatible, and behind a translator.

@@ -2,7 +2,6 @@
 
 use super::{Clock, Tables};
 use crate::{
-    handshake::Handshake,
     packet::{Packet, TCP, UDP},
     settings::Service,
 };
@@ -12,7 +11,6 @@ use crate::{
 #[inline(always)]
 pub(super) fn opens<T: Tables, C: Clock>(
     packet: &Packet,
-    handshake: &Handshake,
     tables: &T,
     clock: &C,
     service: u8,
@@ -23,6 +21,7 @@ pub(super) fn opens<T: Tables, C: Clock>(
     let Some(service) = tables.service(service) else {
         return true;
     };
+    let handshake = tables.laid();
     if !speaks(packet, handshake.version(), service) {
         return false;
     }

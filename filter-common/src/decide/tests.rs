@@ -10,16 +10,14 @@ use proptest::prelude::*;
 use self::{collections::*, packets::*};
 use super::*;
 use crate::{
-    packet::{TCP, wire::*},
+    packet::{
+        TCP,
+        wire::{read, *},
+    },
     rate::Rates,
     settings::Mode,
     verdict::{Entry, MAX_TIER, NEVER, SHADOW_STAGES, STAGES, Stage},
 };
-
-/// Judges a packet that belongs to no handshake that can be told.
-fn decide<C: Clock>(packet: &Packet, tables: &Collections, clock: &C) -> Decision {
-    super::decide(packet, &Handshake::untold(0), tables, clock)
-}
 
 /// What is asked, of which packet, with which verdict on its source; and what
 /// comes out: cause, service, tier.

@@ -107,8 +107,7 @@ fn a_fragment_is_charged_each_time_whatever_it_says() {
     for fragment in [0x2000_u16, 0] {
         let mut bytes = whole.clone();
         bytes[20..22].copy_from_slice(&fragment.to_be_bytes());
-        let mut handshake = Handshake::default();
-        crate::packet::read(&*bytes, &SEED, &mut handshake);
+        let handshake = told(&bytes, &SEED);
         assert_eq!(handshake.connection == 0, fragment != 0);
     }
 }
@@ -121,9 +120,7 @@ fn another_seed_finds_other_words() {
                 key: [key, key ^ 0x55, 3, 4],
                 ..SEED
             };
-            let mut handshake = Handshake::default();
-            let bytes = datagram(5_000, b"clients1", b"own");
-            crate::packet::read(&*bytes, &seed, &mut handshake);
+            let handshake = told(&datagram(5_000, b"clients1", b"own"), &seed);
             (place(handshake.connection), place(handshake.flow))
         })
         .collect();
@@ -132,18 +129,17 @@ fn another_seed_finds_other_words() {
 
 /// The handshake of an Initial from a port with these connection ids.
 fn initial(port: u16, to: &[u8], from: &[u8]) -> Handshake {
-    let mut handshake = Handshake::default();
-    let bytes = datagram(port, to, from);
-    let packet = crate::packet::read(&*bytes, &SEED, &mut handshake);
-    assert!(packet.is(Packet::OPENS));
-    handshake
+    told(&datagram(port, to, from), &SEED)
 }
 
 fn read(payload: &[u8]) -> Handshake {
-    let mut handshake = Handshake::default();
-    let bytes = frame(&[], &v4(UDP, 0, 0, &udp(1, 443, payload)));
-    crate::packet::read(&*bytes, &SEED, &mut handshake);
-    handshake
+    told(&frame(&[], &v4(UDP, 0, 0, &udp(1, 443, payload))), &SEED)
+}
+
+fn told(bytes: &[u8], seed: &Seed) -> Handshake {
+    let packet = crate::packet::read(bytes);
+    assert!(packet.shakes_hands());
+    crate::packet::quic::handshake(bytes, &packet, seed)
 }
 
 fn datagram(port: u16, to: &[u8], from: &[u8]) -> Vec<u8> {
@@ -180,6 +176,12 @@ impl Cell for Word {
 
 impl Tables for Table {
     type Cell = Word;
+
+    fn lay(&self, _handshake: Handshake) {}
+
+    fn laid(&self) -> Handshake {
+        Handshake::default()
+    }
 
     fn handshake(&self, at: u32) -> Option<&Word> {
         self.0.get(at as usize)

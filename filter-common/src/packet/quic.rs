@@ -23,7 +23,7 @@ pub(super) const fn mark(begins: [u8; 5], packet: &mut Packet) {
 
 /// Which handshake a datagram belongs to that begins with a long header.
 #[inline(always)]
-pub(super) fn handshake<F: Frame + ?Sized>(frame: &F, packet: &Packet, seed: &Seed) -> Handshake {
+pub(crate) fn handshake<F: Frame + ?Sized>(frame: &F, packet: &Packet, seed: &Seed) -> Handshake {
     if packet.upper == 0 {
         return Handshake::untold(0);
     }

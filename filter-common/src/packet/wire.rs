@@ -7,11 +7,11 @@ use super::{
     ip::{AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING},
     transport::{ICMPV6, SYN},
 };
-use crate::{bucket::Seed, handshake::Handshake};
+use crate::bucket::Seed;
 
-/// As the law reads it, by a seed of no secret.
+/// As the law reads it.
 pub(crate) fn read(frame: &[u8]) -> Packet {
-    super::read(frame, &SEED, &mut Handshake::default())
+    super::read(frame)
 }
 
 /// A seed of no secret.

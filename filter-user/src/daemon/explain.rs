@@ -329,11 +329,7 @@ impl Room for Rate {
 
 #[cfg(test)]
 mod tests {
-    use filter_common::{
-        bucket::{CLASSES, Seed},
-        handshake::Handshake,
-        packet::{self, Kind, Packet},
-    };
+    use filter_common::packet::{self, Kind, Packet};
 
     use super::*;
 
@@ -344,16 +340,10 @@ mod tests {
             Address::v6([0x20; 8], [7; 8]),
             Address::v6([0x20; 8], [1; 8]),
         ];
-        let seed = Seed {
-            key: [1; 4],
-            reach: [0; CLASSES],
-            shifts: [0; CLASSES],
-            lines: 1,
-        };
         for [source, destination] in [v4, v6] {
             for protocol in [TCP, UDP] {
                 let frame = frame(source, destination, protocol, 443);
-                let packet = packet::read(frame.as_slice(), &seed, &mut Handshake::default());
+                let packet = packet::read(frame.as_slice());
                 assert_eq!(packet.kind, Kind::Ip);
                 assert_eq!((packet.source, packet.destination()), (source, destination));
                 assert_eq!((packet.protocol, packet.port), (protocol, 443));

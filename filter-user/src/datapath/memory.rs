@@ -16,7 +16,7 @@ use filter_common::{
     cause::Cause,
     decide::{Clock, Decision, Tables, judge},
     event::{Event, Sampler, Sketch},
-    handshake,
+    handshake::{self, Handshake},
     packet::Packet,
     rate::{Cell, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
@@ -49,6 +49,7 @@ pub struct Memory {
     seed: Seed,
     lines: Vec<Line<Word>>,
     handshakes: Vec<Word>,
+    laid: Value<Handshake>,
     usage: Value<Usage>,
     merges: bool,
     now: Now,
@@ -84,6 +85,7 @@ impl Memory {
             },
             lines,
             handshakes,
+            laid: Value::default(),
             usage: Value::default(),
             merges: false,
             now: Now::default(),
@@ -285,6 +287,14 @@ impl Tables for Memory {
 
     fn line(&self, line: u32) -> Option<&Line<Word>> {
         self.lines.get(line as usize)
+    }
+
+    fn lay(&self, handshake: Handshake) {
+        self.laid.set(handshake);
+    }
+
+    fn laid(&self) -> Handshake {
+        self.laid.get()
     }
 
     fn handshake(&self, at: u32) -> Option<&Word> {

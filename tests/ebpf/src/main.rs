@@ -17,12 +17,12 @@ use aya_ebpf::{
 };
 use bench_ebpf::CLASSES;
 use filter_common::{
-    decide::{Tables as _, decide},
+    decide::{Tables as _, decide, read},
     packet,
     source::Address,
 };
 use filter_ebpf::{
-    buckets::{Live, handshake},
+    buckets::Live,
     frame::Wire,
     maps::{KernelClock, Maps},
     report,
@@ -65,10 +65,7 @@ pub(crate) fn drawn(ctx: XdpContext) -> u32 {
 #[inline(always)]
 pub(crate) fn parse(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
-    let (Some(seed), Some(handshake)) = (Live::seed(), handshake()) else {
-        return XDP_ABORTED;
-    };
-    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
+    let packet = packet::read(&Wire::of(&ctx));
     if let Some(read) = READ.get_ptr_mut(0) {
         let Address { high, low, family } = packet.source;
         let rest = packet.length as u64 | (packet.port as u64) << 32 | (family as u64) << 48;
@@ -87,10 +84,7 @@ pub(crate) fn lookup(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return XDP_ABORTED;
     };
-    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
-        return XDP_ABORTED;
-    };
-    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
+    let packet = packet::read(&Wire::of(&ctx));
     let standing = tables.standing(&packet.source, &KernelClock);
     count(!standing.stage.is_none());
     XDP_DROP
@@ -104,11 +98,8 @@ pub(crate) fn rates(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return XDP_ABORTED;
     };
-    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
-        return XDP_ABORTED;
-    };
-    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
-    let decision = decide(&packet, handshake, &RatesAlone(tables), &KernelClock);
+    let packet = read(&Wire::of(&ctx), &tables);
+    let decision = decide(&packet, &RatesAlone(tables), &KernelClock);
     count(decision.drops());
     XDP_DROP
 }
@@ -121,11 +112,8 @@ pub(crate) fn whole(ctx: XdpContext) -> u32 {
     let Some(tables) = Maps::<Live>::new(&ctx) else {
         return XDP_ABORTED;
     };
-    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
-        return XDP_ABORTED;
-    };
-    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
-    let decision = decide(&packet, handshake, &tables, &KernelClock);
+    let packet = read(&Wire::of(&ctx), &tables);
+    let decision = decide(&packet, &tables, &KernelClock);
     let packet = packet.forgotten(|number| tables.forget(number));
     report::report(&ctx, &packet, &decision);
     count(decision.drops());
@@ -140,11 +128,8 @@ pub(crate) fn judged(ctx: XdpContext) -> u32 {
         return XDP_ABORTED;
     };
     let class = draw::class(&ctx);
-    let (Some(seed), Some(handshake)) = (tables.seed(), handshake()) else {
-        return XDP_ABORTED;
-    };
-    let packet = packet::read(&Wire::of(&ctx), seed, handshake);
-    let decision = decide(&packet, handshake, &tables, &KernelClock);
+    let packet = read(&Wire::of(&ctx), &tables);
+    let decision = decide(&packet, &tables, &KernelClock);
     judge(class, decision.drops());
     XDP_DROP
 }

@@ -34,6 +34,7 @@ static PEER_COUNT: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
 
 /// The hash and the trie.
 #[xdp]
+#[inline(always)]
 pub(crate) fn peer_lookup(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
     count(judge::<true, false>(&ctx))
@@ -41,6 +42,7 @@ pub(crate) fn peer_lookup(ctx: XdpContext) -> u32 {
 
 /// The LRU hash.
 #[xdp]
+#[inline(always)]
 pub(crate) fn peer_rates(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
     count(judge::<false, true>(&ctx))
@@ -48,6 +50,7 @@ pub(crate) fn peer_rates(ctx: XdpContext) -> u32 {
 
 /// All three.
 #[xdp]
+#[inline(always)]
 pub(crate) fn peer_whole(ctx: XdpContext) -> u32 {
     draw::if_asked(&ctx);
     count(judge::<true, true>(&ctx))

@@ -3,6 +3,7 @@
 use filter_common::{
     bucket::{Line, Notes, Seed},
     decide::{Clock, Tables},
+    handshake::Handshake,
     rate::Tier,
     settings::{Mode, Port, Service, Settings},
     source::Address,
@@ -71,6 +72,21 @@ impl Tables for RatesAlone {
     #[inline(always)]
     fn expect(&self, line: u32) {
         self.0.expect(line);
+    }
+
+    #[inline(always)]
+    fn lay(&self, handshake: Handshake) {
+        self.0.lay(handshake);
+    }
+
+    #[inline(always)]
+    fn laid(&self) -> Handshake {
+        self.0.laid()
+    }
+
+    #[inline(always)]
+    fn handshake(&self, at: u32) -> Option<&Self::Cell> {
+        self.0.handshake(at)
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-use filter_common::packet::{Kind, Packet};
+use filter_common::packet::{self, Kind, Packet};
 
 use super::{
     checksum::{checksum, pseudo},
@@ -38,7 +38,7 @@ fn what_is_built_is_read_back() {
             v6 = v6.extension(kind);
         }
         for frame in [v4, v6] {
-            let packet = read(&frame.build());
+            let packet = packet::read(frame.build().as_slice());
             assert!(matches!(packet.kind, Kind::Ip));
             assert_eq!((packet.protocol, packet.port), (TCP, 443));
             assert!(packet.is(Packet::PORT) && packet.is(Packet::OPENS));

@@ -24,6 +24,7 @@ pub(super) struct Collections {
     pub(super) seed: Seed,
     pub(super) lines: Vec<Line<Word>>,
     pub(super) handshakes: Vec<Word>,
+    pub(super) laid: Value<Handshake>,
     /// What was noted of each packet.
     pub(super) notes: RefCell<Vec<Notes>>,
     pub(super) merges: bool,
@@ -73,6 +74,7 @@ impl Collections {
             },
             lines,
             handshakes,
+            laid: Value::default(),
             notes: RefCell::default(),
             merges: false,
         }
@@ -151,6 +153,14 @@ impl Tables for Collections {
 
     fn line(&self, line: u32) -> Option<&Line<Word>> {
         self.lines.get(line as usize)
+    }
+
+    fn lay(&self, handshake: Handshake) {
+        self.laid.set(handshake);
+    }
+
+    fn laid(&self) -> Handshake {
+        self.laid.get()
     }
 
     fn handshake(&self, at: u32) -> Option<&Word> {

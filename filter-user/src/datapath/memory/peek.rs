@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use filter_common::{
     bucket::{Line, Notes, Seed},
     decide::{Clock, Tables},
+    handshake::Handshake,
     rate::{Cell, Still, Tier},
     settings::{Port, Service, Settings},
     source::Address,
@@ -72,6 +73,14 @@ impl Tables for Peek<'_> {
         let real = self.tables.line(line)?;
         let free = self.lines.iter().find(|copy| copy.get().is_none())?;
         Some(free.get_or_init(|| Line(real.0.each_ref().map(|word| Still(word.load())))))
+    }
+
+    fn lay(&self, handshake: Handshake) {
+        self.tables.lay(handshake);
+    }
+
+    fn laid(&self) -> Handshake {
+        self.tables.laid()
     }
 
     fn handshake(&self, at: u32) -> Option<&Still> {
