@@ -3,7 +3,7 @@
 mod opens;
 mod settle;
 
-use opens::opens;
+use opens::{counts, opens};
 use settle::{Judged, settle};
 
 use crate::{
@@ -219,7 +219,7 @@ where
     {
         tables.lay(packet::quic::handshake(frame, &packet, seed));
     }
-    packet
+    packet.forgotten(|number| frame.forget(number))
 }
 
 /// Judges a packet that was [read] with these tables.
@@ -282,7 +282,6 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
         home: Home { line: 0, rest: 0 },
         neighbourhood: packet.source.neighbourhood(),
         opens: 0,
-        shakes_hands: 0,
     };
     if judged.guarded
         && let Some(seed) = tables.seed()
@@ -292,8 +291,9 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
         tables.expect(judged.home.line);
     }
     if judged.guarded && packet.is(Packet::OPENS | Packet::LONG) {
-        judged.opens = u8::from(opens(packet, tables, clock, service));
-        judged.shakes_hands = u8::from(packet.protocol == packet::UDP);
+        // By a copy, so that what is asked of it is forgotten with it.
+        let packet = packet.forgotten(|number| tables.forget(number));
+        judged.opens = u8::from(opens(&packet, tables, clock, service));
     }
     let judged = judged.forgotten(tables);
 
@@ -323,12 +323,6 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
         decision.shadow_claim = shadow.claim();
     }
 
-    // What was refused isn't remembered: it would be free the next time.
-    let cause = tables.forget(u64::from(decision.cause));
-    if judged.shakes_hands != 0 && cause == Cause::Conforming as u64 {
-        tables.laid().remember(tables, clock.coarse());
-    }
-
     // 6. Drop, where the mode is enforce.
     let mode = tables.forget(tables.settings().mode as u64);
     if mode == Mode::Enforce as u64 && drops(decision.cause) && !outcome.observed {
@@ -337,7 +331,21 @@ fn weigh<T: Tables, C: Clock>(packet: &Packet, tables: &T, clock: &C) -> Decisio
     decision
 }
 
-/// Reads a frame and judges it: the whole law in one call.
+/// Remembers the handshake of a packet that was charged for it, or went with one that
+/// was: the last step, so that nothing is followed twice for it. What was refused isn't
+/// remembered, or it would be free the next time; nor what isn't counted, or it would
+/// make free what comes behind it.
+#[inline(always)]
+pub fn remember<T: Tables, C: Clock>(packet: &Packet, decision: &Decision, tables: &T, clock: &C) {
+    if packet.shakes_hands()
+        && decision.cause == Cause::Conforming as u8
+        && counts(packet, tables, decision.service)
+    {
+        tables.laid().remember(tables, clock.coarse());
+    }
+}
+
+/// Reads a frame, judges it and remembers it: the whole law in one call.
 #[inline(always)]
 pub fn judge<F, T, C>(frame: &F, tables: &T, clock: &C) -> (Packet, Decision)
 where
@@ -347,6 +355,7 @@ where
 {
     let packet = read(frame, tables);
     let decision = decide(&packet, tables, clock);
+    remember(&packet, &decision, tables, clock);
     (packet, decision)
 }
 

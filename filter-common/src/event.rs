@@ -103,7 +103,7 @@ pub struct Counter {
     pub dropped_packets: u64,
     /// Bytes of their frames.
     pub dropped_bytes: u64,
-    /// Packets that a drop would hit, or hit, and that open a connection.
+    /// Packets that a drop would hit, or hit, and that open a connection, or may.
     pub connections: u64,
 }
 
@@ -140,7 +140,7 @@ impl Counter {
             self.passed_packets += 1;
             self.passed_bytes += length;
         }
-        if would_drop && packet.is(Packet::OPENS) {
+        if would_drop && packet.is(Packet::OPENS | Packet::LONG) {
             self.connections += 1;
         }
     }

@@ -7,9 +7,10 @@
 //! connection, and nothing in it can be read without the keys of the first.
 //!
 //! So what was charged is remembered for some seconds, in a table of words: the
-//! connection id, and the flow (addresses, ports, and the client's own id). A
-//! packet with a known connection id is free, and so is one more connection id of a
-//! known flow. Who takes this for a second connection has two for one.
+//! connection id, and the flow (addresses, ports, and the client's own id). Some
+//! packets with a known connection id are free, and so is one more connection id of a
+//! known flow. Who takes this for a second connection has two for one; who waits until
+//! the server has forgotten a closed one has another for each packet that is free.
 //!
 //! Only what is charged writes a word, and it writes over what stood there: who floods
 //! the table pays for it, and makes genuine handshakes cost what they cost without it.
@@ -54,6 +55,7 @@ impl Handshake {
     ) -> Self {
         let mut way = seed.blend(ports as u64, packet.source.high);
         way = seed.blend(way, packet.source.low);
+        way = seed.blend(way, packet.destination[0]);
         way = seed.blend(way, packet.destination[1]);
         Self {
             connection: blend_all(seed, way, to) | 1,
@@ -75,8 +77,8 @@ impl Handshake {
         let at = |key| tables.handshake(place(key)).map_or(0, Cell::load);
         let (connection, flow) = (at(self.connection), at(self.flow));
         let known = fresh::<T::Cell>(connection, self.connection, now);
-        let goes_with = fresh::<T::Cell>(flow, self.flow, now) & all_but_spent(flow);
-        known | goes_with != 0
+        let goes_with = !known & fresh::<T::Cell>(flow, self.flow, now);
+        known & left::<T::Cell>(connection, FREE) | goes_with & left::<T::Cell>(flow, 1) != 0
     }
 
     /// Remembers that it was charged, or that the flow's one more connection id is this.
@@ -91,10 +93,15 @@ impl Handshake {
         // By masks: each branch would double what the verifier has to follow.
         let (before, other) = (connection.load(), flow.load());
         let known = fresh::<T::Cell>(before, self.connection, now);
-        let goes_with = fresh::<T::Cell>(other, self.flow, now) & all_but_spent(other);
-        let next = goes_with & (other | SPENT) | !goes_with & word(self.flow, now);
+        let goes_with = !known & fresh::<T::Cell>(other, self.flow, now);
+        let goes_with = goes_with & left::<T::Cell>(other, 1);
+        let known = known & left::<T::Cell>(before, FREE);
+        let next = goes_with & (other + 1) | !goes_with & word(self.flow, now);
         // Where another CPU was faster its word is as good.
-        connection.replace(before, known & before | !known & word(self.connection, now));
+        connection.replace(
+            before,
+            known & (before + 1) | !known & word(self.connection, now),
+        );
         flow.replace(other, known & other | !known & next);
     }
 }
@@ -110,11 +117,11 @@ const fn place(key: u64) -> u32 {
     (key >> 48) as u32 & (WORDS - 1)
 }
 
-/// A word: the key's lower bits, when it was written, and the lowest bit for
-/// [`SPENT`]. An empty one is as old as the clock.
+/// A word: the key's lower bits, when it was written, and how many packets it has let
+/// go free since. An empty one is as old as the clock.
 #[inline(always)]
 const fn word(key: u64, now: u64) -> u64 {
-    key << (64 - TAG_BITS) | tick(now) << 1
+    key << (64 - TAG_BITS) | tick(now) << COUNT_BITS
 }
 
 #[inline(always)]
@@ -126,35 +133,40 @@ const fn tick(now: u64) -> u64 {
 /// nor an empty word anybody's: every other key ends in 1.
 #[inline(always)]
 fn fresh<C: Cell>(word: u64, key: u64, now: u64) -> u64 {
-    let age = tick(now).wrapping_sub(word >> 1) & ((1 << TIME_BITS) - 1);
+    let age = tick(now).wrapping_sub(word >> COUNT_BITS) & ((1 << TIME_BITS) - 1);
     let other = (word ^ key << (64 - TAG_BITS)) >> (64 - TAG_BITS);
     let same = C::all_if_negative(other.wrapping_sub(1)) & (key & 1).wrapping_neg();
     same & C::all_if_negative(age.wrapping_sub(LIFETIME))
 }
 
-/// All ones if the flow's one more connection id wasn't shown yet.
+/// All ones if a word has let fewer than so many packets go free; else 0.
 #[inline(always)]
-const fn all_but_spent(flow: u64) -> u64 {
-    (flow & SPENT).wrapping_sub(1)
+fn left<C: Cell>(word: u64, most: u64) -> u64 {
+    C::all_if_negative((word & ((1 << COUNT_BITS) - 1)).wrapping_sub(most))
 }
 
 /// Words of the table: 512 KiB.
 pub const WORDS: u32 = 1 << 16;
 
-/// The flow's one more connection id was shown.
-const SPENT: u64 = 1;
+/// Packets of a connection id that go free for one that is charged: what a client sends
+/// until the handshake is done, and that twice. Then it is charged again, since a server
+/// forgets a connection that is closed and takes the same id for another.
+const FREE: u64 = 15;
+
+/// Bits of how many have.
+const COUNT_BITS: u32 = 4;
 
 /// Bits of the key that a word holds.
 const TAG_BITS: u32 = 40;
 
 /// Bits of the time.
-const TIME_BITS: u32 = 64 - TAG_BITS - 1;
+const TIME_BITS: u32 = 64 - TAG_BITS - COUNT_BITS;
 
 /// A tick is so many nanoseconds, as a power of two: 67 ms.
 const TICK: u32 = 26;
 
-/// Ten seconds, in ticks: a client gives a handshake up by then.
-const LIFETIME: u64 = 150;
+/// Three seconds, in ticks: nearly every handshake is done by then.
+const LIFETIME: u64 = 45;
 
 #[cfg(test)]
 mod tests;

@@ -74,8 +74,8 @@ impl Packet {
     /// headers than are looked behind, or an end before the header of its protocol.
     /// (A receiver may drop these: RFC 7112 §5, RFC 8504 §5.3.)
     pub const MALFORMED: u8 = 16;
-    /// A datagram that begins like a long header of QUIC, of a version that isn't known
-    /// (RFC 8999 §5.1).
+    /// A datagram that begins like a long header of QUIC (RFC 8999 §5.1): of a version
+    /// that isn't known, or another packet than an Initial.
     pub const LONG: u8 = 32;
     /// A [long header](Self::LONG) whose type is that of an Initial, if its version has
     /// the types of QUIC 1.

@@ -4,7 +4,7 @@
 use aya_ebpf::{macros::xdp, programs::XdpContext};
 use filter_common::{
     abi::Preamble,
-    decide::{Clock, Decision, decide, read},
+    decide::{Clock, Decision, decide, read, remember},
 };
 use filter_ebpf::{
     buckets::{Peek, Trial},
@@ -39,7 +39,9 @@ pub(crate) fn trial(ctx: XdpContext) -> u32 {
         return NOT_ASKED;
     };
     let packet = read(&Wire::behind_preamble(&ctx), &tables);
-    let decision = decide(&packet, &tables, &Given(preamble));
+    let clock = Given(preamble);
+    let decision = decide(&packet, &tables, &clock);
+    remember(&packet, &decision, &tables, &clock);
     answer(&ctx, decision)
 }
 

@@ -10,7 +10,7 @@
 #![no_main]
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use filter_common::decide::{Tables as _, decide, read};
+use filter_common::decide::{Tables as _, decide, read, remember};
 use filter_ebpf::{
     buckets::Live,
     frame::Wire,
@@ -20,7 +20,7 @@ use filter_ebpf::{
 
 mod explain;
 
-/// Read, decide, count and tell, act.
+/// Read, decide, count and tell, remember, act.
 #[xdp]
 #[inline(always)]
 pub(crate) fn filter(ctx: XdpContext) -> u32 {
@@ -32,6 +32,7 @@ pub(crate) fn filter(ctx: XdpContext) -> u32 {
     // Else both families would be followed apart through all of the law.
     let packet = packet.forgotten(|number| tables.forget(number));
     report::report(&ctx, &packet, &decision);
+    remember(&packet, &decision, &tables, &KernelClock);
     if decision.drops() {
         xdp_action::XDP_DROP
     } else {

@@ -195,12 +195,14 @@ impl FromStr for Written {
             .map_err(|_error| NotAPrefix(text.chars().take(64).collect()))?;
         let (written, length) = match network {
             IpNetwork::V6(network) => {
-                let source = spelled(network.ip()).canonical();
-                let less = bits(Family::V6) - bits(source.family);
+                let written = spelled(network.ip());
+                // By its first address: host bits don't make a prefix another's.
+                let first = Prefix::new(written, network.prefix()).address();
+                let v4 = first.canonical().family == Family::V4;
                 // A wider one holds more than IPv4's spellings.
-                match network.prefix().checked_sub(less) {
-                    Some(length) => (source, length),
-                    None => (spelled(network.ip()), network.prefix()),
+                match network.prefix().checked_sub(96) {
+                    Some(length) if v4 => (written.canonical(), length),
+                    _ => (written, network.prefix()),
                 }
             }
             IpNetwork::V4(network) => (address(network.ip().into()), network.prefix()),
@@ -270,6 +272,9 @@ mod tests {
             ("::192.0.2.7", "192.0.2.7/32", false),
             ("::192.0.2.7/120", "192.0.2.0/24", true),
             ("::192.0.2.7/95", "::/95", true),
+            ("::192.0.2.7/97", "128.0.0.0/1", true),
+            ("::1.2.3.4/97", "::/97", true),
+            ("::ffff:1.2.3.4/97", "0.0.0.0/1", true),
             ("64:ff9b::192.0.2.0/120", "192.0.2.0/24", false),
             ("64:ff9b::/96", "0.0.0.0/0", false),
             ("64:ff9b::/95", "64:ff9b::/95", false),

@@ -127,14 +127,16 @@ fn hide(mut begun: Frame, random: &mut Random) -> Vec<u8> {
     if !fragment {
         return bytes;
     }
-    // It ends anywhere behind the fragment header, at a multiple of eight; what stands
-    // behind it in the frame is what follows, noise, or a packet to nobody's port.
+    // It ends anywhere behind the fragment header (in IPv6 at a multiple of eight, or no
+    // stack takes it); what stands behind it in the frame is what follows, noise, or a
+    // packet to nobody's port.
     let begins = if v6 {
         behind_fragment_header(&bytes)
     } else {
         header
     };
-    let end = begins + 8 * random.below((bytes.len() - begins) / 8 + 1);
+    let unit = if v6 { 8 } else { 1 };
+    let end = begins + unit * random.below((bytes.len() - begins) / unit + 1);
     match random.below(4) {
         0 => {}
         1 => bytes.truncate(end),

@@ -39,8 +39,9 @@ fn every_room_takes_a_spelling_for_the_same_source() {
                 .udp(1, 443)
                 .build();
             assert_eq!(read(bytes.as_slice()).source, source, "{spelled}");
-            // Prefixes within the spelling are the node's own.
-            let length = random.below(33) as u8;
+            // Prefixes within the spelling are the node's own. (Not those of a compatible
+            // one that hold `::`.)
+            let length = 8 + random.below(25) as u8;
             let wide: Written = format!("{spelled}/{}", 96 + length)
                 .parse()
                 .expect("a prefix");

@@ -127,31 +127,31 @@ static BUDGETS: [((u64, u64), [Budget; 3]); 4] = [
     (
         (6, 1),
         [
-            costs("filter", 9_000, 290_000),
-            costs("explain", 7_500, 200_000),
+            costs("filter", 9_200, 310_000),
+            costs("explain", 7_500, 140_000),
             costs("trial", 7_800, 260_000),
         ],
     ),
     (
         (6, 12),
         [
-            costs("filter", 9_000, 280_000),
-            costs("explain", 7_500, 170_000),
-            costs("trial", 7_800, 350_000),
+            costs("filter", 9_200, 310_000),
+            costs("explain", 7_500, 140_000),
+            costs("trial", 7_800, 400_000),
         ],
     ),
     (
         (6, 18),
         [
-            costs("filter", 9_000, 490_000),
-            costs("explain", 7_500, 180_000),
-            costs("trial", 7_800, 430_000),
+            costs("filter", 9_200, 540_000),
+            costs("explain", 7_500, 150_000),
+            costs("trial", 7_800, 460_000),
         ],
     ),
     (
         (7, 3),
         [
-            costs("filter", 9_000, 220_000),
+            costs("filter", 9_200, 270_000),
             costs("explain", 7_500, 110_000),
             costs("trial", 7_800, 310_000),
         ],

@@ -6,8 +6,8 @@ use crate::{
     settings::Service,
 };
 
-/// Whether a packet that [looks like it](Packet::OPENS), or may be one of another
-/// version of [QUIC](Packet::LONG), opens a connection that wasn't counted yet.
+/// Whether a packet that [looks like it](Packet::OPENS), or [may](Packet::LONG), opens a
+/// connection that wasn't counted yet.
 #[inline(always)]
 pub(super) fn opens<T: Tables, C: Clock>(
     packet: &Packet,
@@ -15,17 +15,20 @@ pub(super) fn opens<T: Tables, C: Clock>(
     clock: &C,
     service: u8,
 ) -> bool {
+    counts(packet, tables, service)
+        && (packet.protocol == TCP || !tables.laid().is_known(tables, clock.coarse()))
+}
+
+/// Whether it counts as one at this service, if it wasn't counted yet.
+#[inline(always)]
+pub(super) fn counts<T: Tables>(packet: &Packet, tables: &T, service: u8) -> bool {
     if packet.protocol == TCP {
         return true;
     }
     let Some(service) = tables.service(service) else {
         return true;
     };
-    let handshake = tables.laid();
-    if !speaks(packet, handshake.version(), service) {
-        return false;
-    }
-    !handshake.is_known(tables, clock.coarse())
+    speaks(packet, tables.laid().version(), service)
 }
 
 /// Whether the service may take this for the beginning of a connection.
@@ -40,7 +43,7 @@ const fn speaks(packet: &Packet, version: u32, service: &Service) -> bool {
     if service.quic == Service::QUIC_AT_443 && packet.port != HTTP_3 {
         return false;
     }
-    // A version that it speaks has types of packets, and of these the Initial opens.
+    // Of a version that it names the types of packets are known: its Initial opens.
     packet.is(Packet::INITIAL) || !lists(service, version)
 }
 
@@ -48,7 +51,8 @@ const fn speaks(packet: &Packet, version: u32, service: &Service) -> bool {
 #[inline(always)]
 const fn lists(service: &Service, version: u32) -> bool {
     let [a, b, c, d] = service.versions;
-    (a == version) | (b == version) | (c == version) | (d == version)
+    // What isn't named is 0, and so is what couldn't be read.
+    version != 0 && ((a == version) | (b == version) | (c == version) | (d == version))
 }
 
 /// The port of HTTP/3 (RFC 9114 §3.1 takes what `https` has).

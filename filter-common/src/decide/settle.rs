@@ -4,7 +4,7 @@ use super::{Clock, Tables};
 use crate::{
     bucket::{ADMITTED, Ask, BucketKey, Home, Line, Notes, Place, Seed, charge, conforms},
     cause::Cause,
-    packet::{self, Packet},
+    packet::{Packet, quic::LONGEST},
     rate::{Cell, MAX_UNITS, Rate, Rates, TOGETHER, Tier},
     verdict::{Stage, Verdict},
 };
@@ -18,8 +18,6 @@ pub(super) struct Judged {
     pub(super) neighbourhood: u64,
     /// 1: it opens a connection.
     pub(super) opens: u8,
-    /// 1: it is of a handshake of QUIC.
-    pub(super) shakes_hands: u8,
     /// Where the source's buckets are, if it is guarded.
     pub(super) home: Home,
 }
@@ -31,14 +29,12 @@ impl Judged {
             u64::from(self.service)
                 | u64::from(self.family) << 8
                 | u64::from(self.guarded) << 16
-                | u64::from(self.opens) << 24
-                | u64::from(self.shakes_hands) << 32,
+                | u64::from(self.opens) << 24,
         );
         Self {
             service: flags as u8,
             guarded: (flags >> 16) as u8 != 0,
             opens: (flags >> 24) as u8,
-            shakes_hands: (flags >> 32) as u8,
             family: (flags >> 8) as u8,
             neighbourhood: tables.forget(self.neighbourhood),
             home: Home {
@@ -357,18 +353,20 @@ impl Weight {
         let length = tables.forget(u64::from(packet.length)) as u32;
         let bytes = length.min(MAX_UNITS);
         let mut packets = 1;
-        // In generic mode the stack's merged frames reach the filter whole.
-        if bytes > MERGED && tables.merges() {
+        if is_merged(packet, tables) {
             packets = bytes.div_ceil(1500);
         }
         Self {
             packets: tables.forget(packets as u64) as u32,
             bytes: tables.forget(bytes as u64) as u32,
-            connections: u32::from(opens),
+            connections: tables.forget(u64::from(opens) * packets as u64) as u32,
         }
     }
 }
 
-/// The longest frame that is certainly one packet: 1,500 bytes behind Ethernet
-/// and every VLAN tag.
-const MERGED: u32 = 1514 + 4 * packet::MAX_TAGS as u32;
+/// Whether a frame is several packets: in generic mode the stack's merged frames reach the
+/// filter whole.
+#[inline(always)]
+fn is_merged<T: Tables>(packet: &Packet, tables: &T) -> bool {
+    packet.length > LONGEST && tables.merges()
+}

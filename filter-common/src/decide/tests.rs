@@ -11,7 +11,7 @@ use self::{collections::*, packets::*};
 use super::*;
 use crate::{
     packet::{
-        TCP,
+        TCP, UDP,
         wire::{read, *},
     },
     rate::Rates,
@@ -363,6 +363,41 @@ fn a_packet_that_finds_no_bucket_is_treated_as_the_settings_say() {
             assert!(notes.is_empty() || notes == [Notes(both)], "{notes:?}");
             assert_eq!(notes.is_empty(), lines == 0);
         }
+    }
+}
+
+#[test]
+fn what_is_not_counted_makes_nothing_free() {
+    let long = |version: u32, first: u8, id: u8| {
+        let mut payload = vec![first];
+        payload.extend_from_slice(&version.to_be_bytes());
+        payload.extend_from_slice(&[8, id, 2, 3, 4, 5, 6, 7, 8, 0]);
+        payload.resize(1_200, 0);
+        frame(&[], &v4(UDP, 0, 0, &udp(5_000, 443, &payload)))
+    };
+    for (quic, version, first) in [
+        // Another than the Initial of a version that is named, and a version that isn't
+        // one, before Initials with the same ids.
+        (Service::QUIC, 0xface_b002, 0xe0),
+        (Service::QUIC_AT_443, 0, 0xd0),
+    ] {
+        let mut tables = Collections::new();
+        tables.services[1].quic = quic;
+        tables.services[1].versions[0] = 0xface_b002;
+        let one = Rates {
+            connections: burst(4),
+            ..Rates::NONE
+        };
+        tables.tiers.insert((1, 1), source_rates(one));
+        let judged = |bytes: Vec<u8>| judge(&*bytes, &tables, &At(0, 0)).1.cause;
+        let mut passed = 0;
+        for id in 0..50 {
+            judged(long(version, first, id));
+            let initial = judged(long(1, 0xc0, id));
+            passed += u32::from(initial == Cause::Conforming as u8);
+        }
+        // Two for each that is charged, as anywhere.
+        assert!(passed <= 8, "{passed} of 50");
     }
 }
 

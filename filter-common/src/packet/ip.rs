@@ -122,7 +122,7 @@ pub(super) fn read_v6<F: Frame + ?Sized>(frame: &F, offset: usize, length: u32) 
 ///
 /// One that ends before its upper header has eight bytes has nothing of it, since
 /// fragments are cut at multiples of eight (RFC 8200 §4.5 wants all headers in it);
-/// one of eight bytes of TCP or UDP doesn't tell what it opens.
+/// one of less than [`TELLING`] bytes of TCP or UDP doesn't tell what it opens.
 #[inline(always)]
 const fn judge_first_fragment(packet: &mut Packet, whole: bool, at: usize, end: usize) {
     if whole {
@@ -155,9 +155,10 @@ const fn is_extension(protocol: u8) -> bool {
     )
 }
 
-/// Bytes of TCP up to its flags, and of UDP and QUIC up to the version: a
-/// fragment is cut at multiples of eight, so 16 bytes tell and 8 don't.
-const TELLING: usize = 14;
+/// Bytes that hold TCP's flags, and QUIC's version behind UDP. Fewer tell nothing, even if
+/// the flags are in them: Linux takes of an IPv4 fragment as many bytes as are a multiple
+/// of eight, and the rest from the next one.
+const TELLING: usize = 16;
 
 /// What fragments are cut at multiples of.
 const EIGHT: usize = 8;

@@ -15,7 +15,8 @@ pub(super) const fn mark(begins: [u8; 5], packet: &mut Packet) {
     }
     packet.flags |= match opens(first, u32::from_be_bytes([a, b, c, d])) {
         Opens::Yes => Packet::OPENS,
-        Opens::No => 0,
+        // An Initial may stand behind it in the datagram (RFC 9000 §12.2).
+        Opens::No => Packet::LONG,
         Opens::Unknown if first & TYPE == 0 => Packet::LONG | Packet::INITIAL,
         Opens::Unknown => Packet::LONG,
     };
@@ -24,7 +25,9 @@ pub(super) const fn mark(begins: [u8; 5], packet: &mut Packet) {
 /// Which handshake a datagram belongs to that begins with a long header.
 #[inline(always)]
 pub(crate) fn handshake<F: Frame + ?Sized>(frame: &F, packet: &Packet, seed: &Seed) -> Handshake {
-    if packet.upper == 0 {
+    // What is longer may be several datagrams that the stack merged (no client's Initial
+    // is): nobody knows how many handshakes that is.
+    if packet.upper == 0 || packet.length > LONGEST {
         return Handshake::untold(0);
     }
     let at = frame.offset(packet.upper as usize);
@@ -93,6 +96,9 @@ const fn opens(first: u8, version: u32) -> Opens {
     if initial { Opens::Yes } else { Opens::No }
 }
 
+/// The longest frame that is certainly one packet: 1,500 bytes behind Ethernet and every
+/// VLAN tag.
+pub(crate) const LONGEST: u32 = 1514 + 4 * super::MAX_TAGS as u32;
 /// The bit of the first byte that says so.
 const LONG_HEADER: u8 = 0x80;
 /// The bits of the type (RFC 9000 §17.2).

@@ -187,6 +187,16 @@ fn rates() -> Vec<Case> {
         )
         .after(1),
         Case::new(
+            "flags that the next fragment's take the place of",
+            OverConnections,
+            {
+                // Linux takes eight of these fifteen bytes.
+                let f = to("203.0.113.12").fragment(0, true).tcp(40_000, 443);
+                f.says_length(20 + 15)
+            },
+        )
+        .after(1),
+        Case::new(
             "a neighbour used it up",
             OverNeighbourhood,
             syn("203.0.113.130"),

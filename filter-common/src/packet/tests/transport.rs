@@ -85,7 +85,7 @@ fn of_all_long_headers_an_initial_opens_or_one_whose_types_nobody_knows_may() {
             let expected = match initial {
                 _ if first & 0x80 == 0 => 0,
                 Some(initial) if kind == initial => Packet::OPENS,
-                Some(_) => 0,
+                Some(_) => Packet::LONG,
                 None if kind == 0 => Packet::LONG | Packet::INITIAL,
                 None => Packet::LONG,
             };
