@@ -143,7 +143,7 @@ fn versions(mode: XdpMode) {
         (8443, &FOREIGN, &ALL, false),
     ];
     let one: [Case<'_>; 2] = [(443, &IETF, &ALL, true), (8443, &FOREIGN, &ALL, true)];
-    let three: [Case<'_>; 3] = [
+    let three: [Case<'_>; 4] = [
         (443, &[V1, V2], &ALL, true),
         (443, &[MVFST], &INITIAL, true),
         (443, &[MVFST], &OTHERS, false),
