@@ -219,6 +219,8 @@ where
     {
         tables.lay(packet::quic::handshake(frame, &packet, seed));
     }
+    // What was asked of it here is forgotten, too: else the law is followed once for each
+    // answer.
     packet.forgotten(|number| frame.forget(number))
 }
 

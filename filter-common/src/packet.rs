@@ -84,9 +84,6 @@ impl Packet {
     /// Its source is IPv4 and its header IPv6's.
     pub const OVER_IPV6: u8 = 128;
 
-    /// What nothing could be read of.
-    pub const NONE: Self = Self::unread(Kind::NotIp, 0);
-
     /// Whether a flag is set.
     #[inline(always)]
     #[must_use]
