@@ -6,13 +6,13 @@
 //! answers each.
 
 use bytes::Bytes;
+pub use filter_core::protocol;
 use tokio::sync::{mpsc, oneshot};
 
 pub mod client;
 pub mod eventlog;
 pub mod lines;
 pub mod peer;
-pub mod protocol;
 pub mod server;
 pub mod socket;
 

@@ -30,7 +30,7 @@ use crate::{
         kernel::{Kernel, grace},
         pins::Pins,
     },
-    feed::{FeedId, News},
+    feed::Message,
     host::clock,
     ledger::{Ledger, Now},
     observation::Observation,
@@ -109,7 +109,7 @@ struct Daemon {
     wall_ahead: i64,
     /// Sentences about what went wrong and still matters.
     troubles: Troubles,
-    news: mpsc::Receiver<(FeedId, News)>,
+    news: mpsc::Receiver<Message>,
     requests: mpsc::Receiver<Request>,
     pages: mpsc::Receiver<list::Page>,
     observations: mpsc::Receiver<Observation>,
@@ -175,7 +175,7 @@ impl Daemon {
             let attack = self.attack_end();
             let policy = self.policing.as_ref().map(Policing::due);
             tokio::select! {
-                Some((feed, news)) = self.news.recv() => self.take(feed, news),
+                Some(message) = self.news.recv() => self.take(message),
                 Some(request) = self.requests.recv() => self.answer(request).await,
                 Some(page) = self.pages.recv() => self.page(page),
                 1.. = self.observations.recv_many(&mut seen, AT_ONCE) => self.observe(&mut seen),

@@ -1,132 +1,13 @@
-//! The datapath: the loaded programs and their tables.
+//! The datapath: the loaded programs and their tables in the kernel.
 //!
-//! Two of them exist: the kernel's, and one in memory that runs the same law
-//! on the host (the model of the tests, and the daemon's tests without root).
+//! The trait, and the datapath in memory that runs the same law on the host, are in
+//! `filter_core::datapath`.
 
-use anyhow::Result;
-use filter_common::{
-    bucket::Usage,
-    cause::Cause,
-    decide::Decision,
-    event::{Counter, Sketch, WORDS},
-    settings::Settings,
+pub use filter_core::{
+    datapath::{Counts, Datapath, Sizes, memory},
+    table,
 };
-
-use crate::{patch::Patch, plan::Plan, prefix::Prefix};
 
 pub mod attach;
 pub mod kernel;
-pub mod memory;
 pub mod pins;
-pub mod table;
-
-/// What the daemon asks of the loaded programs and their tables.
-pub trait Datapath {
-    /// Puts what the configuration asks for into the tables: ports, services
-    /// and tiers. What was there from an earlier plan and isn't in this one
-    /// goes.
-    ///
-    /// # Errors
-    /// If the tables refuse it; what was in force may then be mixed.
-    fn configure(&mut self, plan: &Plan) -> Result<()>;
-
-    /// Puts the settings in force.
-    ///
-    /// # Errors
-    /// If the tables refuse them; what was in force stays.
-    fn set(&mut self, settings: &Settings) -> Result<()>;
-
-    /// Carries out a patch. Prefixes that don't fit come back with the reason;
-    /// what was in force for them stays.
-    fn apply(&mut self, patch: &Patch) -> Vec<(Prefix, String)>;
-
-    /// What would happen to this frame now. Changes nothing.
-    ///
-    /// # Errors
-    /// If the program can't be run.
-    fn explain(&mut self, frame: &[u8]) -> Result<Decision>;
-
-    /// Everything that was counted.
-    ///
-    /// # Errors
-    /// If the tables can't be read.
-    fn counts(&self) -> Result<Counts>;
-}
-
-/// Everything that was counted since the tables were made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// By cause, in the order of [`Cause::ALL`].
-    pub causes: [Counter; Cause::COUNT],
-    /// By cause in the shadow.
-    pub shadow: [Counter; Cause::COUNT],
-    /// About how many sources each cause hit, or would have hit.
-    pub sources: [u64; Cause::COUNT],
-    /// The same in the shadow.
-    pub shadow_sources: [u64; Cause::COUNT],
-    /// Events that were sent.
-    pub sent: u64,
-    /// Drops that weren't told, by sampling or for lack of budget.
-    pub suppressed: u64,
-    /// Events that found no room.
-    pub lost: u64,
-    /// Drops that no event stands for yet.
-    pub untold: u64,
-    /// What the table of buckets has seen.
-    pub buckets: Usage,
-}
-
-/// About how many sources the CPUs saw together.
-///
-/// Linear counting: with `free` of `m` bits left, `m ln(m / free)` sources. By
-/// chance it is off by a few in a hundred, and a full sketch says only that
-/// there were very many.
-pub(crate) fn sources<'a>(sketches: impl IntoIterator<Item = &'a Sketch>) -> u64 {
-    let mut all = Sketch::NEW;
-    for sketch in sketches {
-        for (sum, word) in all.words.iter_mut().zip(&sketch.words) {
-            *sum |= word;
-        }
-    }
-    let free: u32 = all.words.iter().map(|word| word.count_zeros()).sum();
-    let bits = f64::from(u32::try_from(WORDS * 64).expect("a small constant"));
-    (bits * (bits / f64::from(free.max(1))).ln()).round() as u64
-}
-
-/// Adds up what the CPUs counted each for itself.
-pub(crate) fn sum<'a>(counters: impl IntoIterator<Item = &'a Counter>) -> Counter {
-    counters
-        .into_iter()
-        .fold(Counter::default(), |sum, counter| Counter {
-            passed_packets: sum.passed_packets + counter.passed_packets,
-            passed_bytes: sum.passed_bytes + counter.passed_bytes,
-            dropped_packets: sum.dropped_packets + counter.dropped_packets,
-            dropped_bytes: sum.dropped_bytes + counter.dropped_bytes,
-            connections: sum.connections + counter.connections,
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use filter_common::source::Address;
-
-    use super::*;
-
-    #[test]
-    fn sources_are_counted_once_over_all_cpus_and_about_right() {
-        for number in [0_u32, 1, 10, 1000, 20_000] {
-            let mut cpus = [Sketch::NEW; 3];
-            for host in 0..number {
-                let source = Address::v4((0x0a00_0000 + host).to_be_bytes());
-                cpus[host as usize % 3].add(&source);
-                cpus[0].add(&source);
-            }
-            let estimated = sources(&cpus);
-            let off = estimated.abs_diff(u64::from(number));
-            assert!(
-                off <= u64::from(number) / 20,
-                "{number} sources: {estimated}"
-            );
-        }
-    }
-}

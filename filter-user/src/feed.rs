@@ -1,109 +1,53 @@
-//! Feeds: where claims come from, and what a feed's task tells the daemon.
+//! Feeds: the tasks that follow them, and what these send to the daemon.
 //!
-//! [`codec`] makes claims of bytes, [`mod@file`] follows a file, [`operator`]
-//! keeps what the operator said. Feeds don't know the ledger: they send
-//! [`News`].
+//! How claims are read from bytes, and everything else of a feed that is pure, is in
+//! `filter_core::feed`. Feeds don't know the ledger: they send [`Message`]s.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
-
-use filter_common::source::Family;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{
-    claim::{Claim, Update, Verdict},
-    prefix::Prefix,
-};
+pub use filter_core::feed::{FeedId, News, Refused, Rules, Tiers, codec};
 
-pub mod codec;
 pub mod file;
 pub mod operator;
 pub mod policy;
 pub mod verdicts;
 
-/// The number of a feed; the operator is feed 0.
-pub type FeedId = u16;
+/// The channel by which the feeds' tasks reach the daemon.
+pub type Sender = mpsc::Sender<Message>;
 
-/// Names of tiers, and their numbers.
-pub type Tiers = Arc<BTreeMap<String, u8>>;
-
-/// Where a feed's task tells its news.
-pub type Sender = mpsc::Sender<(FeedId, News)>;
-
-/// What a feed's task tells the daemon.
+/// What a feed's task sends to the daemon.
 #[derive(Debug)]
-pub enum News {
-    /// The feed is well, and says this.
-    Update {
-        /// What it says.
-        update: Update,
-        /// What of its whole word wasn't taken.
-        refused: Refused,
-        /// Takes, once it is in force, how many claims are held that the
-        /// feed's whole word left out.
-        taken: Option<oneshot::Sender<u32>>,
-    },
-    /// The feed can't be read; what it said last goes on.
-    Failed {
-        /// The feed's state, in a word.
-        state: &'static str,
-        /// One sentence: what is wrong, where, and what to do.
-        error: String,
-    },
-    /// The policy is to say its whole word, which the daemon has.
-    Whole,
-    /// What the feed said before a restart, as far as was kept.
-    Restored {
-        /// What it says.
-        claims: Vec<Claim>,
-        /// What of that its whole word left out without being believed.
-        held: Vec<Prefix>,
-    },
-    /// What is doubtful about the feed though it works: a sentence each, in
-    /// place of those before.
-    Notes(Vec<String>),
-    /// Where the feed comes from, to be protected; in place of those before.
-    Peers(Vec<IpAddr>),
+pub struct Message {
+    /// Which feed it is.
+    pub feed: FeedId,
+    /// What is new.
+    pub news: News,
+    /// Receives, once it is in force, how many claims are held that the feed's whole
+    /// word left out.
+    pub applied: Option<oneshot::Sender<u32>>,
 }
 
-/// What wasn't taken as it was written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
-    /// Lines that were refused.
-    pub count: u64,
-    /// A sentence for each of the first ten, with its line number.
-    pub first: Vec<String>,
-    /// Prefixes that had host bits: taken, and masked.
-    pub masked: u64,
-}
-
-/// How a feed's claims are read.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// What a bare prefix means.
-    pub verdict: Verdict,
-    /// The tiers that a claim may name.
-    pub tiers: Tiers,
-    /// Bits of the prefix that a claim on one IPv6 address is about: 128 or 64.
-    pub widen_ipv6: u8,
-    /// More claims than this are no list but a mistake.
-    pub max_claims: usize,
-}
-
-impl Rules {
-    /// What a claim on this prefix is about.
+impl Message {
+    /// News whose outcome the task doesn't wait for.
     #[must_use]
-    pub fn widen(&self, prefix: Prefix) -> Prefix {
-        match prefix.family() {
-            Family::V6 if prefix.is_address() => prefix.widened(self.widen_ipv6),
-            _ => prefix,
+    pub const fn new(feed: FeedId, news: News) -> Self {
+        Self {
+            feed,
+            news,
+            applied: None,
         }
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
-    use crate::prefix::Written;
+    use std::sync::Arc;
+
+    use super::Rules;
+    use crate::{
+        claim::Verdict,
+        prefix::{Prefix, Written},
+    };
 
     pub(crate) fn rules() -> Rules {
         let tiers = [("unknown", 0), ("suspect", 1), ("trusted", 2)];
@@ -117,21 +61,5 @@ pub(crate) mod tests {
 
     pub(crate) fn prefix(text: &str) -> Prefix {
         text.parse::<Written>().expect(text).prefix
-    }
-
-    #[test]
-    fn only_a_single_ipv6_address_is_widened() {
-        let rules = Rules {
-            widen_ipv6: 64,
-            ..rules()
-        };
-        for (written, meant) in [
-            ("2001:db8::7", "2001:db8::/64"),
-            ("2001:db8::/96", "2001:db8::/96"),
-            ("2001:db8::/32", "2001:db8::/32"),
-            ("192.0.2.7", "192.0.2.7"),
-        ] {
-            assert_eq!(rules.widen(prefix(written)), prefix(meant), "{written}");
-        }
     }
 }

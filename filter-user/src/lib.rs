@@ -1,25 +1,17 @@
-//! The daemon of weir and its command line.
+//! The daemon of weir and its command line: sockets, files, clocks, the kernel.
 //!
-//! A verdict's way: bytes → a feed's codec → [`claim::Update`] → the ledger →
-//! [`patch::Patch`] → the datapath. Feeds, ledger, datapath, control and metrics
-//! don't know each other; only the daemon wires them.
+//! What the daemon decides is in `filter_core`, and stands here under the same names.
+
+pub use filter_core::{
+    claim, config, ledger, metrics, observation, patch, plan, policy, prefix, token, under_attack,
+};
 
 pub mod check;
-pub mod claim;
 pub mod cli;
 pub mod command;
-pub mod config;
+pub mod config_file;
 pub mod control;
 pub mod daemon;
 pub mod datapath;
 pub mod feed;
 pub mod host;
-pub mod ledger;
-pub mod metrics;
-pub mod observation;
-pub mod patch;
-pub mod plan;
-pub mod policy;
-pub mod prefix;
-pub mod token;
-pub mod under_attack;

@@ -9,6 +9,7 @@ use crate::{
     claim::{self, Claim, Update},
     cli,
     config::{self, Config, Kind, Stream, tier::Tiers},
+    config_file,
     control::protocol::Verdict,
     daemon,
     datapath::pins,
@@ -25,7 +26,7 @@ pub(crate) fn run(options: &cli::Run) -> anyhow::Result<()> {
 /// Checks a configuration, and touches nothing. What is wrong is the error; a
 /// good one may still have a sentence or two that its writer should know.
 pub(crate) fn check(path: &Path) -> anyhow::Result<Vec<String>> {
-    let config = Config::read(path)?;
+    let config = config_file::read(path)?;
     config.plan(&Tiers::default())?;
     let mut notes = config.warnings.clone();
     if let Err(error) = config.with(Vec::new(), None) {
@@ -41,7 +42,7 @@ pub(crate) fn detach_offline(
 ) -> anyhow::Result<Vec<String>> {
     // The emergency exit mustn't depend on a good configuration: without one
     // the pins are where they are unless something else is said.
-    let config = Config::read(config).unwrap_or_else(|_| Config::embedded());
+    let config = config_file::read(config).unwrap_or_else(|_| Config::embedded());
     let pins = &config.daemon.pins;
     pins::detach(pins, interface)
         .with_context(|| format!("taking the filter off by its pins in {}", pins.display()))
@@ -89,7 +90,7 @@ impl Tried {
 /// Fetches and reads what would be a feed. Nothing live is touched.
 pub(crate) async fn try_feed(test: &cli::FeedTest) -> anyhow::Result<Tried> {
     let mut notes = Vec::new();
-    let config = match Config::read(&test.config) {
+    let config = match config_file::read(&test.config) {
         Err(config::Error::Unreadable { .. }) if test.config == Path::new(cli::DEFAULT_CONFIG) => {
             notes.push("there is no configuration: the built-in tiers hold".to_owned());
             Config::embedded()

@@ -18,7 +18,7 @@ use super::{Daemon, now, slot::Slot};
 use crate::{
     claim::{Change, Update, Verdict},
     config::{self, Config, Kind, tier::Tiers},
-    feed::{self, FeedId, News, Refused, Rules, operator::state},
+    feed::{self, FeedId, Message, News, Refused, Rules, operator::state},
     ledger::{FeedRules, OPERATOR},
 };
 
@@ -174,7 +174,12 @@ impl Feeds {
 
 impl Daemon {
     /// Takes what a feed says.
-    pub(super) fn take(&mut self, feed: FeedId, news: News) {
+    pub(super) fn take(&mut self, message: Message) {
+        let Message {
+            feed,
+            news,
+            applied: taken,
+        } = message;
         let Some(slot) = self.feeds.get_mut(feed) else {
             return;
         };
@@ -214,11 +219,7 @@ impl Daemon {
                 let held = self.ledger.apply(feed, Update::Hold(held), now());
                 self.carry_out(&held.patch);
             }
-            News::Update {
-                update,
-                refused,
-                taken,
-            } => self.take_update(feed, update, refused, taken),
+            News::Update { update, refused } => self.take_update(feed, update, refused, taken),
             News::Whole => self.say_all(feed),
             News::Notes(notes) => {
                 for note in &notes {
@@ -295,7 +296,7 @@ impl Daemon {
             };
             let name = slot.name().to_owned();
             match timeout_at(start + patience, self.news.recv()).await {
-                Ok(Some((feed, news))) => self.take(feed, news),
+                Ok(Some(message)) => self.take(message),
                 Ok(None) => return,
                 Err(_late) => {
                     tracing::warn!(feed = name, "the filter starts without this feed");
@@ -329,7 +330,7 @@ fn few_changes(update: &Update) -> Option<String> {
 }
 
 /// The channel that news travel by.
-pub(super) fn channel() -> (feed::Sender, mpsc::Receiver<(FeedId, News)>) {
+pub(super) fn channel() -> (feed::Sender, mpsc::Receiver<Message>) {
     mpsc::channel(16)
 }
 

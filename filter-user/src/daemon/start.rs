@@ -31,11 +31,12 @@ use crate::{
     claim::{Change, Update},
     cli,
     config::{self, Config, tier::Tiers},
+    config_file,
     control::{eventlog::EventLog, peer, server, socket},
     datapath::{
-        Datapath as _,
+        Datapath as _, Sizes,
         attach::{attach, check},
-        kernel::{Kernel, Sizes},
+        kernel::Kernel,
         pins::Pins,
     },
     feed::operator::{Journal, state},
@@ -236,7 +237,7 @@ impl Daemon {
 /// The configuration with what the command line says.
 pub(super) fn read(options: &cli::Run) -> Result<Config> {
     let path = &options.config;
-    let read = match Config::read(path) {
+    let read = match config_file::read(path) {
         Err(config::Error::Unreadable { source, .. })
             if source.kind() == io::ErrorKind::NotFound
                 && path == Path::new(cli::DEFAULT_CONFIG)

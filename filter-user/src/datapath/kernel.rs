@@ -10,7 +10,7 @@ use aya::{
 };
 use filter_common::{
     abi::{self, Preamble, ScopeKey},
-    bucket::{BucketKey, CLASSES, Line, Place, Seed, WAYS},
+    bucket::{BucketKey, CLASSES, Line, Place, Seed},
     cause::Cause,
     decide::Decision,
     rate::Still,
@@ -20,7 +20,14 @@ use filter_common::{
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use self::tables::{Tables, take};
-use super::{Counts, Datapath, sources, sum, table::Shape};
+use filter_core::{
+    datapath::{sources, sum},
+    table::Shape,
+};
+
+use super::{Counts, Datapath};
+
+pub use super::Sizes;
 use crate::{
     patch::Patch,
     plan::{Plan, Scope},
@@ -33,27 +40,7 @@ mod tables;
 mod verdicts;
 
 pub use grace::grace;
-pub(crate) use mapping::Mapping;
-
-/// How many entries the tables hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// IPv4 prefixes.
-    pub ipv4: u32,
-    /// IPv6 prefixes.
-    pub ipv6: u32,
-    /// Words of buckets.
-    pub buckets: u32,
-}
-
-impl Sizes {
-    /// Lines of the table of buckets: eight words each, and the last one whole.
-    #[must_use]
-    pub const fn lines(&self) -> u32 {
-        let lines = self.buckets.div_ceil(WAYS as u32);
-        if lines == 0 { 1 } else { lines }
-    }
-}
+use mapping::Mapping;
 
 /// The loaded programs and their maps.
 pub struct Kernel {

@@ -20,7 +20,7 @@ use self::{
     eyes::{Eyes, Glance},
     reader::{Mark, Outcome, Reader, mark},
 };
-use super::{FeedId, News, Refused, Rules, Sender};
+use super::{FeedId, Message, News, Refused, Rules, Sender};
 use crate::claim::Update;
 
 mod eyes;
@@ -189,13 +189,7 @@ impl Watch {
             }
         };
         (self.unsettled, self.failed) = (0, None);
-        let taken = None;
-        self.tell(News::Update {
-            update,
-            refused,
-            taken,
-        })
-        .await
+        self.tell(News::Update { update, refused }).await
     }
 
     async fn fail(&mut self, error: &Error) -> bool {
@@ -209,7 +203,7 @@ impl Watch {
     }
 
     async fn tell(&self, news: News) -> bool {
-        self.news.send((self.feed, news)).await.is_ok()
+        self.news.send(Message::new(self.feed, news)).await.is_ok()
     }
 }
 

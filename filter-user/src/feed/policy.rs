@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::{FeedId, News, Sender};
+use super::{FeedId, Message, News, Sender};
 
 /// Asks for the whole word now and at each wish, until nobody listens.
 pub async fn follow(feed: FeedId, news: Sender, refresh: Arc<Notify>) {
-    while news.send((feed, News::Whole)).await.is_ok() {
+    while news.send(Message::new(feed, News::Whole)).await.is_ok() {
         refresh.notified().await;
     }
 }

@@ -19,31 +19,25 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{Notify, mpsc::error::SendError, oneshot},
     task::spawn_blocking,
     time::{Instant, interval, sleep},
 };
 
-use super::{FeedId, News, Refused, Rules, Sender, codec::stream::Answer};
+use super::{FeedId, Message, News, Refused, Rules, Sender, codec::stream::Answer};
 use crate::{claim::Update, config::Stream};
 
 mod copy;
-mod follower;
 mod replay;
 mod token;
 mod transport;
-mod trouble;
 
 use self::{
     copy::{Copy, Taken},
     replay::Replayed,
     transport::Transport,
 };
-pub use self::{
-    follower::{Follower, Said},
-    trouble::Trouble,
-};
-pub use super::codec::stream::Asked;
+pub use filter_core::feed::verdicts::{Asked, Follower, Said, Trouble};
 
 /// What a feed of this kind is asked for from outside.
 #[derive(Debug, Default)]
@@ -181,7 +175,8 @@ impl Task {
                     let peers = union(&self.good_peers, &resolving.found());
                     if peers != self.peers {
                         self.peers.clone_from(&peers);
-                        self.news.send((self.feed, News::Peers(peers))).await.ok()?;
+                        let message = Message::new(self.feed, News::Peers(peers));
+                        self.news.send(message).await.ok()?;
                     }
                 }
                 () = refresh.notified() => return Some(None),
@@ -212,12 +207,12 @@ impl Task {
         let new = whole || claims > 0 || self.follower.asks() != Asked::After(cursor.clone());
         let (taken, held) = oneshot::channel();
         self.failed = None;
-        let update = News::Update {
-            update,
-            refused,
-            taken: Some(taken),
+        let message = Message {
+            feed: self.feed,
+            news: News::Update { update, refused },
+            applied: Some(taken),
         };
-        self.news.send((self.feed, update)).await.ok()?;
+        self.news.send(message).await.ok()?;
         let held = held.await.ok()?;
         if new {
             let taken = match (whole, held) {
@@ -251,7 +246,7 @@ impl Task {
         }
         let (claims, held) = (kept.claims, kept.held);
         let news = News::Restored { claims, held };
-        self.news.send((self.feed, news)).await.ok()
+        self.send(news).await.ok()
     }
 
     /// Tells what is wrong, once. What the whole word will mend is no trouble
@@ -269,7 +264,7 @@ impl Task {
             state: trouble.state(),
             error,
         };
-        self.news.send((self.feed, news)).await.ok()
+        self.send(news).await.ok()
     }
 
     /// Tells what is doubtful and where the service is, where that is new.
@@ -278,14 +273,18 @@ impl Task {
         notes.extend(self.copy.trouble());
         if notes != self.notes {
             self.notes = notes.clone();
-            self.news.send((self.feed, News::Notes(notes))).await.ok()?;
+            self.send(News::Notes(notes)).await.ok()?;
         }
         if self.good_peers != self.peers {
             self.peers = self.good_peers.clone();
             let peers = News::Peers(self.peers.clone());
-            self.news.send((self.feed, peers)).await.ok()?;
+            self.send(peers).await.ok()?;
         }
         Some(())
+    }
+
+    async fn send(&self, news: News) -> Result<(), SendError<Message>> {
+        self.news.send(Message::new(self.feed, news)).await
     }
 
     /// Waits until the token's file is another.

@@ -2,28 +2,12 @@
 
 use std::{fs, io, path::Path};
 
+use filter_core::metrics::Process;
 use rustix::{
     param::clock_ticks_per_second,
     process::{Resource, getrlimit},
     time::{ClockId, clock_gettime},
 };
-
-/// What a process takes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Process {
-    /// CPU time of all its threads, in user space and in the kernel.
-    pub cpu_seconds: f64,
-    /// When it began, in Unix seconds.
-    pub start_time_seconds: f64,
-    /// Memory that it has in RAM.
-    pub resident_bytes: u64,
-    /// Memory that it has addresses for.
-    pub virtual_bytes: u64,
-    /// Its open descriptors.
-    pub open_fds: u64,
-    /// Descriptors that it may have open; `None`: as many as it likes.
-    pub max_fds: Option<u64>,
-}
 
 /// This process, as the file system below `root` and the kernel tell it.
 ///

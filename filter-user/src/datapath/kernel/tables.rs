@@ -61,7 +61,7 @@ impl Tables {
 /// The verdict tables, in the memory of their maps.
 fn verdicts(ebpf: &mut Ebpf, shape: &Shape) -> Result<Table> {
     let mut map = |name, words| mapping(ebpf, name, words);
-    let shelves = Shelves::mapped([
+    let shelves = Shelves::shared([
         map("FORCE", force::WORDS)?,
         map("V4_GROUPS", shape.groups() as usize)?,
         map("V4_LINES", 2 * shape.lines() as usize * LINE)?,

@@ -14,7 +14,7 @@ use crate::{claim::Change, feed::tests::rules};
 /// A folder with a list that is followed, and the claims that follow from it.
 struct Room {
     folder: TempDir,
-    news: mpsc::Receiver<(FeedId, News)>,
+    news: mpsc::Receiver<Message>,
     refresh: Arc<Notify>,
     task: JoinHandle<()>,
     claims: BTreeSet<String>,
@@ -51,9 +51,9 @@ impl Room {
 
     async fn news(&mut self) -> News {
         let news = timeout(Duration::from_secs(20), self.news.recv());
-        let (feed, news) = news.await.expect("news in time").expect("a task");
-        assert_eq!(feed, 3);
-        news
+        let message = news.await.expect("news in time").expect("a task");
+        assert_eq!(message.feed, 3);
+        message.news
     }
 
     /// The next news is an update, after which these are the claims.

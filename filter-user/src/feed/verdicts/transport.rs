@@ -123,7 +123,7 @@ impl Transport {
         }
         let client = match &self.client {
             Some(client) => client,
-            None => self.client.insert(self.stream.client(&self.resolved)?),
+            None => self.client.insert(client(&self.stream, &self.resolved)?),
         };
         let request = client.get(url).headers(headers).send();
         let mut response = match timeout(patience, request).await {
@@ -161,43 +161,41 @@ impl Transport {
     }
 }
 
-impl Stream {
-    /// A client that goes nowhere but to this service.
-    fn client(&self, resolved: &Resolved) -> Result<Client, Trouble> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .referer(false)
-            .no_proxy()
-            .http1_only()
-            .https_only(self.url.scheme() == "https")
-            .connect_timeout(CONNECT)
-            .tcp_keepalive(KEEP_ALIVE)
-            .pool_max_idle_per_host(1)
-            .dns_resolver(Arc::new(resolved.clone()));
-        if let Some(path) = &self.ca_file {
-            let fault = |what: String| {
-                Trouble::NoAuthority(format!(
-                    "{what} in {}: write the certificates of the service's authority there, as PEM",
-                    path.display()
-                ))
-            };
-            let pem = fs::read(path)
-                .map_err(|error| fault(format!("there is nothing readable ({error})")))?;
-            let certificates = Certificate::from_pem_bundle(&pem)
-                .map_err(|error| fault(format!("there is no certificate ({})", root(&error))))?;
-            if certificates.is_empty() {
-                return Err(fault("there is no certificate".to_owned()));
-            }
-            builder = builder.tls_certs_only(certificates);
-        }
-        builder.build().map_err(|error| {
+/// A client that goes nowhere but to this service.
+fn client(stream: &Stream, resolved: &Resolved) -> Result<Client, Trouble> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .referer(false)
+        .no_proxy()
+        .http1_only()
+        .https_only(stream.url.scheme() == "https")
+        .connect_timeout(CONNECT)
+        .tcp_keepalive(KEEP_ALIVE)
+        .pool_max_idle_per_host(1)
+        .dns_resolver(Arc::new(resolved.clone()));
+    if let Some(path) = &stream.ca_file {
+        let fault = |what: String| {
             Trouble::NoAuthority(format!(
-                "no connection can be made: {}; install ca-certificates, or name the service's authority in `ca_file`",
-                root(&error)
+                "{what} in {}: write the certificates of the service's authority there, as PEM",
+                path.display()
             ))
-        })
+        };
+        let pem = fs::read(path)
+            .map_err(|error| fault(format!("there is nothing readable ({error})")))?;
+        let certificates = Certificate::from_pem_bundle(&pem)
+            .map_err(|error| fault(format!("there is no certificate ({})", root(&error))))?;
+        if certificates.is_empty() {
+            return Err(fault("there is no certificate".to_owned()));
+        }
+        builder = builder.tls_certs_only(certificates);
     }
+    builder.build().map_err(|error| {
+        Trouble::NoAuthority(format!(
+            "no connection can be made: {}; install ca-certificates, or name the service's authority in `ca_file`",
+            root(&error)
+        ))
+    })
 }
 
 /// Looks names up as the host does, and says what was found: the addresses are

@@ -11,8 +11,6 @@ use filter_common::table::{
     ipv6::{NODE, WIDE},
 };
 
-use crate::datapath::kernel::Mapping;
-
 /// How large the tables are: what their maps are made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
@@ -103,8 +101,12 @@ pub struct Shelves {
 
 impl Shelves {
     /// The memory of maps: what is in force, groups, lines, sieves, nodes, quads.
-    pub(crate) fn mapped(maps: [Mapping; 6]) -> Self {
-        let [force, groups, lines, sieve, nodes, quads] = maps.map(Shelf::Mapped);
+    pub fn shared<M>(maps: [M; 6]) -> Self
+    where
+        M: Deref<Target = [AtomicU64]> + Send + Sync + 'static,
+    {
+        let [force, groups, lines, sieve, nodes, quads] =
+            maps.map(|map| Shelf::Shared(Box::new(map)));
         Self {
             force,
             groups,
@@ -138,7 +140,7 @@ fn zeros(words: usize) -> Box<[AtomicU64]> {
 
 /// Words that readers see while they are written.
 pub(super) enum Shelf {
-    Mapped(Mapping),
+    Shared(Box<dyn Deref<Target = [AtomicU64]> + Send + Sync>),
     Heap(Box<[AtomicU64]>),
 }
 
@@ -173,7 +175,7 @@ impl Deref for Shelf {
 
     fn deref(&self) -> &[AtomicU64] {
         match self {
-            Self::Mapped(mapping) => mapping,
+            Self::Shared(memory) => memory,
             Self::Heap(words) => words,
         }
     }

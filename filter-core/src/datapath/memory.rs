@@ -26,7 +26,7 @@ use filter_common::{
 };
 
 use self::peek::Peek;
-use super::{Counts, Datapath, kernel::Sizes, sources};
+use super::{Counts, Datapath, Sizes, sources};
 use crate::{
     patch::Patch,
     plan::{Plan, Scope},

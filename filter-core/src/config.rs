@@ -8,7 +8,7 @@ pub mod attestation;
 mod check;
 pub mod endpoint;
 mod error;
-pub(crate) mod feed;
+pub mod feed;
 mod file;
 pub mod policy;
 pub mod port;
@@ -18,11 +18,7 @@ pub mod tier;
 pub mod unit;
 mod value;
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use filter_common::{
     packet::TCP,
@@ -292,18 +288,6 @@ pub enum Verdict {
 }
 
 impl Config {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// If it can't be read, isn't TOML, or says what can't be.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(&text)
-    }
-
     /// Reads the text of a file.
     ///
     /// # Errors

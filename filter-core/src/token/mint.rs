@@ -16,31 +16,40 @@ use serde_json::{Value, json};
 use super::keys::KeySet;
 
 /// Who signs tokens, with one key.
-pub(crate) enum Issuer {
+pub enum Issuer {
+    /// Signs with a secret.
     Hmac(Vec<u8>),
+    /// Signs with a key on a curve of NIST.
     Ec(EcdsaKeyPair, &'static str),
+    /// Signs with a key on Edwards' curve.
     Ed(Ed25519KeyPair),
+    /// Signs with an RSA key.
     Rsa(RsaKeyPair),
 }
 
 impl Issuer {
-    pub(crate) fn hs256() -> Self {
+    /// A fresh issuer that signs by HS256.
+    pub fn hs256() -> Self {
         Self::Hmac(b"a secret that has thirty-two bytes and more".to_vec())
     }
 
-    pub(crate) fn es256() -> Self {
+    /// A fresh issuer that signs by ES256.
+    pub fn es256() -> Self {
         Self::ec(&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256")
     }
 
-    pub(crate) fn es384() -> Self {
+    /// A fresh issuer that signs by ES384.
+    pub fn es384() -> Self {
         Self::ec(&ECDSA_P384_SHA384_FIXED_SIGNING, "P-384")
     }
 
-    pub(crate) fn ed25519() -> Self {
+    /// A fresh issuer that signs by ED25519.
+    pub fn ed25519() -> Self {
         Self::Ed(Ed25519KeyPair::generate().expect("a key"))
     }
 
-    pub(crate) fn rsa() -> Self {
+    /// A fresh issuer that signs by RS256.
+    pub fn rsa() -> Self {
         Self::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).expect("a key"))
     }
 
@@ -49,7 +58,7 @@ impl Issuer {
     }
 
     /// The algorithm that its tokens usually name.
-    pub(crate) fn algorithm(&self) -> &'static str {
+    pub fn algorithm(&self) -> &'static str {
         match self {
             Self::Hmac(_) => "HS256",
             Self::Ec(_, "P-384") => "ES384",
@@ -60,7 +69,7 @@ impl Issuer {
     }
 
     /// What it publishes.
-    pub(crate) fn jwk(&self) -> Value {
+    pub fn jwk(&self) -> Value {
         let point = |point: &[u8]| {
             let (x, y) = point[1..].split_at(point.len() / 2);
             (encode(x), encode(y))
@@ -83,7 +92,7 @@ impl Issuer {
     }
 
     /// The same with more members.
-    pub(crate) fn jwk_with(&self, more: Value) -> Value {
+    pub fn jwk_with(&self, more: Value) -> Value {
         let mut jwk = self.jwk();
         let all = jwk.as_object_mut().expect("an object");
         all.extend(more.as_object().expect("an object").clone());
@@ -91,7 +100,7 @@ impl Issuer {
     }
 
     /// A token with this head and payload, whatever they say.
-    pub(crate) fn sign(&self, head: &str, payload: &str) -> String {
+    pub fn sign(&self, head: &str, payload: &str) -> String {
         let signed = format!("{}.{}", encode(head.as_bytes()), encode(payload.as_bytes()));
         let random = SystemRandom::new();
         let bytes = signed.as_bytes();
@@ -121,24 +130,25 @@ impl Issuer {
     }
 
     /// A token with these claims.
-    pub(crate) fn token(&self, claims: &Value) -> String {
+    pub fn token(&self, claims: &Value) -> String {
         let head = json!({"alg": self.algorithm(), "typ": "JWT"});
         self.sign(&head.to_string(), &claims.to_string())
     }
 
     /// A token that names its key.
-    pub(crate) fn token_of(&self, kid: &str, claims: &Value) -> String {
+    pub fn token_of(&self, kid: &str, claims: &Value) -> String {
         let head = json!({"alg": self.algorithm(), "kid": kid});
         self.sign(&head.to_string(), &claims.to_string())
     }
 }
 
 /// A set of these keys.
-pub(crate) fn set(keys: &[Value]) -> KeySet {
+pub fn set(keys: &[Value]) -> KeySet {
     let text = json!({"keys": keys}).to_string();
     KeySet::parse(text.as_bytes()).expect(&text)
 }
 
-pub(crate) fn encode(bytes: &[u8]) -> String {
+/// Base64 as tokens have it.
+pub fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -78,14 +78,16 @@ pub struct BadLine {
 }
 
 impl Bad {
-    pub(crate) fn push(&mut self, number: u64, fault: Fault) {
+    /// Notes a line that is refused.
+    pub fn push(&mut self, number: u64, fault: Fault) {
         self.count += 1;
         if self.first.len() < TOLD {
             self.first.push(BadLine { number, fault });
         }
     }
 
-    pub(crate) fn told(&self, masked: u64) -> Refused {
+    /// The refused lines as they are reported, with so many masked prefixes.
+    pub fn told(&self, masked: u64) -> Refused {
         Refused {
             count: self.count,
             first: self.first.iter().map(BadLine::to_string).collect(),
@@ -94,7 +96,7 @@ impl Bad {
     }
 
     /// Every one of them is known.
-    pub(crate) const fn is_complete(&self) -> bool {
+    pub const fn is_complete(&self) -> bool {
         self.count == self.first.len() as u64
     }
 }
@@ -277,12 +279,12 @@ impl<'r> Decoder<'r> {
 
 /// The bytes behind a UTF-8 byte order mark.
 #[must_use]
-pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 /// How a list is written; `None` where its lines don't tell, or if it is none.
-pub(crate) fn format_of(list: &[u8]) -> Option<Format> {
+pub fn format_of(list: &[u8]) -> Option<Format> {
     for line in list.split(|byte| *byte == b'\n') {
         let format = format(str::from_utf8(line).ok()?).ok()?;
         if format.is_some() {
@@ -304,10 +306,10 @@ fn format(line: &str) -> Result<Option<Format>, Error> {
 }
 
 /// Bytes a line may have.
-pub(crate) const LONGEST: usize = 65536;
+pub const LONGEST: usize = 65536;
 
 /// Refused lines that are told one by one.
-pub(crate) const TOLD: usize = 10;
+pub const TOLD: usize = 10;
 
 #[cfg(test)]
 mod tests;

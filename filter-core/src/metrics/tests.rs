@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use filter_common::cause::Cause;
 
 use super::*;
-use crate::control::protocol::{
+use crate::protocol::{
     AnswerCount, CheckKeys, CheckStatus, EventsStatus, FeedStatus, ObservationsStatus,
     PolicyStatus, PolicyVerdicts, ServiceStatus, TableStatus,
 };

@@ -1,7 +1,7 @@
 //! What is told of feeds.
 
 use super::text::Text;
-use crate::control::protocol::FeedDetails;
+use crate::protocol::FeedDetails;
 
 pub(super) fn tell(text: &mut Text, feeds: &[FeedDetails]) {
     about(text, feeds);

@@ -132,8 +132,8 @@ impl From<Refusal> for Reason {
 /// Bytes of the longest token that is looked at.
 pub const LONGEST: usize = 8 << 10;
 
-#[cfg(test)]
-pub(crate) mod mint;
+#[cfg(any(test, feature = "mint"))]
+pub mod mint;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -88,7 +88,7 @@ fn spread(mut chosen: Vec<u8>, rates: &[(u8, Kind, Rate)]) -> [u8; CLASSES] {
 }
 
 /// Whether one of these ticks holds a rate.
-pub(crate) fn holds(shifts: &[u8], kind: Kind, rate: &Rate) -> bool {
+pub fn holds(shifts: &[u8], kind: Kind, rate: &Rate) -> bool {
     shifts
         .iter()
         .any(|shift| rate.in_ticks(kind, *shift, 0).is_some())
@@ -125,7 +125,7 @@ pub(super) fn coarsest(kind: Kind, rate: &Rate) -> Option<u8> {
 }
 
 /// The finest tick in which a rate's burst can be told.
-pub(crate) fn finest(kind: Kind, rate: &Rate) -> Option<u8> {
+pub fn finest(kind: Kind, rate: &Rate) -> Option<u8> {
     (0..=MAX_SHIFT).find(|shift| rate.in_ticks(kind, *shift, 0).is_some())
 }
 

@@ -1,7 +1,7 @@
 //! The policy's: what it says, and whether it works.
 
 use super::text::Text;
-use crate::control::protocol::PolicyStatus;
+use crate::protocol::PolicyStatus;
 
 pub(super) fn tell(text: &mut Text, policy: &PolicyStatus) {
     text.gauge(

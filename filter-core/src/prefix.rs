@@ -134,13 +134,13 @@ impl Prefix {
 
     /// The address as 128 bits from the left.
     #[must_use]
-    pub(crate) const fn bits(&self) -> u128 {
+    pub const fn bits(&self) -> u128 {
         (self.high as u128) << 64 | self.low as u128
     }
 
     /// The upper half of them, which is more than all of an IPv4 address.
     #[must_use]
-    pub(crate) const fn upper(&self) -> u64 {
+    pub const fn upper(&self) -> u64 {
         self.high
     }
 

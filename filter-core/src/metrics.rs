@@ -8,10 +8,7 @@
 
 use filter_common::{abi, settings::Mode};
 
-use crate::{
-    control::protocol::{CauseCount, Causes, FeedDetails, Status, TablesStatus},
-    host::process::Process,
-};
+use crate::protocol::{CauseCount, Causes, FeedDetails, Status, TablesStatus};
 use text::Text;
 
 mod checks;
@@ -44,6 +41,23 @@ pub struct Interface {
     pub attach: Option<String>,
     /// Whether the daemon's own program is on it now.
     pub filtered: bool,
+}
+
+/// What a process takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Process {
+    /// CPU time of all its threads, in user space and in the kernel.
+    pub cpu_seconds: f64,
+    /// When it began, in Unix seconds.
+    pub start_time_seconds: f64,
+    /// Memory that it has in RAM.
+    pub resident_bytes: u64,
+    /// Memory that it has addresses for.
+    pub virtual_bytes: u64,
+    /// Its open descriptors.
+    pub open_fds: u64,
+    /// Descriptors that it may have open; `None`: as many as it likes.
+    pub max_fds: Option<u64>,
 }
 
 /// The text of the metrics.

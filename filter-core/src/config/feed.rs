@@ -202,7 +202,7 @@ fn read_url(text: &str, token: bool) -> Result<(Url, Option<&'static str>), Stri
 }
 
 /// Whether an address means this host itself, whatever a resolver says.
-pub(crate) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
@@ -218,10 +218,10 @@ fn absolute(path: Spanned<Text<Absolute>>) -> PathBuf {
 const OPERATOR: &str = "operator";
 
 /// The feed of the policy's verdicts that hold.
-pub(crate) const ENFORCED: &str = "attestation";
+pub const ENFORCED: &str = "attestation";
 
 /// The feed of the policy's verdicts that are only counted.
-pub(crate) const SHADOW: &str = "attestation-shadow";
+pub const SHADOW: &str = "attestation-shadow";
 
 /// The rank of both.
 const POLICY_RANK: u8 = 50;
@@ -247,6 +247,6 @@ impl Config {
 }
 
 /// The name that always means this host itself (RFC 6761, 6.3).
-pub(crate) const LOCALHOST: &str = "localhost";
+pub const LOCALHOST: &str = "localhost";
 
 const DEFAULT_RANK: u8 = 50;

@@ -35,7 +35,7 @@ impl Config {
     }
 
     /// What is doubtful: tiers whose default can't be held.
-    pub(crate) fn unheld(&self) -> Vec<String> {
+    pub fn unheld(&self) -> Vec<String> {
         let Ok(plan) = self.plan(&Tiers::default()) else {
             return Vec::new();
         };

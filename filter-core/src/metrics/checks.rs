@@ -1,7 +1,7 @@
 //! The check endpoint's: what gateways were answered, its keys, observations.
 
 use super::text::Text;
-use crate::control::protocol::CheckStatus;
+use crate::protocol::CheckStatus;
 
 pub(super) fn tell(text: &mut Text, check: &CheckStatus) {
     let mut answers = text.counter(
