@@ -116,16 +116,16 @@ mod tests {
         handshake::{self, Handshake},
         rate::{Rate, Tier},
         settings::{Port, Service, Settings},
-        table::{QUAD, force, ipv4, ipv6},
+        table::{QUAD, active, ipv4, ipv6},
         verdict::Entry,
     };
 
     #[test]
     fn sizes_belong_to_the_layout() {
         assert_eq!(LAYOUT, 6);
-        assert_eq!((force::WORDS, ipv4::LINE, ipv6::NODE, QUAD), (8, 8, 32, 4));
-        let (sieve, groups) = (ipv4::sieve(ipv4::OPEN), ipv4::groups(ipv4::OPEN));
-        assert_eq!((sieve, groups), (1 << 15, 1 << 18));
+        assert_eq!((active::WORDS, ipv4::LINE, ipv6::NODE, QUAD), (8, 8, 32, 4));
+        let (prefilter, groups) = (ipv4::prefilter(ipv4::OPEN), ipv4::groups(ipv4::OPEN));
+        assert_eq!((prefilter, groups), (1 << 15, 1 << 18));
         assert_eq!(handshake::WORDS, 1 << 16);
         assert_eq!((ipv6::WIDE, ipv6::CELLS), (1 << 10, 10));
         assert_eq!(size_of::<Counter>(), 40);

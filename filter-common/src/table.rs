@@ -4,14 +4,14 @@
 //! `datapath/table`) while packets come. So a reader follows words of 8
 //! bytes, each written in one store, to rows that don't change as long as any
 //! reader can hold them: it sees the state before a change or the one after it,
-//! and nothing in between. Both families keep their tables twice; one [word](force)
+//! and nothing in between. Both families keep their tables twice; one [word](active)
 //! says which of the two holds, for both.
 //!
-//! * IPv4 ([`ipv4`]): a sieve of /21s, and a word for each /18 that says which of its
+//! * IPv4 ([`ipv4`]): a prefilter of /21s, and a word for each /18 that says which of its
 //!   /23s have anything, and where the block of its cells lies: most misses end
 //!   there, most hits in one line of 64 bytes. (With room for more than two million
 //!   prefixes all of these are narrower.)
-//! * IPv6 ([`ipv6`]): a sieve of /32s that ends most misses, and behind it a
+//! * IPv6 ([`ipv6`]): a prefilter of /32s that ends most misses, and behind it a
 //!   tree whose nodes are 256 bytes.
 //! * A timeline of more than one stage lies apart, in quads of four stages.
 //!
@@ -32,18 +32,18 @@ pub mod ipv6;
 
 /// The memory of the tables: maps in the kernel (`filter-ebpf`), the same maps
 /// mapped into the daemon, or plain memory in tests.
-pub trait Shelves {
+pub trait Storage {
     /// A line, node or quad.
     type Row: Row;
 
-    /// A word of those that say what is [in force](force).
-    fn force(&self, at: usize) -> u64;
-    /// The word of an IPv4 group, or of the sieve before them.
+    /// A word of those that say what is [in force](active).
+    fn active(&self, at: usize) -> u64;
+    /// The word of an IPv4 group, or of the prefilter before them.
     fn group(&self, at: u32) -> u64;
     /// A line of [`ipv4::LINE`] words.
     fn line(&self, at: u32) -> Option<Self::Row>;
-    /// A word of the IPv6 sieve.
-    fn sieve(&self, at: u32) -> u64;
+    /// A word of the IPv6 prefilter.
+    fn prefilter(&self, at: u32) -> u64;
     /// A node of [`ipv6::NODE`] words.
     fn node(&self, at: u32) -> Option<Self::Row>;
     /// Four stages of a timeline.
@@ -76,17 +76,17 @@ pub trait Row: Copy {
 
 /// The words that say what is in force. The first changes, in one store; the
 /// others stay as they were made.
-pub mod force {
+pub mod active {
     /// The root of the IPv6 tree (lower half), and of each family whether its second
     /// half holds: [`IPV4_SECOND`] and [`IPV6_SECOND`].
     pub const IN_FORCE: usize = 0;
-    /// How far behind the first half's the IPv4 sieve of the second half begins (lower
+    /// How far behind the first half's the IPv4 prefilter of the second half begins (lower
     /// half), and how many bits of an address its group leaves open.
     pub const IPV4: usize = 1;
-    /// How far behind the first half's the IPv6 sieve of the second half begins.
+    /// How far behind the first half's the IPv6 prefilter of the second half begins.
     pub const IPV6: usize = 2;
-    /// One less than the words of an IPv6 sieve's hashed part, a power of two.
-    pub const SIEVE: usize = 3;
+    /// One less than the words of an IPv6 prefilter's hashed part, a power of two.
+    pub const PREFILTER: usize = 3;
     /// How many words there are.
     pub const WORDS: usize = 8;
 
@@ -123,13 +123,13 @@ impl Standing {
 
 /// What holds for a source now.
 #[inline(always)]
-pub fn standing<S: Shelves, C: Clock>(shelves: &S, source: &Address, clock: &C) -> Standing {
-    let low = shelves.forget(source.low);
+pub fn standing<S: Storage, C: Clock>(storage: &S, source: &Address, clock: &C) -> Standing {
+    let low = storage.forget(source.low);
     let value = match source.family {
-        Family::V4 => ipv4::find(shelves, low as u32),
-        Family::V6 => ipv6::find(shelves, source.high, low),
+        Family::V4 => ipv4::find(storage, low as u32),
+        Family::V6 => ipv6::find(storage, source.high, low),
     };
-    Value(shelves.forget(value)).standing(shelves, clock)
+    Value(storage.forget(value)).standing(storage, clock)
 }
 
 /// What a cell says: a single stage, or where a timeline lies. 0: nothing.
@@ -171,7 +171,7 @@ impl Value {
     }
 
     #[inline(always)]
-    fn standing<S: Shelves, C: Clock>(self, shelves: &S, clock: &C) -> Standing {
+    fn standing<S: Storage, C: Clock>(self, storage: &S, clock: &C) -> Standing {
         let mut standing = Standing::NONE;
         let Some((at, enforced, shadow)) = self.place() else {
             let stage = Stage::from_bits(self.0);
@@ -182,9 +182,9 @@ impl Value {
             return standing;
         };
         let now = clock.boot_seconds();
-        standing.stage = current(shelves, at, 0, enforced, now);
+        standing.stage = current(storage, at, 0, enforced, now);
         if shadow != 0 {
-            standing.shadow = current(shelves, at, enforced, enforced + shadow, now);
+            standing.shadow = current(storage, at, enforced, enforced + shadow, now);
         }
         standing
     }
@@ -192,13 +192,13 @@ impl Value {
 
 /// The first of the stages `from..to` that hasn't ended.
 #[inline(always)]
-fn current<S: Shelves>(shelves: &S, at: u32, from: usize, to: usize, now: u32) -> Stage {
+fn current<S: Storage>(storage: &S, at: u32, from: usize, to: usize, now: u32) -> Stage {
     for step in 0..STAGES {
         let index = from + step;
         if index >= to {
             break;
         }
-        let Some(quad) = shelves.quad(at.wrapping_add((index / QUAD) as u32)) else {
+        let Some(quad) = storage.quad(at.wrapping_add((index / QUAD) as u32)) else {
             break;
         };
         let stage = Stage::from_bits(quad.word::<QUAD>(index));
@@ -217,6 +217,6 @@ const TIMELINE: u64 = 5;
 
 /// All ones if `a` is less than `b`, both below 2^63.
 #[inline(always)]
-fn less<S: Shelves>(a: u64, b: u64) -> u64 {
+fn less<S: Storage>(a: u64, b: u64) -> u64 {
     S::sign(a.wrapping_sub(b))
 }

@@ -25,7 +25,7 @@
 //!
 //! # Numbers
 //! Stages and events name a claim by its number. When the claim is gone, its
-//! number and its words rest until no event can carry it. See `ledger/rest.rs`.
+//! number and its words rest until no event can carry it. See `ledger/quarantine.rs`.
 //!
 //! # Cost
 //! Measured with a million claims on prefixes at random, of which half expire, on
@@ -44,10 +44,10 @@ mod expiry;
 mod nodes;
 mod order;
 mod page;
+mod quarantine;
 mod records;
 mod refusal;
 mod resolve;
-mod rest;
 mod settle;
 mod store;
 mod update;
@@ -219,7 +219,7 @@ impl Ledger {
     /// Whether claims are gone whose numbers the tables may still hold.
     #[must_use]
     pub const fn awaits_force(&self) -> bool {
-        self.store.records.rest().are_within()
+        self.store.records.quarantine().are_within()
     }
 
     /// Every event was told that was sent before this second since boot: no
@@ -232,7 +232,7 @@ impl Ledger {
     /// From which second since boot on [`told`](Self::told) frees numbers.
     #[must_use]
     pub fn next_free(&self) -> Option<u32> {
-        self.store.records.rest().due()
+        self.store.records.quarantine().due()
     }
 
     /// Everything that is in force, as a patch to empty tables.

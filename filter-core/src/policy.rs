@@ -11,20 +11,20 @@
 //! is never something that holds. The breaker stops all of it when it
 //! isn't the callers who fail.
 
+mod active;
 mod breaker;
-mod carriers;
 mod clock;
+mod device_sources;
+mod hyperloglog;
 mod judge;
 mod kept;
 mod keyed;
-mod offenders;
+mod recidivism;
 mod record;
 mod rules;
-mod sketch;
+mod shadow_stats;
 mod source;
-mod standing;
 mod table;
-mod trial;
 mod truth;
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ pub use self::{
     clock::Now,
     kept::{NotASnapshot, Restored},
     rules::{LEAST, MAX_RULES, Mode, Rule, Rules, Step, Then, Tiers},
-    trial::{Hits, Row},
+    shadow_stats::{Hits, Row},
     truth::{Found, Truth, Would},
 };
 
@@ -47,9 +47,9 @@ use crate::{
     claim::{Change, Claim},
     observation::Observation,
 };
+use active::Kind;
 use judge::Judge;
 use record::Record;
-use standing::Kind;
 use table::Table;
 
 /// The policy, and all that it remembers.
@@ -175,8 +175,8 @@ impl Policy {
             ignored: self.ignored,
             ..Status::default()
         };
-        for (_, mode, held) in self.judge.standing() {
-            let counts = match held.kind {
+        for (_, mode, sanction) in self.judge.active() {
+            let counts = match sanction.kind {
                 Kind::Raised => &mut status.raised,
                 Kind::Held | Kind::Bootstrap | Kind::Limited => &mut status.limited,
                 Kind::Blocked => &mut status.blocked,

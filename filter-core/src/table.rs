@@ -1,10 +1,10 @@
 //! The verdict tables, from the side that writes them.
 //!
 //! A [`Table`] remembers every prefix with its value (`mirror`), and keeps the
-//! memory that the kernel reads (`shelf`) true to that. A change makes a block
+//! memory that the kernel reads (`storage`) true to that. A change makes a block
 //! or leaf anew in free memory and puts it in force by one store; a large patch
 //! makes everything anew in the other half and switches. Memory that a reader may
-//! still hold waits in limbo until every program that runs now has ended: see
+//! still hold waits, retired, until every program that runs now has ended: see
 //! [`Table::seal`]. How it is read: `filter_common::table`.
 //!
 //! No I/O and no clock here; the one wait is given by the caller.
@@ -12,16 +12,16 @@
 use filter_common::{
     decide::Clock,
     source::{Address, Family},
-    table::{self, QUAD, Standing, Value, force, ipv4::LINE, ipv6::NODE},
+    table::{self, QUAD, Standing, Value, active, ipv4::LINE, ipv6::NODE},
     verdict::Stage,
 };
 
 use self::{
+    free_list::Halves,
     ipv4::Ipv4,
     ipv6::Ipv6,
     mirror::{Key, Mirror},
-    runs::Halves,
-    shelf::Shelf,
+    storage::Words,
     timelines::Timelines,
 };
 use crate::{
@@ -30,17 +30,17 @@ use crate::{
 };
 
 mod cells;
+mod free_list;
 mod ipv4;
 mod ipv6;
 mod mirror;
-mod runs;
-mod shelf;
+mod storage;
 mod timelines;
 
 #[cfg(test)]
 mod tests;
 
-pub use shelf::{Row, Shape, Shelves};
+pub use storage::{Row, Shape, Storage};
 
 /// All verdicts, as the kernel reads them.
 pub struct Table {
@@ -51,7 +51,7 @@ pub struct Table {
 
 /// What both families share.
 struct Common {
-    force: Force,
+    active: Active,
     timelines: Timelines,
     /// Waits until every program that runs now has ended.
     grace: fn(),
@@ -61,17 +61,17 @@ struct Common {
 type Before<M> = Vec<(<M as Memory>::Key, Option<u64>)>;
 
 /// What is in force, of both families.
-struct Force(Shelf);
+struct Active(Words);
 
-impl Force {
+impl Active {
     /// Puts something in force: from one store on.
     fn publish(&self, word: u64) {
-        self.0.publish(force::IN_FORCE, word);
+        self.0.publish(active::IN_FORCE, word);
     }
 
     /// Another root of the IPv6 tree, and all else as it is.
     fn publish_root(&self, root: u32) {
-        let rest = self.0.get(force::IN_FORCE) & !u64::from(u32::MAX);
+        let rest = self.0.get(active::IN_FORCE) & !u64::from(u32::MAX);
         self.publish(rest | u64::from(root));
     }
 }
@@ -91,7 +91,7 @@ trait Memory {
     type Key: Key;
 
     /// Its part of the word in force.
-    fn in_force(&self) -> u64;
+    fn active_bits(&self) -> u64;
 
     /// Whether so little changes that it is put in force piece by piece.
     fn is_small(
@@ -106,7 +106,7 @@ trait Memory {
         &mut self,
         mirror: &Mirror<Self::Key>,
         touched: &[Self::Key],
-        force: &Force,
+        active: &Active,
     ) -> usize;
 
     /// Makes everything anew in the other half, which is then to be put in force;
@@ -136,24 +136,24 @@ impl Table {
     /// Empty tables in fresh memory, all of it zero. `grace` waits until every
     /// program that runs when it is called has ended.
     #[must_use]
-    pub fn new(shelves: Shelves, shape: &Shape, grace: fn()) -> Self {
-        let ipv4 = Ipv4::new(shelves.groups, shelves.lines, shape);
-        let ipv6 = Ipv6::new(shelves.sieve, shelves.nodes, shape);
-        let force = Force(shelves.force);
+    pub fn new(storage: Storage, shape: &Shape, grace: fn()) -> Self {
+        let ipv4 = Ipv4::new(storage.groups, storage.lines, shape);
+        let ipv6 = Ipv6::new(storage.prefilter, storage.nodes, shape);
+        let active = Active(storage.active);
         for (at, word) in [
-            (force::IPV4, table::ipv4::made(shape.open())),
-            (force::IPV6, u64::from(shape.sieve())),
-            (force::SIEVE, u64::from(shape.sieve_words()) - 1),
+            (active::IPV4, table::ipv4::made(shape.open())),
+            (active::IPV6, u64::from(shape.prefilter())),
+            (active::PREFILTER, u64::from(shape.prefilter_words()) - 1),
         ] {
-            force.0.put(at, word);
+            active.0.put(at, word);
         }
-        force.publish(ipv4.in_force() | ipv6.in_force());
+        active.publish(ipv4.active_bits() | ipv6.active_bits());
         Self {
             ipv4: Side::new(ipv4, shape.ipv4),
             ipv6: Side::new(ipv6, shape.ipv6),
             common: Common {
-                force,
-                timelines: Timelines::new(shelves.quads),
+                active,
+                timelines: Timelines::new(storage.quads),
                 grace,
             },
         }
@@ -173,8 +173,8 @@ impl Table {
         let mut gone = ipv4.carry_out(before4, is_small, common, &mut refused);
         gone.extend(ipv6.carry_out(before6, is_small, common, &mut refused));
         common
-            .force
-            .publish(ipv4.memory.in_force() | ipv6.memory.in_force());
+            .active
+            .publish(ipv4.memory.active_bits() | ipv6.memory.active_bits());
         for value in gone {
             common.timelines.give_up(Value(value));
         }
@@ -316,7 +316,7 @@ impl<M: Memory> Side<M> {
         let touched: Vec<_> = before.iter().map(|(key, _)| *key).collect();
         let mut rest = &touched[..];
         loop {
-            let done = self.memory.in_place(&self.mirror, rest, &common.force);
+            let done = self.memory.in_place(&self.mirror, rest, &common.active);
             rest = &rest[done..];
             if rest.is_empty() {
                 return true;
@@ -369,7 +369,7 @@ impl<M: Memory> Side<M> {
         gone
     }
 
-    /// Waits until what is in limbo is free; `false` if nothing is.
+    /// Waits until what is retired is free; `false` if nothing is.
     fn wait(&mut self, common: &mut Common) -> bool {
         if self.memory.halves().is_settled() && common.timelines.is_settled() {
             return false;
@@ -402,11 +402,11 @@ const fn few(prefixes: usize) -> u64 {
 }
 
 /// Reading as the kernel does.
-impl<'a> table::Shelves for &'a Table {
+impl<'a> table::Storage for &'a Table {
     type Row = Row<'a>;
 
-    fn force(&self, at: usize) -> u64 {
-        self.common.force.0.get(at)
+    fn active(&self, at: usize) -> u64 {
+        self.common.active.0.get(at)
     }
 
     fn group(&self, at: u32) -> u64 {
@@ -417,8 +417,8 @@ impl<'a> table::Shelves for &'a Table {
         self.ipv4.memory.lines.row(at, LINE)
     }
 
-    fn sieve(&self, at: u32) -> u64 {
-        self.ipv6.memory.sieve.get(at as usize)
+    fn prefilter(&self, at: u32) -> u64 {
+        self.ipv6.memory.prefilter.get(at as usize)
     }
 
     fn node(&self, at: u32) -> Option<Row<'a>> {

@@ -3,7 +3,7 @@
 //!
 //! `presented` is what a request brought in the token's header, `keys` what
 //! signatures are checked with, `parts` a token taken apart, `binding` what ties
-//! it to another header, `mark` how devices and tokens are told apart without
+//! it to another header, `pseudonym` how devices and tokens are told apart without
 //! being known. Nothing inside a token counts before its signature was found
 //! right, but for which key to try.
 
@@ -16,9 +16,9 @@ use parts::{Claims, Parts};
 
 pub mod binding;
 pub mod keys;
-pub mod mark;
 mod parts;
 pub mod presented;
+pub mod pseudonym;
 mod refusal;
 
 pub use refusal::{Refusal, Status};

@@ -3,14 +3,14 @@
 use aya_ebpf::{macros::map, maps::Array};
 use filter_common::{
     rate::Cell as _,
-    table::{self, QUAD, Row as _, Shelves, force, ipv4::LINE, ipv6::NODE},
+    table::{self, QUAD, Row as _, Storage, active, ipv4::LINE, ipv6::NODE},
 };
 
 use crate::cell::Word;
 
 // The daemon sets the sizes, and writes through its own mapping.
 #[map]
-static FORCE: Array<[u64; force::WORDS]> = Array::with_max_entries(1, MMAPABLE);
+static FORCE: Array<[u64; active::WORDS]> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 static V4_GROUPS: Array<u64> = Array::with_max_entries(1, MMAPABLE);
 #[map]
@@ -43,13 +43,13 @@ pub(crate) fn hit(claim: u32) {
 /// The verdict tables, and where a number is laid to be forgotten.
 pub(crate) struct Verdicts<F>(pub(crate) F);
 
-impl<F: Fn(u64) -> u64> Shelves for Verdicts<F> {
+impl<F: Fn(u64) -> u64> Storage for Verdicts<F> {
     type Row = Row;
 
     #[inline(always)]
-    fn force(&self, at: usize) -> u64 {
+    fn active(&self, at: usize) -> u64 {
         match FORCE.get_ptr(0) {
-            Some(words) => Row(words.cast()).word::<{ force::WORDS }>(at),
+            Some(words) => Row(words.cast()).word::<{ active::WORDS }>(at),
             None => 0,
         }
     }
@@ -65,7 +65,7 @@ impl<F: Fn(u64) -> u64> Shelves for Verdicts<F> {
     }
 
     #[inline(always)]
-    fn sieve(&self, at: u32) -> u64 {
+    fn prefilter(&self, at: u32) -> u64 {
         word(V6_SIEVES.get_ptr(at))
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::{
     config,
     observation::Observation,
-    token::{Rules, mark::Marker},
+    token::{Rules, pseudonym::Pseudonyms},
 };
 use counts::Counts;
 use decide::{Answer, Decided};
@@ -48,7 +48,7 @@ pub struct Check {
     source_is_peer: bool,
     /// Answers say why.
     tell_reason: bool,
-    marker: Marker,
+    marker: Pseudonyms,
     observations: mpsc::Sender<Observation>,
     reporters: Reporters,
     counts: Counts,
@@ -73,7 +73,7 @@ impl Check {
     pub fn new(
         check: &config::Check,
         attestations: &[config::Attestation],
-        marker: Marker,
+        marker: Pseudonyms,
         reporters: Reporters,
         observations: mpsc::Sender<Observation>,
         clock: fn() -> u64,

@@ -11,7 +11,7 @@ use filter_common::{
     event::{Counter, Sampler},
     rate::Tier,
     settings::{MAX_SERVICES, Port, Service, Settings},
-    table::{QUAD, force, ipv4::LINE, ipv6::NODE},
+    table::{QUAD, active, ipv4::LINE, ipv6::NODE},
 };
 use weir::datapath::kernel::{Kernel, PINNED};
 
@@ -55,7 +55,7 @@ fn its_maps_hold_what_the_law_says() {
             Some(MAX_SERVICES as u32),
         ),
         ("TIERS", 4, size_of::<Tier>(), Some(abi::TIERS)),
-        ("FORCE", 4, 8 * force::WORDS, Some(1)),
+        ("FORCE", 4, 8 * active::WORDS, Some(1)),
         ("V4_GROUPS", 4, 8, None),
         ("V4_LINES", 4, 8 * LINE, None),
         ("V6_SIEVES", 4, 8, None),

@@ -1,11 +1,11 @@
-//! IPv4: a sieve, a group for each /18 (or narrower), and in its block one cell for
+//! IPv4: a prefilter, a group for each /18 (or narrower), and in its block one cell for
 //! each prefix and for each place where a wider one goes on.
 //!
 //! How many bits of an address its group leaves **open** is up to whoever makes the
 //! tables: 14 up to two million prefixes, fewer for more, so that a block stays
 //! short. A word beside the one in force says it.
 //!
-//! The sieve has a bit for each eighth of a group that has anything: with groups of
+//! The prefilter has a bit for each eighth of a group that has anything: with groups of
 //! a /18 256 KiB, which stay in a core's own cache, where the groups' 2 MiB don't.
 //!
 //! A group's word: which of its 32 units have anything (upper half), and the
@@ -18,7 +18,7 @@
 //! group (14 bits), how many bits of the place it leaves open (4), and the number
 //! of its value (14). So up to five cells with their values are one line.
 
-use super::{Row, Shelves, force, less};
+use super::{Row, Storage, active, less};
 
 /// Groups of one table, by what they leave open.
 #[must_use]
@@ -26,23 +26,23 @@ pub const fn groups(open: u32) -> u32 {
     1 << (32 - open)
 }
 
-/// Words of the sieve, which stands before the groups: a byte for each group.
+/// Words of the prefilter, which stands before the groups: a byte for each group.
 #[inline(always)]
 #[must_use]
-pub const fn sieve(open: u32) -> u32 {
+pub const fn prefilter(open: u32) -> u32 {
     1 << (29_u32.wrapping_sub(open) & 31)
 }
 
-/// The [`force::IPV4`] of tables whose groups leave so much open.
+/// The [`active::IPV4`] of tables whose groups leave so much open.
 #[must_use]
 pub const fn made(open: u32) -> u64 {
-    (open as u64) << 32 | (sieve(open) + groups(open)) as u64
+    (open as u64) << 32 | (prefilter(open) + groups(open)) as u64
 }
 
 /// Most bits of an address that a group leaves open.
 pub const OPEN: u32 = 14;
 /// Of what its group leaves open a unit leaves so many bits less, and an eighth of a
-/// group, which is a bit of the sieve, [`HOLE`] less.
+/// group, which is a bit of the prefilter, [`HOLE`] less.
 pub const UNIT: u32 = 5;
 /// See [`UNIT`].
 pub const HOLE: u32 = 3;
@@ -55,23 +55,23 @@ pub const CELLS: usize = 1 << OPEN;
 
 /// The value for an address; 0: none.
 #[inline(always)]
-pub fn find<S: Shelves>(shelves: &S, address: u32) -> u64 {
-    let made = shelves.force(force::IPV4);
+pub fn find<S: Storage>(storage: &S, address: u32) -> u64 {
+    let made = storage.active(active::IPV4);
     let open = (made >> 32) as u32 & 31;
-    let first = force::first(shelves.force(force::IN_FORCE), force::IPV4_SECOND, made);
+    let first = active::first(storage.active(active::IN_FORCE), active::IPV4_SECOND, made);
     let hole = address >> (open.wrapping_sub(HOLE) & 31);
-    let word = shelves.group(first.wrapping_add(hole >> 6));
+    let word = storage.group(first.wrapping_add(hole >> 6));
     if word >> (hole & 63) & 1 == 0 {
         return 0;
     }
-    let first = first.wrapping_add(sieve(open));
-    let group = shelves.group(first.wrapping_add(address >> open));
+    let first = first.wrapping_add(prefilter(open));
+    let group = storage.group(first.wrapping_add(address >> open));
     let unit = address >> (open.wrapping_sub(UNIT) & 31) & 31;
     if group >> 32 >> unit & 1 == 0 {
         return 0;
     }
     let block = group as u32;
-    let Some(line) = shelves.line(block) else {
+    let Some(line) = storage.line(block) else {
         return 0;
     };
     let header = line.fixed(0) as u32;
@@ -80,12 +80,12 @@ pub fn find<S: Shelves>(shelves: &S, address: u32) -> u64 {
     if cells <= SHORT {
         return short::<S>(line, cells, place);
     }
-    long(shelves, block, cells, header >> 16, place)
+    long(storage, block, cells, header >> 16, place)
 }
 
 /// Looks at all cells at once.
 #[inline(always)]
-fn short<S: Shelves>(line: S::Row, cells: u32, place: u32) -> u64 {
+fn short<S: Storage>(line: S::Row, cells: u32, place: u32) -> u64 {
     let sought = u64::from(Cell::last_at(place));
     let (one, two) = (line.fixed(1), line.fixed(2));
     let not_behind = |cell: u64| less::<S>(cell & HALF, sought + 1) & 1;
@@ -111,8 +111,8 @@ fn short<S: Shelves>(line: S::Row, cells: u32, place: u32) -> u64 {
 
 /// Searches for the last cell that isn't behind the place.
 #[inline(always)]
-fn long<S: Shelves>(shelves: &S, block: u32, cells: u32, power: u32, place: u32) -> u64 {
-    let line = |word: u32| shelves.line(block.wrapping_add(word / LINE as u32));
+fn long<S: Storage>(storage: &S, block: u32, cells: u32, power: u32, place: u32) -> u64 {
+    let line = |word: u32| storage.line(block.wrapping_add(word / LINE as u32));
     let half = |word: u64, at: u32| word >> ((at & 1) * 32) & HALF;
     let sought = u64::from(Cell::last_at(place));
     let mut count = 0_u32;
@@ -132,7 +132,7 @@ fn long<S: Shelves>(shelves: &S, block: u32, cells: u32, power: u32, place: u32)
         count += step & (exists & less::<S>(cell, sought + 1)) as u32;
         step >>= 1;
     }
-    let count = shelves.forget(u64::from(count)) as u32;
+    let count = storage.forget(u64::from(count)) as u32;
     if count == 0 {
         return 0;
     }
@@ -158,7 +158,7 @@ pub const fn first_value(cells: u32) -> u32 {
     cells / 2 + 1
 }
 
-/// A group's byte in the sieve, by which of its units have anything.
+/// A group's byte in the prefilter, by which of its units have anything.
 #[must_use]
 pub const fn holes(units: u32) -> u8 {
     let mut holes = 0;

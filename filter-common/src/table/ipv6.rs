@@ -1,6 +1,6 @@
-//! IPv6: a sieve, and behind it a tree.
+//! IPv6: a prefilter, and behind it a tree.
 //!
-//! The sieve says of most sources that nothing is: one bit for each /16 that a
+//! The prefilter says of most sources that nothing is: one bit for each /16 that a
 //! prefix shorter than /32 touches, and behind these a hashed bit for each /32
 //! that a longer one lies in. A bit too many costs a walk, nothing else.
 //!
@@ -12,7 +12,7 @@
 //! stand in the upper bytes of the first word. The first cell of an inner node
 //! begins wherever the node does.
 
-use super::{Row, Shelves, force};
+use super::{Row, Storage, active};
 
 /// Words of a node.
 pub const NODE: usize = 32;
@@ -21,31 +21,31 @@ pub const CELLS: usize = 10;
 /// Most levels of the tree. A node that was split is half full, so this is
 /// beyond what any memory holds.
 pub const DEPTH: usize = 12;
-/// Words of a sieve before its hashed part.
+/// Words of a prefilter before its hashed part.
 pub const WIDE: u32 = 1 << 10;
 
 /// The value for an address; 0: none.
 #[inline(always)]
-pub fn find<S: Shelves>(shelves: &S, high: u64, low: u64) -> u64 {
-    let in_force = shelves.force(force::IN_FORCE);
-    let behind = shelves.force(force::IPV6);
-    let sieve = force::first(in_force, force::IPV6_SECOND, behind);
-    let wide = shelves.sieve(sieve.wrapping_add((high >> 54) as u32));
+pub fn find<S: Storage>(storage: &S, high: u64, low: u64) -> u64 {
+    let in_force = storage.active(active::IN_FORCE);
+    let behind = storage.active(active::IPV6);
+    let prefilter = active::first(in_force, active::IPV6_SECOND, behind);
+    let wide = storage.prefilter(prefilter.wrapping_add((high >> 54) as u32));
     if wide >> (high >> 48 & 63) & 1 == 0 {
-        let words = shelves.force(force::SIEVE);
-        let (word, bit) = sieve_bit(high, words);
-        if shelves.sieve(sieve.wrapping_add(word)) >> bit & 1 == 0 {
+        let words = storage.active(active::PREFILTER);
+        let (word, bit) = prefilter_bit(high, words);
+        if storage.prefilter(prefilter.wrapping_add(word)) >> bit & 1 == 0 {
             return 0;
         }
     }
-    walk(shelves, in_force as u32, high, low)
+    walk(storage, in_force as u32, high, low)
 }
 
 #[inline(always)]
-fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
+fn walk<S: Storage>(storage: &S, root: u32, high: u64, low: u64) -> u64 {
     let mut number = root;
     for _ in 0..DEPTH {
-        let Some(node) = shelves.node(number) else {
+        let Some(node) = storage.node(number) else {
             return 0;
         };
         let header = node.fixed(0);
@@ -53,7 +53,7 @@ fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
         for line in 2..NODE / 8 {
             let _expected = node.fixed(line * 8);
         }
-        let at = shelves.forget(search::<S>(node, header & 0xff, high, low));
+        let at = storage.forget(search::<S>(node, header & 0xff, high, low));
         if at == 0 {
             return 0;
         }
@@ -77,7 +77,7 @@ fn walk<S: Shelves>(shelves: &S, root: u32, high: u64, low: u64) -> u64 {
 /// All are compared, none waits for another: by 63 bits, whose difference has a
 /// sign. What is equal in these and yet behind stands last.
 #[inline(always)]
-fn search<S: Shelves>(node: S::Row, cells: u64, high: u64, low: u64) -> u64 {
+fn search<S: Storage>(node: S::Row, cells: u64, high: u64, low: u64) -> u64 {
     let mut count = CELLS as u64;
     for number in 1..=CELLS {
         let begins = node.fixed(word(number, UPPER)) >> 1;
@@ -138,11 +138,11 @@ const fn agrees(high: u64, low: u64, length: u64) -> bool {
     high == 0 && low >> ((128 - length) & 63) == 0
 }
 
-/// The word (behind the sieve's first) and the bit of a /32, by an address's
+/// The word (behind the prefilter's first) and the bit of a /32, by an address's
 /// upper half and one less than the words of the hashed part.
 #[inline(always)]
 #[must_use]
-pub const fn sieve_bit(high: u64, words: u64) -> (u32, u32) {
+pub const fn prefilter_bit(high: u64, words: u64) -> (u32, u32) {
     let mixed = (high >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let word = mixed >> 24 & words;
     (WIDE + word as u32, (mixed >> 58) as u32)

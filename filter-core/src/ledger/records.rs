@@ -7,8 +7,8 @@ use filter_common::verdict::{MAX_CLAIM, NEVER};
 use super::{
     FeedId,
     page::{PAGE, Page},
+    quarantine::Quarantine,
     refusal::Fault,
-    rest::Rest,
 };
 use crate::{
     claim::{Claim, Verdict},
@@ -45,8 +45,8 @@ impl Record {
     }
 
     /// Whether the claim is gone, and only its number isn't free yet.
-    const fn rests(&self) -> bool {
-        self.next == AT_REST
+    const fn is_quarantined(&self) -> bool {
+        self.next == QUARANTINED
     }
 
     /// Whether the claim says nothing new.
@@ -63,7 +63,7 @@ impl Record {
 ///
 /// The record of a claim that is gone stays at its number while that rests, so
 /// that an event which is still on its way names the claim that judged, and not
-/// its successor, and not nobody. See `ledger/rest.rs`.
+/// its successor, and not nobody. See `ledger/quarantine.rs`.
 #[derive(Debug)]
 pub(super) struct Records {
     pages: Vec<Page>,
@@ -72,7 +72,7 @@ pub(super) struct Records {
     open: BTreeSet<usize>,
     /// So many pages there may be.
     most: usize,
-    rest: Rest,
+    quarantine: Quarantine,
     expiring: usize,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Removed {
 
 impl Records {
     pub(super) fn get(&self, number: u32) -> Option<&Record> {
-        self.last(number).filter(|record| !record.rests())
+        self.last(number).filter(|record| !record.is_quarantined())
     }
 
     /// The record at a number, or what was last there while the number rests.
@@ -108,7 +108,7 @@ impl Records {
         self.pages
             .get_mut(page)
             .and_then(|page| page.get_mut(place))
-            .filter(|record| !record.rests())
+            .filter(|record| !record.is_quarantined())
             .expect("a number that is in use has a record")
     }
 
@@ -125,7 +125,7 @@ impl Records {
         let pages = (0..).step_by(PAGE).zip(&self.pages);
         pages
             .flat_map(|(first, page)| page.iter().map(move |(place, one)| (first + place, one)))
-            .filter(|(_number, record)| !record.rests())
+            .filter(|(_number, record)| !record.is_quarantined())
     }
 
     /// How many of them expire.
@@ -143,10 +143,10 @@ impl Records {
         if !self.open.is_empty() || self.pages.len() < self.most {
             return None;
         }
-        Some(if self.rest.is_empty() {
+        Some(if self.quarantine.is_empty() {
             Fault::NoNumber
         } else {
-            Fault::NumbersRest
+            Fault::NumbersQuarantined
         })
     }
 
@@ -175,35 +175,35 @@ impl Records {
             prefix: record.prefix,
             feed: record.feed,
             verdict: record.verdict,
-            next: std::mem::replace(&mut record.next, AT_REST),
+            next: std::mem::replace(&mut record.next, QUARANTINED),
         };
         let expires = record.expires != NEVER;
         self.expiring -= usize::from(expires);
-        self.rest.push(number);
+        self.quarantine.push(number);
         removed
     }
 
     /// The numbers that rest.
-    pub(super) const fn rest(&self) -> &Rest {
-        &self.rest
+    pub(super) const fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
     }
 
     /// The tables hold none of the numbers any more that rest, as of this
     /// second since boot.
     pub(super) fn in_force(&mut self, boot: u32) {
-        self.rest.in_force(boot);
+        self.quarantine.in_force(boot);
     }
 
     /// Every event was told that was sent before this second since boot: what
     /// has rested enough is free, and given to `freed`.
     pub(super) fn told(&mut self, boot: u32, mut freed: impl FnMut(u32)) {
-        for number in self.rest.told(boot) {
+        for number in self.quarantine.told(boot) {
             freed(number);
             let (page, place) = at(number);
             self.pages[page].free(place, page == 0);
             self.open.insert(page);
         }
-        self.rest.tidy();
+        self.quarantine.tidy();
     }
 
     /// Replaces what a claim says; its number and its place stay.
@@ -233,7 +233,7 @@ impl Default for Records {
             pages: Vec::new(),
             open: BTreeSet::new(),
             most: (MAX_CLAIM as usize + 1) / PAGE,
-            rest: Rest::default(),
+            quarantine: Quarantine::default(),
             expiring: 0,
         }
     }
@@ -245,7 +245,7 @@ const fn at(number: u32) -> (usize, usize) {
 }
 
 /// [`Record::next`] of a claim that is gone: no number is as high.
-const AT_REST: u32 = u32::MAX;
+const QUARANTINED: u32 = u32::MAX;
 
 // A number costs a slot, whether it is in use or rests.
 const _: () = assert!(size_of::<Option<Record>>() <= 72);

@@ -2,7 +2,7 @@
 
 use filter_common::source::Family;
 
-use super::{FeedId, rest::REST};
+use super::{FeedId, quarantine::QUARANTINE_SECONDS};
 use crate::prefix::Prefix;
 
 /// The shortest IPv4 prefix a claim may have: no address plan gives a wider
@@ -31,9 +31,9 @@ pub enum Fault {
     NoNumber,
     /// Every claim number is in use or rests.
     #[error(
-        "too many claims went at once: the number of each rests for some {REST} seconds, since an event may still carry it; let the feed say this one again then (weir feed refresh)"
+        "too many claims went at once: the number of each rests for some {QUARANTINE_SECONDS} seconds, since an event may still carry it; let the feed say this one again then (weir feed refresh)"
     )]
-    NumbersRest,
+    NumbersQuarantined,
     /// The feed isn't configured, or not any more.
     #[error("there is no feed {0}: add it to the configuration")]
     NoFeed(FeedId),

@@ -66,7 +66,7 @@ pub(super) struct Seen {
     /// Its source was attested before.
     pub(super) known: bool,
     /// A step holds its source already: its failures are its own.
-    pub(super) held: bool,
+    pub(super) sanctioned: bool,
     pub(super) attested: bool,
 }
 
@@ -186,11 +186,11 @@ impl Breaker {
     pub(super) fn observe(&mut self, source: u64, call: Seen, now: u32) {
         let Seen {
             known,
-            held,
+            sanctioned,
             attested,
         } = call;
         let hash = mix(source);
-        let explained = held || self.open && self.explained.contains(&source);
+        let explained = sanctioned || self.open && self.explained.contains(&source);
         if known && !explained {
             self.known.add(hash);
         }

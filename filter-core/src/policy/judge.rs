@@ -1,19 +1,19 @@
 //! What follows from an observation; what is in force, and how it is said, is in
-//! `judge/force.rs`.
+//! `judge/sanctions.rs`.
 
-mod force;
+mod sanctions;
 
 use super::{
     Alarm, Changes, Mode, Now, Rules, Then,
+    active::{Active, Kind, OF_ATTESTED, Sanction, Texts},
     breaker::{Breaker, Seen, Turn},
-    carriers::Carriers,
     clock::{Clock, DAY, HOUR, MINUTE},
-    offenders::{Offender, Offenders},
+    device_sources::DeviceSources,
+    recidivism::{Offender, Recidivism},
     record::Record,
     rules::{Index, Step},
-    standing::{Held, Kind, OF_ATTESTED, Standing, Texts},
+    shadow_stats::{Cause, Hit, ShadowStats},
     table::{Kept, mix},
-    trial::{Cause, Hit, Trial},
 };
 use crate::observation::{Observation, Outcome, Reason};
 
@@ -23,15 +23,15 @@ pub(super) struct Judge {
     pub(super) rules: Rules,
     index: Index,
     pub(super) clock: Clock,
-    carriers: Carriers,
-    pub(super) standing: Standing,
-    pub(super) offenders: Offenders,
+    device_sources: DeviceSources,
+    pub(super) active: Active,
+    pub(super) recidivism: Recidivism,
     pub(super) texts: Texts,
     pub(super) breaker: Breaker,
     alarm: Option<Alarm>,
     /// Failures from before count nothing.
     amnesty: u32,
-    trial: Trial,
+    shadow_stats: ShadowStats,
 }
 
 impl Judge {
@@ -40,14 +40,14 @@ impl Judge {
         let at = clock.seconds();
         Self {
             index: Index::new(&rules.rules),
-            carriers: Carriers::new(rules.devices, mix(seed ^ 1)),
-            standing: Standing::new(mix(seed ^ 2)),
-            offenders: Offenders::new(rules.sources / 4, mix(seed ^ 3)),
+            device_sources: DeviceSources::new(rules.devices, mix(seed ^ 1)),
+            active: Active::new(mix(seed ^ 2)),
+            recidivism: Recidivism::new(rules.sources / 4, mix(seed ^ 3)),
             texts: Texts::default(),
             breaker: Breaker::new(at),
             alarm: None,
             amnesty: 0,
-            trial: Trial::new(rules.sources / 16, mix(seed ^ 4), at),
+            shadow_stats: ShadowStats::new(rules.sources / 16, mix(seed ^ 4), at),
             clock,
             rules,
         }
@@ -56,7 +56,7 @@ impl Judge {
     /// Takes the time.
     pub(super) fn advance(&mut self, now: Now, changes: &mut Changes) -> u32 {
         let at = self.clock.advance(now);
-        self.trial.advance(at);
+        self.shadow_stats.advance(at);
         match self.breaker.turn(at, self.rules.silent_for) {
             Some(Turn::Opened(why)) => self.open(why, now, changes),
             Some(Turn::Closed) => {
@@ -81,10 +81,10 @@ impl Judge {
         let genuine = seen.outcome == Outcome::Attested && !seen.elsewhere;
         self.settle(source, at, now, changes);
         let known = record.attested_within(self.rules.protected_for, at);
-        let mut said = self.standing.of(source).into_iter().flatten();
+        let mut said = self.active.of(source).into_iter().flatten();
         let call = Seen {
             known,
-            held: said.any(|held| held.is_step()),
+            sanctioned: said.any(|sanction| sanction.is_step()),
             attested: seen.outcome == Outcome::Attested,
         };
         self.breaker.observe(source, call, at);
@@ -111,7 +111,7 @@ impl Judge {
 
     /// Whether the record's source should be remembered if others needn't.
     pub(super) fn speaks_of(&self, record: &Record) -> bool {
-        self.standing.contains(record.key())
+        self.active.contains(record.key())
     }
 
     fn attest(
@@ -125,24 +125,24 @@ impl Judge {
         let at = self.clock.seconds();
         let device = seen.device.or(seen.token).map(mix);
         record.attest(device, seen.weight, at);
-        self.trial.attest(source);
+        self.shadow_stats.attest(source);
         let devices = record.devices();
         for mode in [Mode::Enforce, Mode::Observe] {
-            let Some(held) = self.standing.get(source, mode) else {
+            let Some(sanction) = self.active.get(source, mode) else {
                 continue;
             };
-            match held.kind {
+            match sanction.kind {
                 // It is genuine after all.
                 Kind::Blocked | Kind::Bootstrap => self.take(source, mode, changes),
                 Kind::Limited | Kind::Held => {
                     let tier = self.rules.tiers.held(devices);
-                    if held.kind == Kind::Limited || held.tier != tier {
-                        let held = Held {
+                    if sanction.kind == Kind::Limited || sanction.tier != tier {
+                        let sanction = Sanction {
                             kind: Kind::Held,
                             tier,
-                            ..held
+                            ..sanction
                         };
-                        self.say(source, mode, held, now, changes);
+                        self.say(source, mode, sanction, now, changes);
                     }
                 }
                 Kind::Raised => {}
@@ -164,14 +164,16 @@ impl Judge {
         let until = self.clock.seconds() + lifetime.clamp(MINUTE, DAY);
         let evidence = u16::try_from(devices).unwrap_or(u16::MAX);
         let tier = self.rules.tiers.raised(devices);
-        match self.standing.get(source, mode) {
-            Some(held) if held.kind != Kind::Raised => {}
-            Some(held) if held.tier == tier => self.standing.prolong(source, mode, until, evidence),
+        match self.active.get(source, mode) {
+            Some(sanction) if sanction.kind != Kind::Raised => {}
+            Some(sanction) if sanction.tier == tier => {
+                self.active.prolong(source, mode, until, evidence)
+            }
             // Room is kept for what holds somebody back.
-            None if self.standing.len() >= self.rules.sources / 8 * 7 => {}
+            None if self.active.len() >= self.rules.sources / 8 * 7 => {}
             before => {
-                let held = Held {
-                    until: before.map_or(until, |held| held.until.max(until)),
+                let sanction = Sanction {
+                    until: before.map_or(until, |sanction| sanction.until.max(until)),
                     said: 0,
                     evidence,
                     reason: OF_ATTESTED,
@@ -179,7 +181,7 @@ impl Judge {
                     kind: Kind::Raised,
                     tier,
                 };
-                self.say(source, mode, held, now, changes);
+                self.say(source, mode, sanction, now, changes);
             }
         }
     }
@@ -199,8 +201,8 @@ impl Judge {
         let at = self.clock.seconds();
         let rule = &self.rules.rules[number];
         let mode = rule.mode;
-        let before = self.standing.get(source, mode);
-        let blocked = before.is_some_and(|held| held.kind == Kind::Blocked);
+        let before = self.active.get(source, mode);
+        let blocked = before.is_some_and(|sanction| sanction.kind == Kind::Blocked);
         // Nothing is held against anybody while it may be our own fault, nor
         // what wouldn't have come if a block had been carried out.
         if self.breaker.is_open() || blocked {
@@ -208,7 +210,7 @@ impl Judge {
         }
         record.fail(number, weight);
         let blocks = self
-            .offenders
+            .recidivism
             .blocks(source, mode, self.rules.repeats_for, at);
         let evidence = record.evidence(number);
         let share = record.share();
@@ -223,7 +225,7 @@ impl Judge {
             (_, Then::Block) => step.lifetime.max(PROBATION),
             (_, Then::Limit { .. }) => step.lifetime,
         };
-        let held = Held {
+        let sanction = Sanction {
             until: at + lifetime,
             said: 0,
             evidence: u16::try_from(evidence).unwrap_or(u16::MAX),
@@ -236,27 +238,27 @@ impl Judge {
             record.spend(number);
             let offender = Offender {
                 blocks: blocks.saturating_add(1),
-                until: held.until,
+                until: sanction.until,
             };
             let within = self.rules.repeats_for;
-            self.offenders.block(source, mode, offender, within, at);
+            self.recidivism.block(source, mode, offender, within, at);
         }
         match before {
-            Some(old) if old.outweighs(&held) => {
+            Some(old) if old.outweighs(&sanction) => {
                 if (old.kind, old.tier) == (kind, tier) {
-                    let evidence = held.evidence;
-                    self.standing.prolong(source, mode, held.until, evidence);
+                    let evidence = sanction.evidence;
+                    self.active.prolong(source, mode, sanction.until, evidence);
                 }
             }
-            None if self.standing.len() >= self.rules.sources => {}
+            None if self.active.len() >= self.rules.sources => {}
             _ => {
                 let hit = Hit {
                     lately: lately(record, at),
                     attested: false,
                     spared: matches!(kind, Kind::Held | Kind::Bootstrap),
                 };
-                self.trial.hit(source, held.cause(), weight, hit);
-                self.say(source, mode, held, now, changes);
+                self.shadow_stats.hit(source, sanction.cause(), weight, hit);
+                self.say(source, mode, sanction, now, changes);
             }
         }
     }
@@ -300,7 +302,7 @@ impl Judge {
     /// Whether what proves the call speaks for its source.
     fn carried(&mut self, seen: &Observation, source: u64, at: u32) -> Carried {
         let time = self.rules.protected_for;
-        let mut speaks = |what: u64| self.carriers.speaks_for(what, source, time, at);
+        let mut speaks = |what: u64| self.device_sources.speaks_for(what, source, time, at);
         if seen.token.is_some_and(|token| !speaks(mix(token))) {
             Carried::Replayed
         } else if seen.device.is_some_and(|device| !speaks(device)) {
@@ -312,20 +314,20 @@ impl Judge {
 
     /// Counts a call that came while a step holds, or would.
     fn tell_of_call(&mut self, record: &Record, source: u64, attested: bool, calls: u32, at: u32) {
-        for held in self.standing.of(source).into_iter().flatten() {
-            if held.is_step() {
+        for sanction in self.active.of(source).into_iter().flatten() {
+            if sanction.is_step() {
                 let hit = Hit {
                     lately: lately(record, at),
                     attested,
-                    spared: held.kind == Kind::Held,
+                    spared: sanction.kind == Kind::Held,
                 };
-                self.trial.hit(source, held.cause(), calls, hit);
+                self.shadow_stats.hit(source, sanction.cause(), calls, hit);
             }
         }
     }
 }
 
-impl Held {
+impl Sanction {
     /// A step led to it, not genuine devices alone.
     pub(super) const fn is_step(&self) -> bool {
         !matches!(self.kind, Kind::Raised)

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Mode, Now, Policy, Rules,
+    active::{Kind, Sanction},
     clock::DAY,
     judge::NO_STEP,
-    offenders::Offender,
+    recidivism::Offender,
     record::Record,
     source,
-    standing::{Held, Kind},
     table::Kept as _,
 };
 use crate::prefix::Written;
@@ -85,11 +85,11 @@ impl Policy {
             .sources
             .iter()
             .filter(|record| record.attested_within(lasts, at));
-        let spoken_of = self.judge.standing().map(|(source, ..)| source);
+        let spoken_of = self.judge.active().map(|(source, ..)| source);
         let all: BTreeSet<u64> = remembered
             .map(Record::key)
             .chain(spoken_of)
-            .chain(self.judge.offenders.iter())
+            .chain(self.judge.recidivism.iter())
             .collect();
         for source in all {
             text.push('\n');
@@ -139,12 +139,12 @@ impl Policy {
         let attested = record.and_then(|record| record.attested_at());
         let said = |mode| {
             judge
-                .standing
+                .active
                 .get(source, mode)
-                .map(|held| self.said(&held, at))
+                .map(|sanction| self.said(&sanction, at))
         };
         let blocks = |mode| {
-            let offender = judge.offenders.get(source, mode)?;
+            let offender = judge.recidivism.get(source, mode)?;
             Some((offender.blocks, i64::from(offender.until) - i64::from(at)))
         };
         Line {
@@ -162,14 +162,14 @@ impl Policy {
         }
     }
 
-    fn said(&self, held: &Held, at: u32) -> Said {
-        let rule = self.judge.rules.rules.get(usize::from(held.step.0));
+    fn said(&self, sanction: &Sanction, at: u32) -> Said {
+        let rule = self.judge.rules.rules.get(usize::from(sanction.step.0));
         Said {
-            is: held.kind,
-            left: held.until.saturating_sub(at),
-            reason: self.judge.texts.text(held.reason).to_string(),
-            evidence: held.evidence,
-            step: rule.map(|rule| (rule.name.clone(), held.step.1)),
+            is: sanction.kind,
+            left: sanction.until.saturating_sub(at),
+            reason: self.judge.texts.text(sanction.reason).to_string(),
+            evidence: sanction.evidence,
+            step: rule.map(|rule| (rule.name.clone(), sanction.step.1)),
         }
     }
 
@@ -189,14 +189,14 @@ impl Policy {
             (Mode::Enforce, &line.enforced, line.blocks),
             (Mode::Observe, &line.shadow, line.shadow_blocks),
         ] {
-            if let Some(held) = said
+            if let Some(sanction) = said
                 .as_ref()
-                .and_then(|said| self.held(said, line.devices, mode))
+                .and_then(|said| self.recalled(said, line.devices, mode))
             {
-                let until = at + held.until.saturating_sub(passed).max(1);
+                let until = at + sanction.until.saturating_sub(passed).max(1);
                 self.judge
-                    .standing
-                    .say(source, mode, Held { until, ..held });
+                    .active
+                    .say(source, mode, Sanction { until, ..sanction });
             }
             if let Some((blocks, ends)) = blocks {
                 let until = i64::from(at) + ends.clamp(-i64::from(7 * DAY), i64::from(DAY));
@@ -204,7 +204,7 @@ impl Policy {
                 let within = self.judge.rules.repeats_for;
                 let offender = Offender { blocks, until };
                 self.judge
-                    .offenders
+                    .recidivism
                     .block(source, mode, offender, within, at);
             }
         }
@@ -213,7 +213,7 @@ impl Policy {
 
     /// A verdict of an earlier life, if the rules still have its step. Its end is
     /// what was left of it.
-    fn held(&mut self, said: &Said, devices: u32, mode: Mode) -> Option<Held> {
+    fn recalled(&mut self, said: &Said, devices: u32, mode: Mode) -> Option<Sanction> {
         let judge = &mut self.judge;
         let step = match &said.step {
             None if said.is == Kind::Raised && judge.rules.raise == mode => NO_STEP,
@@ -225,7 +225,7 @@ impl Policy {
             }
         };
         let tier = judge.tier(said.is, step, devices)?;
-        Some(Held {
+        Some(Sanction {
             until: said.left.min(DAY.max(judge.rules.longest_block)),
             said: 0,
             evidence: said.evidence,

@@ -2,8 +2,8 @@
 
 use super::{
     clock::{BEFORE, HOUR},
+    hyperloglog::HyperLogLog,
     rules::MAX_RULES,
-    sketch::Sketch,
     table::Kept,
 };
 
@@ -18,7 +18,7 @@ pub(super) struct Record {
     key: [u32; 2],
     /// When a call came last, in seconds.
     seen: u32,
-    devices: Sketch,
+    devices: HyperLogLog,
     attested: Count,
     failing: [Count; MAX_RULES],
     /// When a call was attested last, in units of [`TEN_MINUTES`]; 0: never.
@@ -55,7 +55,7 @@ impl Record {
             } else {
                 0
             };
-            self.devices = Sketch::default();
+            self.devices = HyperLogLog::default();
         }
         let eighths = if now.saturating_sub(self.seen) >= 128 * EIGHTH {
             u32::from(u8::MAX)

@@ -8,8 +8,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     clock::{Clock, Now},
+    shadow_stats::{Hit, Hits, ShadowStats},
     source,
-    trial::{Hit, Hits, Trial},
 };
 use crate::{
     claim::Verdict,
@@ -51,7 +51,7 @@ struct Whose {
 /// Counts, hour by hour, for a day.
 #[derive(Debug)]
 pub struct Truth {
-    trial: Trial<Whose>,
+    shadow_stats: ShadowStats<Whose>,
     clock: Clock,
     reasons: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u16>,
@@ -64,7 +64,7 @@ impl Truth {
     pub fn new(most: usize, seed: u64, now: Now) -> Self {
         let clock = Clock::new(now);
         Self {
-            trial: Trial::new(most, seed, clock.seconds()),
+            shadow_stats: ShadowStats::new(most, seed, clock.seconds()),
             clock,
             reasons: vec!["other".into()],
             numbers: HashMap::new(),
@@ -77,11 +77,11 @@ impl Truth {
             return;
         };
         let at = self.clock.advance(now);
-        self.trial.advance(at);
+        self.shadow_stats.advance(at);
         let attested = seen.outcome == Outcome::Attested;
         if attested {
             // Whatever hit it before in this hour.
-            self.trial.attest(source);
+            self.shadow_stats.attest(source);
         }
         if let Some(would) = would {
             let whose = Whose {
@@ -94,14 +94,14 @@ impl Truth {
                 attested,
                 spared: false,
             };
-            self.trial.hit(source, whose, seen.weight, hit);
+            self.shadow_stats.hit(source, whose, seen.weight, hit);
         }
     }
 
     /// What was found, the most sources first.
     #[must_use]
     pub fn found(&self) -> Vec<Found> {
-        let hits = self.trial.hits().into_iter();
+        let hits = self.shadow_stats.hits().into_iter();
         let mut found: Vec<_> = hits
             .map(|(whose, hits)| Found {
                 feed: whose.feed,

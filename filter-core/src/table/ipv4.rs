@@ -3,21 +3,21 @@
 use std::{collections::HashMap, sync::atomic::Ordering};
 
 use filter_common::table::{
-    force,
+    active,
     ipv4::{self, LINE, UNIT},
 };
 
 use super::{
-    Force, Memory,
+    Active, Memory,
     cells::{Cell, Cells, of_span},
+    free_list::{FreeList, Halves, Run},
     mirror::{Key as _, Mirror, V4},
-    runs::{Halves, Run, Runs},
-    shelf::{Shape, Shelf},
+    storage::{Shape, Words},
 };
 
 pub(super) struct Ipv4 {
-    pub(super) groups: Shelf,
-    pub(super) lines: Shelf,
+    pub(super) groups: Words,
+    pub(super) lines: Words,
     halves: Halves,
     /// Bits of an address that its group leaves open.
     open: u32,
@@ -32,7 +32,7 @@ pub(super) struct Ipv4 {
 type Wide = HashMap<u64, (u32, u32)>;
 
 impl Ipv4 {
-    pub(super) fn new(groups: Shelf, lines: Shelf, shape: &Shape) -> Self {
+    pub(super) fn new(groups: Words, lines: Words, shape: &Shape) -> Self {
         Self {
             groups,
             lines,
@@ -44,16 +44,16 @@ impl Ipv4 {
         }
     }
 
-    /// Where the sieve begins, and behind it the groups.
+    /// Where the prefilter begins, and behind it the groups.
     const fn first_word(&self, second: bool) -> u32 {
         if second { self.words_of_half() } else { 0 }
     }
 
     const fn words_of_half(&self) -> u32 {
-        ipv4::sieve(self.open) + ipv4::groups(self.open)
+        ipv4::prefilter(self.open) + ipv4::groups(self.open)
     }
 
-    /// A group's byte in the sieve: the word, and by how many bits it stands there.
+    /// A group's byte in the prefilter: the word, and by how many bits it stands there.
     const fn hole(first: u32, group: u32) -> (usize, u32) {
         ((first + group / 8) as usize, group % 8 * 8)
     }
@@ -73,16 +73,16 @@ impl Ipv4 {
             return false;
         };
         let first = self.first_word(self.halves.is_second());
-        let at = (first + ipv4::sieve(self.open) + group) as usize;
+        let at = (first + ipv4::prefilter(self.open) + group) as usize;
         let before = self.groups.get(at);
-        let (sieve, shift) = Self::hole(first, group);
+        let (prefilter, shift) = Self::hole(first, group);
         let holes = u64::from(ipv4::holes((word >> 32) as u32)) << shift;
-        let others = self.groups.get(sieve) & !(0xff << shift);
+        let others = self.groups.get(prefilter) & !(0xff << shift);
         // Whoever is let through may see the group before or after; but nobody may
         // be held back from what is in force.
-        self.groups[sieve].fetch_or(holes, Ordering::Release);
+        self.groups[prefilter].fetch_or(holes, Ordering::Release);
         self.groups.publish(at, word);
-        self.groups.publish(sieve, others | holes);
+        self.groups.publish(prefilter, others | holes);
         if before != 0 {
             self.give_up(before as u32);
         }
@@ -115,8 +115,8 @@ impl Ipv4 {
 impl Memory for Ipv4 {
     type Key = V4;
 
-    fn in_force(&self) -> u64 {
-        u64::from(self.halves.is_second()) << force::IPV4_SECOND
+    fn active_bits(&self) -> u64 {
+        u64::from(self.halves.is_second()) << active::IPV4_SECOND
     }
 
     fn is_small(&self, mirror: &Mirror<V4>, touched: impl Iterator<Item = V4>) -> bool {
@@ -127,7 +127,7 @@ impl Memory for Ipv4 {
         groups.sum::<u64>() <= super::few(mirror.len())
     }
 
-    fn in_place(&mut self, mirror: &Mirror<V4>, touched: &[V4], _force: &Force) -> usize {
+    fn in_place(&mut self, mirror: &Mirror<V4>, touched: &[V4], _active: &Active) -> usize {
         let mut next = 0;
         for (done, key) in touched.iter().enumerate() {
             let (first, last) = groups_of(*key, self.open);
@@ -142,7 +142,7 @@ impl Memory for Ipv4 {
     }
 
     fn anew(&mut self, mirror: &Mirror<V4>) -> bool {
-        let Some(mut runs) = self.halves.other() else {
+        let Some(mut free) = self.halves.other() else {
             return false;
         };
         let first = self.first_word(!self.halves.is_second());
@@ -157,7 +157,7 @@ impl Memory for Ipv4 {
                 words: &mut self.words,
                 open: self.open,
             },
-            runs: &mut runs,
+            free: &mut free,
             groups: &self.groups,
             first,
             group: 0,
@@ -175,7 +175,7 @@ impl Memory for Ipv4 {
         if !builder.fits {
             return false;
         }
-        self.halves.switch(runs);
+        self.halves.switch(free);
         self.wide = wide;
         true
     }
@@ -199,8 +199,8 @@ fn groups_of(key: V4, open: u32) -> (u32, u32) {
 /// Makes all groups, one after the other.
 struct Builder<'a> {
     room: Room<'a>,
-    runs: &'a mut Runs,
-    groups: &'a Shelf,
+    free: &'a mut FreeList,
+    groups: &'a Words,
     /// Index of the half's first word.
     first: u32,
     group: u32,
@@ -227,8 +227,8 @@ impl Builder<'_> {
                 self.leave_empty(group);
                 return;
             }
-            let runs = &mut *self.runs;
-            let word = self.room.block(self.cells, |rows| runs.take(rows));
+            let free = &mut *self.free;
+            let word = self.room.block(self.cells, |rows| free.take(rows));
             self.fits &= word.is_some();
             self.put(word.unwrap_or(0));
             self.group += 1;
@@ -243,10 +243,11 @@ impl Builder<'_> {
     }
 
     fn put(&self, word: u64) {
-        let (sieve, shift) = Ipv4::hole(self.first, self.group);
+        let (prefilter, shift) = Ipv4::hole(self.first, self.group);
         let holes = u64::from(ipv4::holes((word >> 32) as u32)) << shift;
-        self.groups.put(sieve, self.groups.get(sieve) | holes);
-        let at = (self.first + ipv4::sieve(self.room.open) + self.group) as usize;
+        self.groups
+            .put(prefilter, self.groups.get(prefilter) | holes);
+        let at = (self.first + ipv4::prefilter(self.room.open) + self.group) as usize;
         self.groups.put(at, word);
     }
 
@@ -264,7 +265,7 @@ impl Builder<'_> {
 
 /// Where blocks are written.
 struct Room<'a> {
-    lines: &'a Shelf,
+    lines: &'a Words,
     wide: &'a mut Wide,
     words: &'a mut Vec<u64>,
     /// Bits of an address that its group leaves open.

@@ -1,29 +1,29 @@
-//! The IPv6 table as it is written: the sieve, and a tree whose nodes are
+//! The IPv6 table as it is written: the prefilter, and a tree whose nodes are
 //! replaced and never changed, but for the numbers of their children.
 
 use std::sync::atomic::Ordering;
 
 use filter_common::table::{
-    force,
+    active,
     ipv6::{self, CELLS, DEPTH, LEAF, LOWER, NODE, UPPER, VALUE},
 };
 
 use super::{
-    Force, Memory,
+    Active, Memory,
     cells::{Cell, Cells, of_span},
+    free_list::{FreeList, Halves, Run},
     mirror::{Key, Mirror, V6},
-    runs::{Halves, Run, Runs},
-    shelf::{Shape, Shelf},
+    storage::{Shape, Words},
 };
 
 pub(super) struct Ipv6 {
-    pub(super) sieve: Shelf,
-    pub(super) nodes: Shelf,
+    pub(super) prefilter: Words,
+    pub(super) nodes: Words,
     halves: Halves,
     root: u32,
-    /// Words of a sieve, and of its hashed part less one.
-    sieve_rows: u32,
-    sieve_mask: u64,
+    /// Words of a prefilter, and of its hashed part less one.
+    prefilter_rows: u32,
+    prefilter_mask: u64,
     /// Kept so that a change needs no memory.
     cells: Vec<Cell>,
 }
@@ -41,33 +41,33 @@ struct Way {
 }
 
 impl Ipv6 {
-    pub(super) fn new(sieve: Shelf, nodes: Shelf, shape: &Shape) -> Self {
+    pub(super) fn new(prefilter: Words, nodes: Words, shape: &Shape) -> Self {
         let mut halves = Halves::new(shape.nodes());
         let root = halves.take(1).expect("a half has a node");
         write(&nodes, root, true, &[]);
         Self {
-            sieve,
+            prefilter,
             nodes,
             halves,
             root,
-            sieve_rows: shape.sieve(),
-            sieve_mask: u64::from(shape.sieve_words()) - 1,
+            prefilter_rows: shape.prefilter(),
+            prefilter_mask: u64::from(shape.prefilter_words()) - 1,
             cells: Vec::new(),
         }
     }
 
-    const fn first_of_sieve(&self, second: bool) -> u32 {
-        if second { self.sieve_rows } else { 0 }
+    const fn first_of_prefilter(&self, second: bool) -> u32 {
+        if second { self.prefilter_rows } else { 0 }
     }
 
-    /// Lets a prefix through the sieve that begins at this word.
-    fn let_through(&self, sieve: u32, key: V6) {
+    /// Lets a prefix through the prefilter that begins at this word.
+    fn let_through(&self, prefilter: u32, key: V6) {
         let set = |word: u32, bit: u32| {
-            let word = &self.sieve[(sieve + word) as usize];
+            let word = &self.prefilter[(prefilter + word) as usize];
             word.fetch_or(1 << bit, Ordering::Release);
         };
         if key.length() >= 32 {
-            let (word, bit) = ipv6::sieve_bit((key.start() >> 64) as u64, self.sieve_mask);
+            let (word, bit) = ipv6::prefilter_bit((key.start() >> 64) as u64, self.prefilter_mask);
             set(word, bit);
             return;
         }
@@ -122,11 +122,11 @@ impl Ipv6 {
     }
 
     /// Makes a leaf anew; `false` if there is no room.
-    fn renew(&mut self, way: &Way, mirror: &Mirror<V6>, force: &Force) -> bool {
+    fn renew(&mut self, way: &Way, mirror: &Mirror<V6>, active: &Active) -> bool {
         let mut cells = std::mem::take(&mut self.cells);
         of_span(mirror, way.first, way.last, &mut cells);
         let mut taken = Vec::new();
-        let done = self.replace(way, &cells, &mut taken, force);
+        let done = self.replace(way, &cells, &mut taken, active);
         self.cells = cells;
         if !done {
             // Nobody has seen them.
@@ -137,7 +137,13 @@ impl Ipv6 {
         done
     }
 
-    fn replace(&mut self, way: &Way, cells: &[Cell], taken: &mut Vec<u32>, force: &Force) -> bool {
+    fn replace(
+        &mut self,
+        way: &Way,
+        cells: &[Cell],
+        taken: &mut Vec<u32>,
+        active: &Active,
+    ) -> bool {
         let Some(mut children) = self.make(true, way.first, cells, taken) else {
             return false;
         };
@@ -174,7 +180,7 @@ impl Ipv6 {
             self.nodes.publish(at, u64::from(child));
         } else {
             self.root = child;
-            force.publish_root(child);
+            active.publish_root(child);
         }
         for at in gone {
             self.halves.give_up(Run { at, rows: 1 });
@@ -219,8 +225,8 @@ impl Ipv6 {
 impl Memory for Ipv6 {
     type Key = V6;
 
-    fn in_force(&self) -> u64 {
-        u64::from(self.halves.is_second()) << force::IPV6_SECOND | u64::from(self.root)
+    fn active_bits(&self) -> u64 {
+        u64::from(self.halves.is_second()) << active::IPV6_SECOND | u64::from(self.root)
     }
 
     fn is_small(&self, mirror: &Mirror<V6>, touched: impl Iterator<Item = V6>) -> bool {
@@ -237,11 +243,11 @@ impl Memory for Ipv6 {
         true
     }
 
-    fn in_place(&mut self, mirror: &Mirror<V6>, touched: &[V6], force: &Force) -> usize {
-        let sieve = self.first_of_sieve(self.halves.is_second());
+    fn in_place(&mut self, mirror: &Mirror<V6>, touched: &[V6], active: &Active) -> usize {
+        let prefilter = self.first_of_prefilter(self.halves.is_second());
         for key in touched {
             if mirror.value(key).is_some() {
-                self.let_through(sieve, *key);
+                self.let_through(prefilter, *key);
             }
         }
         let mut next = 0;
@@ -249,7 +255,7 @@ impl Memory for Ipv6 {
             let mut address = key.start().max(next);
             while address <= key.end() {
                 let way = self.way(address);
-                if !self.renew(&way, mirror, force) {
+                if !self.renew(&way, mirror, active) {
                     return done;
                 }
                 let Some(behind) = way.last.checked_add(1) else {
@@ -263,20 +269,20 @@ impl Memory for Ipv6 {
     }
 
     fn anew(&mut self, mirror: &Mirror<V6>) -> bool {
-        let sieve = self.first_of_sieve(!self.halves.is_second());
+        let prefilter = self.first_of_prefilter(!self.halves.is_second());
         // With room for changes in the nodes, or else without.
         let built = [FILL, CELLS].into_iter().find_map(|fill| {
-            let mut runs = self.halves.other()?;
-            for at in sieve..sieve + self.sieve_rows {
-                self.sieve.put(at as usize, 0);
+            let mut free = self.halves.other()?;
+            for at in prefilter..prefilter + self.prefilter_rows {
+                self.prefilter.put(at as usize, 0);
             }
-            Some((self.build(mirror, sieve, fill, &mut runs)?, runs))
+            Some((self.build(mirror, prefilter, fill, &mut free)?, free))
         });
-        let Some((root, runs)) = built else {
+        let Some((root, free)) = built else {
             return false;
         };
         self.root = root;
-        self.halves.switch(runs);
+        self.halves.switch(free);
         true
     }
 
@@ -294,21 +300,27 @@ impl Memory for Ipv6 {
 impl Ipv6 {
     /// Makes the whole tree in these rows, of nodes with so many cells; its root,
     /// or `None` if there is no room.
-    fn build(&self, mirror: &Mirror<V6>, sieve: u32, fill: usize, runs: &mut Runs) -> Option<u32> {
+    fn build(
+        &self,
+        mirror: &Mirror<V6>,
+        prefilter: u32,
+        fill: usize,
+        free: &mut FreeList,
+    ) -> Option<u32> {
         let mut level = Level::new(true, fill, mirror.len() / fill + 1);
         let mut cells = Cells::new(V6::BITS);
         for (key, value) in mirror.iter() {
-            self.let_through(sieve, key);
-            cells.push(key, value, &mut |cell| level.cell(cell, &self.nodes, runs));
+            self.let_through(prefilter, key);
+            cells.push(key, value, &mut |cell| level.cell(cell, &self.nodes, free));
         }
-        cells.finish(u128::MAX, &mut |cell| level.cell(cell, &self.nodes, runs));
-        let mut nodes = level.finish(&self.nodes, runs)?;
+        cells.finish(u128::MAX, &mut |cell| level.cell(cell, &self.nodes, free));
+        let mut nodes = level.finish(&self.nodes, free)?;
         while nodes.len() > 1 {
             let mut level = Level::new(false, fill, nodes.len() / fill + 1);
             for cell in inner(&nodes) {
-                level.cell(cell, &self.nodes, runs);
+                level.cell(cell, &self.nodes, free);
             }
-            nodes = level.finish(&self.nodes, runs)?;
+            nodes = level.finish(&self.nodes, free)?;
         }
         nodes.first().map(|(_, root)| *root)
     }
@@ -334,29 +346,29 @@ impl Level {
         }
     }
 
-    fn cell(&mut self, cell: Cell, shelf: &Shelf, runs: &mut Runs) {
+    fn cell(&mut self, cell: Cell, words: &Words, free: &mut FreeList) {
         if self.cells.len() == self.fill {
-            self.close(shelf, runs);
+            self.close(words, free);
         }
         self.cells.push(cell);
     }
 
-    fn close(&mut self, shelf: &Shelf, runs: &mut Runs) {
-        let Some(at) = runs.take(1) else {
+    fn close(&mut self, words: &Words, free: &mut FreeList) {
+        let Some(at) = free.take(1) else {
             self.fits = false;
             self.cells.clear();
             return;
         };
-        write(shelf, at, self.leaves, &self.cells);
+        write(words, at, self.leaves, &self.cells);
         let first = self.cells.first().map_or(0, |cell| cell.start);
         let start = if self.nodes.is_empty() { 0 } else { first };
         self.nodes.push((start, at));
         self.cells.clear();
     }
 
-    fn finish(mut self, shelf: &Shelf, runs: &mut Runs) -> Option<Vec<Child>> {
+    fn finish(mut self, words: &Words, free: &mut FreeList) -> Option<Vec<Child>> {
         if !self.cells.is_empty() || self.nodes.is_empty() {
-            self.close(shelf, runs);
+            self.close(words, free);
         }
         self.fits.then_some(self.nodes)
     }
@@ -373,18 +385,18 @@ fn inner(children: &[Child]) -> Vec<Cell> {
 }
 
 /// Writes a node that nobody reads yet.
-fn write(shelf: &Shelf, node: u32, leaf: bool, cells: &[Cell]) {
+fn write(words: &Words, node: u32, leaf: bool, cells: &[Cell]) {
     let mut lengths = [0; CELLS];
     for (length, cell) in lengths.iter_mut().zip(cells) {
         *length = cell.length;
     }
     let at = node as usize * NODE;
     let [first, second] = ipv6::headers(leaf, &lengths[..cells.len()]);
-    shelf.put(at, first);
-    shelf.put(at + 1, second);
+    words.put(at, first);
+    words.put(at + 1, second);
     for number in 1..=CELLS {
         let cell = cells.get(number - 1);
-        let put = |part, word| shelf.put(at + ipv6::word(number, part), word);
+        let put = |part, word| words.put(at + ipv6::word(number, part), word);
         put(
             UPPER,
             cell.map_or(u64::MAX, |cell| (cell.start >> 64) as u64),

@@ -150,7 +150,7 @@ impl Random {
 }
 
 fn table(shape: &Shape) -> Table {
-    Table::new(Shelves::in_memory(shape), shape, || {})
+    Table::new(Storage::in_memory(shape), shape, || {})
 }
 
 /// Looks at both edges of every prefix, and just outside of them.

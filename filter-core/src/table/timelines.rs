@@ -7,23 +7,23 @@ use filter_common::{
 };
 
 use super::{
-    runs::{Limbo, Run, Runs},
-    shelf::Shelf,
+    free_list::{FreeList, Retired, Run},
+    storage::Words,
 };
 
 pub(super) struct Timelines {
-    pub(super) quads: Shelf,
-    runs: Runs,
-    limbo: Limbo<Run>,
+    pub(super) quads: Words,
+    free: FreeList,
+    retired: Retired<Run>,
 }
 
 impl Timelines {
-    pub(super) fn new(quads: Shelf) -> Self {
+    pub(super) fn new(quads: Words) -> Self {
         let rows = (quads.len() / QUAD) as u32;
         Self {
             quads,
-            runs: Runs::new(0, rows),
-            limbo: Limbo::default(),
+            free: FreeList::new(0, rows),
+            retired: Retired::default(),
         }
     }
 
@@ -32,7 +32,7 @@ impl Timelines {
         if let ([stage], []) = (enforced, shadow) {
             return Some(Value::single(*stage));
         }
-        let at = self.runs.take(quads(enforced.len() + shadow.len()))?;
+        let at = self.free.take(quads(enforced.len() + shadow.len()))?;
         for (step, stage) in enforced.iter().chain(shadow).enumerate() {
             self.quads.put(at as usize * QUAD + step, stage.bits());
         }
@@ -46,7 +46,7 @@ impl Timelines {
         };
         let word = |step: usize| {
             let quad = self.quads.row(at + (step / QUAD) as u32, QUAD);
-            quad.expect("a timeline lies in its shelf")
+            quad.expect("a timeline lies in its words")
                 .word::<QUAD>(step)
         };
         (known, known_shadow) == (enforced.len(), shadow.len())
@@ -58,30 +58,30 @@ impl Timelines {
     /// No cell holds the value any more.
     pub(super) fn give_up(&mut self, value: Value) {
         if let Some(run) = run(value) {
-            self.limbo.push(run);
+            self.retired.push(run);
         }
     }
 
     /// Whether nothing waits.
     pub(super) const fn is_settled(&self) -> bool {
-        self.limbo.is_empty()
+        self.retired.is_empty()
     }
 
     pub(super) fn seal(&mut self) -> bool {
-        self.limbo.seal()
+        self.retired.seal()
     }
 
     pub(super) fn release(&mut self) {
-        for run in self.limbo.release() {
-            self.runs.give(run);
+        for run in self.retired.release() {
+            self.free.give(run);
         }
     }
 
     /// The same for all that waits; `false` if nothing did.
     pub(super) fn empty(&mut self) -> bool {
-        let any = !self.limbo.is_empty();
-        for run in self.limbo.empty() {
-            self.runs.give(run);
+        let any = !self.retired.is_empty();
+        for run in self.retired.empty() {
+            self.free.give(run);
         }
         any
     }

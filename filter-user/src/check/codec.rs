@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::{
     observation::{Observation, Outcome, Reason},
     prefix::{Written, ip},
-    token::mark::Marker,
+    token::pseudonym::Pseudonyms,
 };
 
 use super::source;
@@ -60,7 +60,7 @@ pub enum Fault {
 ///
 /// # Errors
 /// If it begins like an array and isn't one.
-pub fn read(bytes: &[u8], marker: &Marker) -> Result<Vec<Line>, Fault> {
+pub fn read(bytes: &[u8], marker: &Pseudonyms) -> Result<Vec<Line>, Fault> {
     if bytes.trim_ascii_start().starts_with(b"[") {
         let elements: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(|e| no(&e))?;
         let elements = elements.into_iter().map(|one| one.get().as_bytes());
@@ -71,7 +71,7 @@ pub fn read(bytes: &[u8], marker: &Marker) -> Result<Vec<Line>, Fault> {
     Ok(each(lines.filter(|(_, line)| !line.is_empty()), marker))
 }
 
-fn each<'b>(lines: impl Iterator<Item = (usize, &'b [u8])>, marker: &Marker) -> Vec<Line> {
+fn each<'b>(lines: impl Iterator<Item = (usize, &'b [u8])>, marker: &Pseudonyms) -> Vec<Line> {
     let mut read = Vec::new();
     for (number, line) in lines {
         if read.len() == AT_ONCE {
@@ -83,7 +83,7 @@ fn each<'b>(lines: impl Iterator<Item = (usize, &'b [u8])>, marker: &Marker) -> 
     read
 }
 
-fn one(line: &[u8], marker: &Marker) -> Result<Observation, Fault> {
+fn one(line: &[u8], marker: &Pseudonyms) -> Result<Observation, Fault> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Sent<'l> {

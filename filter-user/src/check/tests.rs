@@ -38,7 +38,7 @@ fn endpoint_with_room(text: &str, room: usize) -> Endpoint {
     let check = Check::new(
         &config.check,
         &config.attestations,
-        Marker::new(&[7; 32]),
+        Pseudonyms::new(&[7; 32]),
         Reporters::new(config.check.token_file.clone(), u32::MAX),
         sender,
         || NOW,

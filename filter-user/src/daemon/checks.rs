@@ -30,7 +30,7 @@ use crate::{
     feed::operator::state,
     host::clock,
     observation::Observation,
-    token::mark::Marker,
+    token::pseudonym::Pseudonyms,
 };
 
 /// The endpoint while it answers.
@@ -220,19 +220,19 @@ impl Checks {
 }
 
 /// Marks have to be the same after a restart, so their key is kept.
-fn marker(config: &Config) -> Result<Marker> {
+fn marker(config: &Config) -> Result<Pseudonyms> {
     let folder = &config.daemon.state_dir;
     let kept = state::read(folder, MARK).context("reading the key of devices' marks")?;
     let kept = kept.and_then(|text| STANDARD.decode(text).ok());
     if let Some(key) = kept.and_then(|key| <[u8; 32]>::try_from(key).ok()) {
-        return Ok(Marker::new(&key));
+        return Ok(Pseudonyms::new(&key));
     }
     let mut key = [0; 32];
     aws_lc_rs::rand::fill(&mut key)
         .ok()
         .context("making a key for devices' marks")?;
     state::write(folder, MARK, &STANDARD.encode(key)).context("keeping the key of marks")?;
-    Ok(Marker::new(&key))
+    Ok(Pseudonyms::new(&key))
 }
 
 /// Has the system let the process open as many connections as are configured,

@@ -82,7 +82,7 @@ impl Kernel {
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("V4_GROUPS", shape.groups())
             .map_max_entries("V4_LINES", 2 * shape.lines())
-            .map_max_entries("V6_SIEVES", 2 * shape.sieve())
+            .map_max_entries("V6_SIEVES", 2 * shape.prefilter())
             .map_max_entries("V6_NODES", 2 * shape.nodes())
             .map_max_entries("TIMELINES", shape.quads())
             .map_max_entries("HITS", shape.hits())

@@ -2,12 +2,12 @@
 //! refused by itself in a sentence.
 
 use filter_common::source::Family;
-use weir::{check::codec, observation::Outcome, token::mark::Marker};
+use weir::{check::codec, observation::Outcome, token::pseudonym::Pseudonyms};
 
 use super::kind;
 
 pub(super) fn body(input: &[u8]) -> String {
-    let marker = Marker::new(&[7; 32]);
+    let marker = Pseudonyms::new(&[7; 32]);
     let lines = match codec::read(input, &marker) {
         Ok(lines) => lines,
         Err(fault) => return format!("refused {}", kind(&fault.to_string())),

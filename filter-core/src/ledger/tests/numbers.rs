@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
-use crate::ledger::{page::PAGE, rest::REST};
+use crate::ledger::{page::PAGE, quarantine::QUARANTINE_SECONDS};
 
 #[test]
 fn a_number_rests_until_no_event_can_carry_it() {
@@ -27,7 +27,7 @@ fn a_number_rests_until_no_event_can_carry_it() {
     assert_eq!((ledger.awaits_force(), ledger.next_free()), (true, None));
     assert_eq!(anew(&mut ledger), 2);
     ledger.in_force(NOW.boot + 1_000);
-    let free = NOW.boot + 1_000 + REST;
+    let free = NOW.boot + 1_000 + QUARANTINE_SECONDS;
     assert_eq!(
         (ledger.awaits_force(), ledger.next_free()),
         (false, Some(free))
@@ -57,9 +57,9 @@ fn numbers_that_all_rest_refuse_a_claim_and_are_free_again() {
 
     let other = ledger.apply(FEED, word(all, 10), NOW);
     assert_eq!((other.withdrawn, other.refused.count), (all, 10));
-    assert_eq!(other.refused.first[0].fault, Fault::NumbersRest);
+    assert_eq!(other.refused.first[0].fault, Fault::NumbersQuarantined);
     ledger.in_force(NOW.boot);
-    let number = ledger.store.records.rest().due().expect("they rest");
+    let number = ledger.store.records.quarantine().due().expect("they rest");
     ledger.told(number, drop);
     let again = ledger.apply(FEED, word(all, 10), NOW);
     assert_eq!((again.added, again.refused.count), (10, 0));
@@ -79,7 +79,7 @@ fn a_replaced_snapshot_leaves_no_memory_behind() {
         ledger.apply(FEED, word(round * many, many), NOW);
         assert!(ledger.store.records.pages_in_memory() <= 2 * pages);
         ledger.in_force(at(10 * round).boot);
-        ledger.told(at(10 * round + REST).boot, drop);
+        ledger.told(at(10 * round + QUARANTINE_SECONDS).boot, drop);
         assert!(ledger.store.records.pages_in_memory() <= pages + 1);
     }
 }
@@ -257,7 +257,11 @@ fn step() -> impl Strategy<Value = Step> {
         0..3_000_u64,
         prop::bool::weighted(0.1),
     );
-    let packet = (from(), 0..50_u32, 0..u64::from(REST - 1) * 1000);
+    let packet = (
+        from(),
+        0..50_u32,
+        0..u64::from(QUARANTINE_SECONDS - 1) * 1000,
+    );
     let packet = packet.prop_map(|(from, more, runs)| (from + more, runs));
     prop_oneof![
         5 => say.prop_map(|(feed, from, many, whole, after, refuse)| Step::Say {

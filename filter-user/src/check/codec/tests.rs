@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn marker() -> Marker {
-    Marker::new(&[7; 32])
+fn marker() -> Pseudonyms {
+    Pseudonyms::new(&[7; 32])
 }
 
 fn observation(line: &str) -> Result<Observation, Fault> {

@@ -14,7 +14,7 @@ fn a_genuine_call_passes_and_is_observed() {
         &[("Approov-Token", &token), ("X-Real-IP", "203.0.113.7")],
     );
     assert_eq!(answer, (200, "attested".to_owned()));
-    let marker = Marker::new(&[7; 32]);
+    let marker = Pseudonyms::new(&[7; 32]);
     let (signed, _signature) = token.rsplit_once('.').expect("three parts");
     let expected = Observation {
         source: source::prefix("203.0.113.7".parse().expect("an address")),

@@ -280,7 +280,7 @@ async fn on_the_socket_the_daemons_user_needs_no_token() {
         let check = Check::new(
             &config::Check::default(),
             &[],
-            Marker::new(&[7; 32]),
+            Pseudonyms::new(&[7; 32]),
             Reporters::new(None, trusted),
             sender,
             || NOW,

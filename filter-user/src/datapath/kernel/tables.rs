@@ -11,11 +11,11 @@ use filter_common::{
     event::{Counter, Sampler, Sketch},
     rate::Tier,
     settings::{Port, Service, Settings},
-    table::{QUAD, force, ipv4::LINE, ipv6::NODE},
+    table::{QUAD, active, ipv4::LINE, ipv6::NODE},
 };
 
 use super::{Mapping, grace::grace};
-use crate::datapath::table::{Shape, Shelves, Table};
+use crate::datapath::table::{Shape, Storage, Table};
 
 /// Every map that the daemon reads and writes.
 pub(super) struct Tables {
@@ -61,15 +61,15 @@ impl Tables {
 /// The verdict tables, in the memory of their maps.
 fn verdicts(ebpf: &mut Ebpf, shape: &Shape) -> Result<Table> {
     let mut map = |name, words| mapping(ebpf, name, words);
-    let shelves = Shelves::shared([
-        map("FORCE", force::WORDS)?,
+    let storage = Storage::shared([
+        map("FORCE", active::WORDS)?,
         map("V4_GROUPS", shape.groups() as usize)?,
         map("V4_LINES", 2 * shape.lines() as usize * LINE)?,
-        map("V6_SIEVES", 2 * shape.sieve() as usize)?,
+        map("V6_SIEVES", 2 * shape.prefilter() as usize)?,
         map("V6_NODES", 2 * shape.nodes() as usize * NODE)?,
         map("TIMELINES", shape.quads() as usize * QUAD)?,
     ]);
-    Ok(Table::new(shelves, shape, grace))
+    Ok(Table::new(storage, shape, grace))
 }
 
 /// Maps an array into memory.

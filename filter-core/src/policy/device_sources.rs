@@ -5,7 +5,7 @@ use super::table::{Kept, Table, mix};
 
 /// Devices and tokens, and their sources.
 #[derive(Debug)]
-pub(super) struct Carriers {
+pub(super) struct DeviceSources {
     table: Table<Carrier>,
 }
 
@@ -20,7 +20,7 @@ struct Carrier {
     seen: [u16; MOST],
 }
 
-impl Carriers {
+impl DeviceSources {
     pub(super) fn new(capacity: usize, seed: u64) -> Self {
         Self {
             table: Table::new(capacity, seed),
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn one_device_speaks_for_four_sources_and_for_another_when_one_is_long_ago() {
-        let mut carriers = Carriers::new(1_000, 7);
-        let mut speaks = |source, now| carriers.speaks_for(5, source, 7 * DAY, BEFORE + now);
+        let mut device_sources = DeviceSources::new(1_000, 7);
+        let mut speaks = |source, now| device_sources.speaks_for(5, source, 7 * DAY, BEFORE + now);
         for source in 1..=4 {
             assert!(speaks(source, 0));
         }

@@ -3,15 +3,15 @@
 //! HyperLogLog, as small as is useful. The standard error is 26 % from some
 //! forty on, and less below, where empty registers are counted instead. Steps
 //! between tiers are a factor of four, so that it is good enough; whoever uses
-//! it takes [`Sketch::at_most`], on the devices' side.
+//! it takes [`HyperLogLog::at_most`], on the devices' side.
 //!
 //! See Flajolet and others, "HyperLogLog" (2007).
 
 /// The devices that were seen. The same one counts once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sketch(pub(super) [u32; 2]);
+pub(super) struct HyperLogLog(pub(super) [u32; 2]);
 
-impl Sketch {
+impl HyperLogLog {
     /// Adds one, by a hash of it.
     pub(super) fn add(&mut self, hash: u64) {
         let register = (hash >> 60) as u32;
@@ -64,13 +64,13 @@ mod tests {
             let mut short = 0;
             let mut sum = 0.0;
             for trial in 0..200 {
-                let mut sketch = Sketch::default();
+                let mut counter = HyperLogLog::default();
                 for device in 0..devices {
-                    sketch.add(mix(device << 16 | trial));
-                    sketch.add(mix(device << 16 | trial));
+                    counter.add(mix(device << 16 | trial));
+                    counter.add(mix(device << 16 | trial));
                 }
-                sum += f64::from(sketch.estimate()) / devices as f64;
-                short += u32::from(u64::from(sketch.at_most()) < devices);
+                sum += f64::from(counter.estimate()) / devices as f64;
+                short += u32::from(u64::from(counter.at_most()) < devices);
             }
             let mean = sum / 200.0;
             assert!((0.9..1.15).contains(&mean), "{devices}: {mean}");
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn nobody_is_none() {
-        assert!(Sketch::default().is_empty());
-        assert_eq!(Sketch::default().at_most(), 0);
+        assert!(HyperLogLog::default().is_empty());
+        assert_eq!(HyperLogLog::default().at_most(), 0);
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct Cause {
 
 /// The hours, for causes of one kind.
 #[derive(Debug)]
-pub(super) struct Trial<C = Cause> {
+pub(super) struct ShadowStats<C = Cause> {
     hour: u32,
     /// Who was hit in this hour, by what, and whether it was attested.
     sources: Keyed<(Vec<C>, bool)>,
@@ -68,7 +68,7 @@ pub(super) struct Trial<C = Cause> {
     past: VecDeque<HashMap<C, Hits>>,
 }
 
-impl<C: Copy + Eq + Hash> Trial<C> {
+impl<C: Copy + Eq + Hash> ShadowStats<C> {
     pub(super) fn new(most: usize, seed: u64, now: u32) -> Self {
         Self {
             hour: now / HOUR,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{
     super::{
         Alarm, Changes, Mode, Now, Row, Rules, Word,
+        active::{Kind, OF_ATTESTED, Sanction},
         breaker::Why,
         rules::Index,
+        shadow_stats::{Cause, Hits},
         source,
-        standing::{Held, Kind, OF_ATTESTED},
-        trial::{Cause, Hits},
     },
     Judge, NO_STEP, PROBATION,
 };
@@ -23,26 +23,26 @@ impl Judge {
             since: now.unix,
         });
         let all: Vec<_> = self
-            .standing
+            .active
             .iter()
-            .filter(|(.., held)| held.is_step())
+            .filter(|(.., sanction)| sanction.is_step())
             .collect();
-        for (source, mode, held) in all {
+        for (source, mode, sanction) in all {
             self.breaker.explain(source);
-            if held.kind == Kind::Held && mode == self.rules.raise {
-                let raised = Held {
+            if sanction.kind == Kind::Held && mode == self.rules.raise {
+                let raised = Sanction {
                     reason: OF_ATTESTED,
                     step: NO_STEP,
                     kind: Kind::Raised,
-                    tier: self.rules.tiers.raised_from(held.tier),
-                    ..held
+                    tier: self.rules.tiers.raised_from(sanction.tier),
+                    ..sanction
                 };
                 self.say(source, mode, raised, now, changes);
             } else {
                 self.take(source, mode, changes);
             }
-            if held.kind == Kind::Blocked {
-                self.offenders.pardon(source, mode);
+            if sanction.kind == Kind::Blocked {
+                self.recidivism.pardon(source, mode);
             }
         }
     }
@@ -50,14 +50,14 @@ impl Judge {
     pub(in crate::policy) fn tick(&mut self, now: Now, changes: &mut Changes) {
         let at = self.advance(now, changes);
         if self.clock.was_set(now) {
-            let all: Vec<_> = self.standing.iter().collect();
-            for (source, mode, held) in all {
-                if held.until > at {
-                    self.say(source, mode, held, now, changes);
+            let all: Vec<_> = self.active.iter().collect();
+            for (source, mode, sanction) in all {
+                if sanction.until > at {
+                    self.say(source, mode, sanction, now, changes);
                 }
             }
         }
-        while let Some(source) = self.standing.ended(at) {
+        while let Some(source) = self.active.ended(at) {
             self.settle(source, at, now, changes);
         }
     }
@@ -66,18 +66,20 @@ impl Judge {
     /// bootstrap tier. Says again what was prolonged.
     pub(super) fn settle(&mut self, source: u64, at: u32, now: Now, changes: &mut Changes) {
         for mode in [Mode::Enforce, Mode::Observe] {
-            match self.standing.get(source, mode) {
-                Some(held) if held.until <= at && held.kind == Kind::Blocked => {
-                    let reopened = Held {
+            match self.active.get(source, mode) {
+                Some(sanction) if sanction.until <= at && sanction.kind == Kind::Blocked => {
+                    let reopened = Sanction {
                         until: at + PROBATION,
                         kind: Kind::Bootstrap,
                         tier: self.rules.tiers.bootstrap,
-                        ..held
+                        ..sanction
                     };
                     self.say(source, mode, reopened, now, changes);
                 }
-                Some(held) if held.until <= at => self.take(source, mode, changes),
-                Some(held) if held.said <= at => self.say(source, mode, held, now, changes),
+                Some(sanction) if sanction.until <= at => self.take(source, mode, changes),
+                Some(sanction) if sanction.said <= at => {
+                    self.say(source, mode, sanction, now, changes)
+                }
                 _ => {}
             }
         }
@@ -92,14 +94,14 @@ impl Judge {
         if names(&rules) != names(&self.rules) {
             // The counts were of other rules.
             self.amnesty = at + 1;
-            self.trial.clear();
+            self.shadow_stats.clear();
         }
         let before = std::mem::replace(&mut self.rules, rules);
         self.index = Index::new(&self.rules.rules);
-        let all: Vec<_> = self.standing.iter().collect();
-        for (source, mode, held) in all {
-            if self.wanted(&before, mode, &held) {
-                self.say(source, mode, held, now, changes);
+        let all: Vec<_> = self.active.iter().collect();
+        for (source, mode, sanction) in all {
+            if self.wanted(&before, mode, &sanction) {
+                self.say(source, mode, sanction, now, changes);
             } else {
                 self.take(source, mode, changes);
             }
@@ -108,11 +110,11 @@ impl Judge {
 
     /// Whether a verdict is one that the rules would make, as far as it can be
     /// told without the calls that led to it.
-    fn wanted(&self, before: &Rules, mode: Mode, held: &Held) -> bool {
-        if !held.is_step() {
+    fn wanted(&self, before: &Rules, mode: Mode, sanction: &Sanction) -> bool {
+        if !sanction.is_step() {
             return mode == self.rules.raise && before.tiers == self.rules.tiers;
         }
-        let (rule, step) = (usize::from(held.step.0), usize::from(held.step.1));
+        let (rule, step) = (usize::from(sanction.step.0), usize::from(sanction.step.1));
         let step = |rules: &Rules| {
             let rule = rules.rules.get(rule)?;
             Some((rule.name.clone(), rule.mode, *rule.steps.get(step)?))
@@ -127,32 +129,32 @@ impl Judge {
         &mut self,
         source: u64,
         mode: Mode,
-        held: Held,
+        sanction: Sanction,
         now: Now,
         changes: &mut Changes,
     ) {
-        self.standing.say(source, mode, held);
-        let claim = self.claim(source, &held, now);
+        self.active.say(source, mode, sanction);
+        let claim = self.claim(source, &sanction, now);
         changes.of(mode).push(Change::Claim(claim));
     }
 
     pub(super) fn take(&mut self, source: u64, mode: Mode, changes: &mut Changes) {
-        if self.standing.take(source, mode).is_some() {
+        if self.active.take(source, mode).is_some() {
             let gone = Change::Withdraw(source::prefix(source));
             changes.of(mode).push(gone);
         }
     }
 
-    fn claim(&self, source: u64, held: &Held, now: Now) -> Claim {
-        let left = held.until.saturating_sub(self.clock.seconds());
+    fn claim(&self, source: u64, sanction: &Sanction, now: Now) -> Claim {
+        let left = sanction.until.saturating_sub(self.clock.seconds());
         Claim {
             prefix: source::prefix(source),
-            verdict: match held.kind {
+            verdict: match sanction.kind {
                 Kind::Blocked => Verdict::Block,
-                _ => Verdict::Limit(held.tier),
+                _ => Verdict::Limit(sanction.tier),
             },
-            reason: Some(self.texts.text(held.reason)),
-            evidence: u32::from(held.evidence),
+            reason: Some(self.texts.text(sanction.reason)),
+            evidence: u32::from(sanction.evidence),
             // A second more, so that what follows it is there before it ends.
             expires: Some(now.unix.saturating_add(left).saturating_add(1)),
             id: None,
@@ -161,19 +163,19 @@ impl Judge {
 
     pub(in crate::policy) fn word(&self, now: Now) -> Word {
         let mut word = Word::default();
-        for (source, mode, held) in self.standing.iter() {
+        for (source, mode, sanction) in self.active.iter() {
             let claims = match mode {
                 Mode::Enforce => &mut word.enforced,
                 Mode::Observe => &mut word.shadow,
             };
-            claims.push(self.claim(source, &held, now));
+            claims.push(self.claim(source, &sanction, now));
         }
         word
     }
 
     pub(in crate::policy) fn due(&self) -> u64 {
         let breaker = self.breaker.due();
-        let next = self.standing.due().map_or(breaker, |due| due.min(breaker));
+        let next = self.active.due().map_or(breaker, |due| due.min(breaker));
         self.clock.ms(next)
     }
 
@@ -185,13 +187,13 @@ impl Judge {
         self.rules.tiers.bootstrap
     }
 
-    pub(in crate::policy) fn standing(&self) -> impl Iterator<Item = (u64, Mode, Held)> {
-        self.standing.iter()
+    pub(in crate::policy) fn active(&self) -> impl Iterator<Item = (u64, Mode, Sanction)> {
+        self.active.iter()
     }
 
     pub(in crate::policy) fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<_> = self
-            .trial
+            .shadow_stats
             .hits()
             .into_iter()
             .filter_map(|(cause, hits)| self.row(cause, hits))

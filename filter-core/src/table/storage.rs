@@ -6,7 +6,7 @@ use std::{
 };
 
 use filter_common::table::{
-    self, QUAD, force,
+    self, QUAD, active,
     ipv4::{self, LINE, OPEN},
     ipv6::{NODE, WIDE},
 };
@@ -33,10 +33,10 @@ impl Shape {
         }
     }
 
-    /// Words of the IPv4 sieves and groups, both halves.
+    /// Words of the IPv4 prefilters and groups, both halves.
     #[must_use]
     pub const fn groups(&self) -> u32 {
-        2 * (ipv4::sieve(self.open()) + ipv4::groups(self.open()))
+        2 * (ipv4::prefilter(self.open()) + ipv4::groups(self.open()))
     }
 
     /// Lines of a half. A prefix that is alone in its group needs one; where
@@ -49,15 +49,15 @@ impl Shape {
         self.ipv4 / 100 * 23 + alone / 5 * 4 + SPARE
     }
 
-    /// Words of a sieve.
+    /// Words of a prefilter.
     #[must_use]
-    pub fn sieve(&self) -> u32 {
-        WIDE + self.sieve_words()
+    pub fn prefilter(&self) -> u32 {
+        WIDE + self.prefilter_words()
     }
 
-    /// Words of a sieve's hashed part: eight to sixteen bits a prefix.
+    /// Words of a prefilter's hashed part: eight to sixteen bits a prefix.
     #[must_use]
-    pub fn sieve_words(&self) -> u32 {
+    pub fn prefilter_words(&self) -> u32 {
         (self.ipv6 / 8).next_power_of_two().clamp(1 << 6, 1 << 24)
     }
 
@@ -90,28 +90,28 @@ impl Shape {
 const SPARE: u32 = 1 << 10;
 
 /// All memory of the tables.
-pub struct Shelves {
-    pub(super) force: Shelf,
-    pub(super) groups: Shelf,
-    pub(super) lines: Shelf,
-    pub(super) sieve: Shelf,
-    pub(super) nodes: Shelf,
-    pub(super) quads: Shelf,
+pub struct Storage {
+    pub(super) active: Words,
+    pub(super) groups: Words,
+    pub(super) lines: Words,
+    pub(super) prefilter: Words,
+    pub(super) nodes: Words,
+    pub(super) quads: Words,
 }
 
-impl Shelves {
-    /// The memory of maps: what is in force, groups, lines, sieves, nodes, quads.
+impl Storage {
+    /// The memory of maps: what is in force, groups, lines, prefilters, nodes, quads.
     pub fn shared<M>(maps: [M; 6]) -> Self
     where
         M: Deref<Target = [AtomicU64]> + Send + Sync + 'static,
     {
-        let [force, groups, lines, sieve, nodes, quads] =
-            maps.map(|map| Shelf::Shared(Box::new(map)));
+        let [active, groups, lines, prefilter, nodes, quads] =
+            maps.map(|map| Words::Shared(Box::new(map)));
         Self {
-            force,
+            active,
             groups,
             lines,
-            sieve,
+            prefilter,
             nodes,
             quads,
         }
@@ -120,12 +120,12 @@ impl Shelves {
     /// Plain memory, for tests on the host.
     #[must_use]
     pub fn in_memory(shape: &Shape) -> Self {
-        let words = |rows: u32, words: usize| Shelf::Heap(zeros(rows as usize * words));
+        let words = |rows: u32, words: usize| Words::Heap(zeros(rows as usize * words));
         Self {
-            force: words(1, force::WORDS),
+            active: words(1, active::WORDS),
             groups: words(shape.groups(), 1),
             lines: words(2 * shape.lines(), LINE),
-            sieve: words(2 * shape.sieve(), 1),
+            prefilter: words(2 * shape.prefilter(), 1),
             nodes: words(2 * shape.nodes(), NODE),
             quads: words(shape.quads(), QUAD),
         }
@@ -139,12 +139,12 @@ fn zeros(words: usize) -> Box<[AtomicU64]> {
 }
 
 /// Words that readers see while they are written.
-pub(super) enum Shelf {
+pub(super) enum Words {
     Shared(Box<dyn Deref<Target = [AtomicU64]> + Send + Sync>),
     Heap(Box<[AtomicU64]>),
 }
 
-impl Shelf {
+impl Words {
     /// A word that nobody reads yet.
     pub(super) fn put(&self, at: usize, word: u64) {
         self[at].store(word, Ordering::Relaxed);
@@ -170,7 +170,7 @@ impl Shelf {
     }
 }
 
-impl Deref for Shelf {
+impl Deref for Words {
     type Target = [AtomicU64];
 
     fn deref(&self) -> &[AtomicU64] {

@@ -8,7 +8,7 @@ use super::{
 
 /// Sources that were blocked within the last day or so.
 #[derive(Debug)]
-pub(super) struct Offenders {
+pub(super) struct Recidivism {
     sources: [Keyed<Offender>; 2],
     /// So many are remembered at most.
     most: usize,
@@ -24,7 +24,7 @@ pub(super) struct Offender {
     pub(super) until: u32,
 }
 
-impl Offenders {
+impl Recidivism {
     pub(super) const fn new(most: usize, seed: u64) -> Self {
         Self {
             sources: [keyed(seed), keyed(seed)],

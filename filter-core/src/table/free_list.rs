@@ -1,4 +1,4 @@
-//! Which rows of a shelf are free, and which will be once nobody can hold them.
+//! Which rows of a storage are free, and which will be once nobody can hold them.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ pub(super) struct Run {
     pub(super) rows: u32,
 }
 
-/// The free rows of a part of a shelf.
+/// The free rows of a part of a storage.
 #[derive(Debug)]
-pub(super) struct Runs {
+pub(super) struct FreeList {
     /// From here on nothing was ever taken.
     next: u32,
     end: u32,
@@ -20,7 +20,7 @@ pub(super) struct Runs {
     used: u32,
 }
 
-impl Runs {
+impl FreeList {
     /// The rows `first..end`, all of them free.
     pub(super) const fn new(first: u32, end: u32) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Runs {
             self.free.range_mut(rows..=rows)
         };
         let (length, at) = lengths
-            .filter_map(|(length, runs)| Some((*length, runs.pop()?)))
+            .filter_map(|(length, free)| Some((*length, free.pop()?)))
             .next()?;
         if length > rows {
             let rest = self.free.entry(length - rows).or_default();
@@ -79,12 +79,12 @@ impl Runs {
 /// What a reader may still hold: it is used again once every program has ended
 /// that ran when it was given up.
 #[derive(Debug)]
-pub(super) struct Limbo<T> {
+pub(super) struct Retired<T> {
     fresh: Vec<T>,
     sealed: Vec<T>,
 }
 
-impl<T> Limbo<T> {
+impl<T> Retired<T> {
     pub(super) fn push(&mut self, given_up: T) {
         self.fresh.push(given_up);
     }
@@ -113,7 +113,7 @@ impl<T> Limbo<T> {
     }
 }
 
-impl<T> Default for Limbo<T> {
+impl<T> Default for Retired<T> {
     fn default() -> Self {
         Self {
             fresh: Vec::new(),
@@ -127,12 +127,12 @@ impl<T> Default for Limbo<T> {
 pub(super) struct Halves {
     rows: u32,
     second: bool,
-    runs: Runs,
-    limbo: Limbo<Gone>,
+    free: FreeList,
+    retired: Retired<Gone>,
     other_is_free: bool,
 }
 
-/// What is given up of a shelf.
+/// What is given up of a storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gone {
     Run(Run),
@@ -145,8 +145,8 @@ impl Halves {
         Self {
             rows,
             second: false,
-            runs: Runs::new(0, rows),
-            limbo: Limbo::default(),
+            free: FreeList::new(0, rows),
+            retired: Retired::default(),
             other_is_free: true,
         }
     }
@@ -157,47 +157,47 @@ impl Halves {
     }
 
     pub(super) fn take(&mut self, rows: u32) -> Option<u32> {
-        self.runs.take(rows)
+        self.free.take(rows)
     }
 
     pub(super) fn give_up(&mut self, run: Run) {
-        self.limbo.push(Gone::Run(run));
+        self.retired.push(Gone::Run(run));
     }
 
     /// Nobody has seen these yet.
     pub(super) fn give_back(&mut self, run: Run) {
-        self.runs.give(run);
+        self.free.give(run);
     }
 
     /// The rows of the half that isn't in force; `None` if a reader may hold it.
-    pub(super) fn other(&self) -> Option<Runs> {
+    pub(super) fn other(&self) -> Option<FreeList> {
         let first = if self.second { 0 } else { self.rows };
         self.other_is_free
-            .then(|| Runs::new(first, first + self.rows))
+            .then(|| FreeList::new(first, first + self.rows))
     }
 
     /// The other half is in force, and these rows of it are left.
-    pub(super) fn switch(&mut self, runs: Runs) {
+    pub(super) fn switch(&mut self, free: FreeList) {
         self.second = !self.second;
-        self.runs = runs;
+        self.free = free;
         // Whatever waited was of the half that is given up as a whole.
-        self.limbo = Limbo::default();
-        self.limbo.push(Gone::Half);
+        self.retired = Retired::default();
+        self.retired.push(Gone::Half);
         self.other_is_free = false;
     }
 
     pub(super) fn seal(&mut self) -> bool {
-        self.limbo.seal()
+        self.retired.seal()
     }
 
     pub(super) fn release(&mut self) {
-        let gone = self.limbo.release();
+        let gone = self.retired.release();
         self.take_back(gone);
     }
 
     /// The same for all that waits; `false` if nothing did.
     pub(super) fn empty(&mut self) -> bool {
-        let gone = self.limbo.empty();
+        let gone = self.retired.empty();
         let any = !gone.is_empty();
         self.take_back(gone);
         any
@@ -205,18 +205,18 @@ impl Halves {
 
     /// Whether nothing waits.
     pub(super) const fn is_settled(&self) -> bool {
-        self.limbo.is_empty()
+        self.retired.is_empty()
     }
 
     /// Rows in use, and rows of a half.
     pub(super) const fn fill(&self) -> (u32, u32) {
-        (self.runs.used(), self.rows)
+        (self.free.used(), self.rows)
     }
 
     fn take_back(&mut self, gone: Vec<Gone>) {
         for gone in gone {
             match gone {
-                Gone::Run(run) => self.runs.give(run),
+                Gone::Run(run) => self.free.give(run),
                 Gone::Half => self.other_is_free = true,
             }
         }
@@ -229,25 +229,25 @@ mod tests {
 
     #[test]
     fn what_comes_back_is_taken_again_and_cut_where_nothing_else_is_left() {
-        let mut runs = Runs::new(10, 20);
-        assert_eq!(runs.take(4), Some(10));
-        assert_eq!(runs.take(6), Some(14));
-        assert_eq!(runs.take(1), None);
-        runs.give(Run { at: 14, rows: 6 });
-        assert_eq!(runs.take(2), Some(14));
-        assert_eq!(runs.take(4), Some(16));
-        assert_eq!((runs.take(1), runs.used()), (None, 10));
+        let mut free = FreeList::new(10, 20);
+        assert_eq!(free.take(4), Some(10));
+        assert_eq!(free.take(6), Some(14));
+        assert_eq!(free.take(1), None);
+        free.give(Run { at: 14, rows: 6 });
+        assert_eq!(free.take(2), Some(14));
+        assert_eq!(free.take(4), Some(16));
+        assert_eq!((free.take(1), free.used()), (None, 10));
     }
 
     #[test]
     fn a_half_is_free_again_after_a_grace_period_that_began_after_the_switch() {
         let mut halves = Halves::new(8);
         let old = halves.take(3).expect("it is empty");
-        let mut runs = halves.other().expect("it was never in force");
-        assert_eq!(runs.take(1), Some(8));
+        let mut free = halves.other().expect("it was never in force");
+        assert_eq!(free.take(1), Some(8));
         halves.give_up(Run { at: old, rows: 3 });
         assert!(halves.seal());
-        halves.switch(runs);
+        halves.switch(free);
         // The grace period that is waited for began before the switch.
         halves.release();
         assert!(halves.other().is_none());

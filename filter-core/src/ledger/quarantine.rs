@@ -5,9 +5,9 @@
 //! running then still judges by what it found, and an event waits in the ring
 //! until the daemon reads it. So a number is used again only when
 //!
-//! 1. the tables don't hold it any more ([`Rest::in_force`] says since when);
-//! 2. [`REST`] seconds have passed since, which no program runs;
-//! 3. every event was told that was sent before that ([`Rest::told`]).
+//! 1. the tables don't hold it any more ([`Quarantine::in_force`] says since when);
+//! 2. [`QUARANTINE_SECONDS`] seconds have passed since, which no program runs;
+//! 3. every event was told that was sent before that ([`Quarantine::told`]).
 //!
 //! Until then the claim's words are kept, so that the event names it.
 
@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 
 /// The numbers that rest, in the order in which their claims went.
 #[derive(Debug, Default)]
-pub(super) struct Rest {
+pub(super) struct Quarantine {
     numbers: VecDeque<u32>,
     /// Since which second since boot the tables don't hold so many of them, the
     /// first of them first.
@@ -24,7 +24,7 @@ pub(super) struct Rest {
     within: usize,
 }
 
-impl Rest {
+impl Quarantine {
     pub(super) fn is_empty(&self) -> bool {
         self.numbers.is_empty()
     }
@@ -37,7 +37,7 @@ impl Rest {
     /// From which second since boot on [`told`](Self::told) frees some.
     pub(super) fn due(&self) -> Option<u32> {
         let (since, _numbers) = self.out.front()?;
-        Some(since.saturating_add(REST))
+        Some(since.saturating_add(QUARANTINE_SECONDS))
     }
 
     /// The claim of a number is gone.
@@ -65,7 +65,7 @@ impl Rest {
         let mut free = 0;
         while let Some((_since, numbers)) = self
             .out
-            .pop_front_if(|(since, _numbers)| since.saturating_add(REST) <= boot)
+            .pop_front_if(|(since, _numbers)| since.saturating_add(QUARANTINE_SECONDS) <= boot)
         {
             free += numbers;
         }
@@ -82,7 +82,7 @@ impl Rest {
 
 /// Seconds for which a number rests after the tables have let it go. The clock
 /// is read in whole seconds, so at least four pass.
-pub(super) const REST: u32 = 5;
+pub(super) const QUARANTINE_SECONDS: u32 = 5;
 
 /// Room for numbers that isn't worth giving back.
 const SPARE: usize = 1 << 16;

@@ -27,7 +27,7 @@ pub(super) enum Kind {
 
 /// One verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct Sanction {
     /// When it ends.
     pub(super) until: u32,
     /// When it ends by what was said of it: it is prolonged in silence, and said
@@ -44,18 +44,18 @@ pub(super) struct Held {
 }
 
 /// What is said of one source: enforced, and only counted.
-pub(super) type Both = [Option<Held>; 2];
+pub(super) type Both = [Option<Sanction>; 2];
 
 /// All that is in force.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct Active {
     sources: Keyed<Both>,
     /// When what was said ends, and of whom. What was said again since, or taken
     /// back, is found out when its time comes.
     ends: BinaryHeap<Reverse<(u32, u64)>>,
 }
 
-impl Standing {
+impl Active {
     pub(super) const fn new(seed: u64) -> Self {
         Self {
             sources: keyed(seed),
@@ -67,7 +67,7 @@ impl Standing {
         self.sources.get(&source).copied().unwrap_or_default()
     }
 
-    pub(super) fn get(&self, source: u64, mode: Mode) -> Option<Held> {
+    pub(super) fn get(&self, source: u64, mode: Mode) -> Option<Sanction> {
         self.of(source)[slot(mode)]
     }
 
@@ -81,29 +81,29 @@ impl Standing {
     }
 
     /// Says it until it ends, and notes that it has to be looked at then.
-    pub(super) fn say(&mut self, source: u64, mode: Mode, held: Held) {
-        let held = Held {
-            said: held.until,
-            ..held
+    pub(super) fn say(&mut self, source: u64, mode: Mode, sanction: Sanction) {
+        let sanction = Sanction {
+            said: sanction.until,
+            ..sanction
         };
-        self.sources.entry(source).or_default()[slot(mode)] = Some(held);
-        self.ends.push(Reverse((held.until, source)));
+        self.sources.entry(source).or_default()[slot(mode)] = Some(sanction);
+        self.ends.push(Reverse((sanction.until, source)));
     }
 
     /// Lets it last longer: it is said again only when its time has come.
     pub(super) fn prolong(&mut self, source: u64, mode: Mode, until: u32, evidence: u16) {
-        if let Some(held) = self
+        if let Some(sanction) = self
             .sources
             .get_mut(&source)
             .and_then(|both| both[slot(mode)].as_mut())
         {
-            held.until = held.until.max(until);
-            held.evidence = held.evidence.max(evidence);
+            sanction.until = sanction.until.max(until);
+            sanction.evidence = sanction.evidence.max(evidence);
         }
     }
 
     /// Takes it back, if there is something.
-    pub(super) fn take(&mut self, source: u64, mode: Mode) -> Option<Held> {
+    pub(super) fn take(&mut self, source: u64, mode: Mode) -> Option<Sanction> {
         let both = self.sources.get_mut(&source)?;
         let taken = both[slot(mode)].take();
         if both.iter().all(Option::is_none) {
@@ -125,11 +125,11 @@ impl Standing {
         self.ends.pop().map(|Reverse((_, source))| source)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Mode, Held)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Mode, Sanction)> {
         self.sources.iter().flat_map(|(source, both)| {
             let modes = [Mode::Enforce, Mode::Observe];
             let all = modes.into_iter().zip(both);
-            all.filter_map(|(mode, held)| Some((*source, mode, (*held)?)))
+            all.filter_map(|(mode, sanction)| Some((*source, mode, (*sanction)?)))
         })
     }
 }

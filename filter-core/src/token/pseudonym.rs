@@ -5,28 +5,28 @@ use aws_lc_rs::hmac;
 /// Makes keyed hashes of 64 bits: the same for the same bytes, and of no use to
 /// whoever doesn't have the key.
 #[derive(Clone, Debug)]
-pub struct Marker(hmac::Key);
+pub struct Pseudonyms(hmac::Key);
 
-impl Marker {
+impl Pseudonyms {
     /// By a secret key.
     #[must_use]
     pub fn new(key: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// The mark of a device's id.
+    /// The pseudonym of a device's id.
     #[must_use]
     pub fn device(&self, id: &[u8]) -> u64 {
-        self.mark(b'd', id)
+        self.pseudonym(b'd', id)
     }
 
-    /// The mark of what a token's signature is over.
+    /// The pseudonym of what a token's signature is over.
     #[must_use]
     pub fn token(&self, signed: &[u8]) -> u64 {
-        self.mark(b't', signed)
+        self.pseudonym(b't', signed)
     }
 
-    fn mark(&self, kind: u8, bytes: &[u8]) -> u64 {
+    fn pseudonym(&self, kind: u8, bytes: &[u8]) -> u64 {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(&[kind]);
         context.update(bytes);
@@ -41,17 +41,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_depends_on_the_key_the_kind_and_the_bytes() {
-        let (one, other) = (Marker::new(&[1; 32]), Marker::new(&[2; 32]));
+    fn a_pseudonym_depends_on_the_key_the_kind_and_the_bytes() {
+        let (one, other) = (Pseudonyms::new(&[1; 32]), Pseudonyms::new(&[2; 32]));
         let all = [
             one.device(b"a"),
             one.device(b"b"),
             one.token(b"a"),
             other.device(b"a"),
         ];
-        for (place, mark) in all.iter().enumerate() {
-            assert!(!all[..place].contains(mark), "{all:?}");
+        for (place, pseudonym) in all.iter().enumerate() {
+            assert!(!all[..place].contains(pseudonym), "{all:?}");
         }
-        assert_eq!(Marker::new(&[1; 32]).device(b"a"), all[0]);
+        assert_eq!(Pseudonyms::new(&[1; 32]).device(b"a"), all[0]);
     }
 }
