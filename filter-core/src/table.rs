@@ -21,7 +21,6 @@ use self::{
     ipv4::Ipv4,
     ipv6::Ipv6,
     mirror::{Key, Mirror},
-    storage::Words,
     timelines::Timelines,
 };
 use crate::{
@@ -40,30 +39,30 @@ mod timelines;
 #[cfg(test)]
 mod tests;
 
-pub use storage::{Row, Shape, Storage};
+pub use storage::{Plain, Row, Shape, Storage, Words};
 
 /// All verdicts, as the kernel reads them.
-pub struct Table {
-    ipv4: Side<Ipv4>,
-    ipv6: Side<Ipv6>,
-    common: Common,
+pub struct Table<W: Words> {
+    ipv4: Side<Ipv4<W>>,
+    ipv6: Side<Ipv6<W>>,
+    common: Common<W>,
 }
 
 /// What both families share.
-struct Common {
-    active: Active,
-    timelines: Timelines,
+struct Common<W> {
+    active: Active<W>,
+    timelines: Timelines<W>,
     /// Waits until every program that runs now has ended.
-    grace: fn(),
+    grace: Box<dyn FnMut() + Send>,
 }
 
 /// What is different now of a family, in order, with the values that were there.
 type Before<M> = Vec<(<M as Memory>::Key, Option<u64>)>;
 
 /// What is in force, of both families.
-struct Active(Words);
+struct Active<W>(W);
 
-impl Active {
+impl<W: Words> Active<W> {
     /// Puts something in force: from one store on.
     fn publish(&self, word: u64) {
         self.0.publish(active::IN_FORCE, word);
@@ -89,6 +88,7 @@ struct Side<M: Memory> {
 /// The memory of a family's table.
 trait Memory {
     type Key: Key;
+    type Words: Words;
 
     /// Its part of the word in force.
     fn active_bits(&self) -> u64;
@@ -106,7 +106,7 @@ trait Memory {
         &mut self,
         mirror: &Mirror<Self::Key>,
         touched: &[Self::Key],
-        active: &Active,
+        active: &Active<Self::Words>,
     ) -> usize;
 
     /// Makes everything anew in the other half, which is then to be put in force;
@@ -132,11 +132,11 @@ pub struct Fill {
     pub room: u64,
 }
 
-impl Table {
+impl<W: Words> Table<W> {
     /// Empty tables in fresh memory, all of it zero. `grace` waits until every
     /// program that runs when it is called has ended.
     #[must_use]
-    pub fn new(storage: Storage, shape: &Shape, grace: fn()) -> Self {
+    pub fn new(storage: Storage<W>, shape: &Shape, grace: impl FnMut() + Send + 'static) -> Self {
         let ipv4 = Ipv4::new(storage.groups, storage.lines, shape);
         let ipv6 = Ipv6::new(storage.prefilter, storage.nodes, shape);
         let active = Active(storage.active);
@@ -154,7 +154,7 @@ impl Table {
             common: Common {
                 active,
                 timelines: Timelines::new(storage.quads),
-                grace,
+                grace: Box::new(grace),
             },
         }
     }
@@ -235,7 +235,7 @@ impl<M: Memory> Side<M> {
         &mut self,
         mut before: Before<M>,
         is_small: bool,
-        common: &mut Common,
+        common: &mut Common<M::Words>,
         refused: &mut Vec<(Prefix, String)>,
     ) -> Vec<u64> {
         let mut gone = Vec::new();
@@ -251,7 +251,7 @@ impl<M: Memory> Side<M> {
     fn remember(
         &mut self,
         changes: &Part<'_>,
-        common: &mut Common,
+        common: &mut Common<M::Words>,
         refused: &mut Vec<(Prefix, String)>,
     ) -> Before<M> {
         let keys: Vec<_> = changes.iter().map(|change| M::Key::of(&change.0)).collect();
@@ -303,7 +303,7 @@ impl<M: Memory> Side<M> {
         &mut self,
         enforced: &[Stage],
         shadow: &[Stage],
-        common: &mut Common,
+        common: &mut Common<M::Words>,
     ) -> Option<Value> {
         common.timelines.value(enforced, shadow).or_else(|| {
             self.wait(common);
@@ -312,7 +312,7 @@ impl<M: Memory> Side<M> {
     }
 
     /// Puts changes in force piece by piece; `false` if there is no room.
-    fn in_place(&mut self, before: &Before<M>, common: &mut Common) -> bool {
+    fn in_place(&mut self, before: &Before<M>, common: &mut Common<M::Words>) -> bool {
         let touched: Vec<_> = before.iter().map(|(key, _)| *key).collect();
         let mut rest = &touched[..];
         loop {
@@ -332,7 +332,7 @@ impl<M: Memory> Side<M> {
     fn anew(
         &mut self,
         before: &mut Before<M>,
-        common: &mut Common,
+        common: &mut Common<M::Words>,
         refused: &mut Vec<(Prefix, String)>,
     ) -> Vec<u64> {
         let mut gone = Vec::new();
@@ -370,7 +370,7 @@ impl<M: Memory> Side<M> {
     }
 
     /// Waits until what is retired is free; `false` if nothing is.
-    fn wait(&mut self, common: &mut Common) -> bool {
+    fn wait(&mut self, common: &mut Common<M::Words>) -> bool {
         if self.memory.halves().is_settled() && common.timelines.is_settled() {
             return false;
         }
@@ -402,8 +402,8 @@ const fn few(prefixes: usize) -> u64 {
 }
 
 /// Reading as the kernel does.
-impl<'a> table::Storage for &'a Table {
-    type Row = Row<'a>;
+impl<'a, W: Words> table::Storage for &'a Table<W> {
+    type Row = Row<'a, W>;
 
     fn active(&self, at: usize) -> u64 {
         self.common.active.0.get(at)
@@ -413,7 +413,7 @@ impl<'a> table::Storage for &'a Table {
         self.ipv4.memory.groups.get(at as usize)
     }
 
-    fn line(&self, at: u32) -> Option<Row<'a>> {
+    fn line(&self, at: u32) -> Option<Row<'a, W>> {
         self.ipv4.memory.lines.row(at, LINE)
     }
 
@@ -421,11 +421,11 @@ impl<'a> table::Storage for &'a Table {
         self.ipv6.memory.prefilter.get(at as usize)
     }
 
-    fn node(&self, at: u32) -> Option<Row<'a>> {
+    fn node(&self, at: u32) -> Option<Row<'a, W>> {
         self.ipv6.memory.nodes.row(at, NODE)
     }
 
-    fn quad(&self, at: u32) -> Option<Row<'a>> {
+    fn quad(&self, at: u32) -> Option<Row<'a, W>> {
         self.common.timelines.quads.row(at, QUAD)
     }
 }

@@ -1,6 +1,6 @@
 //! The IPv4 table as it is written: groups and their blocks.
 
-use std::{collections::HashMap, sync::atomic::Ordering};
+use std::collections::HashMap;
 
 use filter_common::table::{
     active,
@@ -15,9 +15,9 @@ use super::{
     storage::{Shape, Words},
 };
 
-pub(super) struct Ipv4 {
-    pub(super) groups: Words,
-    pub(super) lines: Words,
+pub(super) struct Ipv4<W> {
+    pub(super) groups: W,
+    pub(super) lines: W,
     halves: Halves,
     /// Bits of an address that its group leaves open.
     open: u32,
@@ -31,8 +31,8 @@ pub(super) struct Ipv4 {
 /// of a prefix share one. With the number of groups.
 type Wide = HashMap<u64, (u32, u32)>;
 
-impl Ipv4 {
-    pub(super) fn new(groups: Words, lines: Words, shape: &Shape) -> Self {
+impl<W: Words> Ipv4<W> {
+    pub(super) fn new(groups: W, lines: W, shape: &Shape) -> Self {
         Self {
             groups,
             lines,
@@ -53,11 +53,6 @@ impl Ipv4 {
         ipv4::prefilter(self.open) + ipv4::groups(self.open)
     }
 
-    /// A group's byte in the prefilter: the word, and by how many bits it stands there.
-    const fn hole(first: u32, group: u32) -> (usize, u32) {
-        ((first + group / 8) as usize, group % 8 * 8)
-    }
-
     /// Makes the block of a group anew; `false` if there is no room.
     fn renew(&mut self, group: u32, mirror: &Mirror<V4>) -> bool {
         let first = u128::from(group) << self.open;
@@ -75,12 +70,12 @@ impl Ipv4 {
         let first = self.first_word(self.halves.is_second());
         let at = (first + ipv4::prefilter(self.open) + group) as usize;
         let before = self.groups.get(at);
-        let (prefilter, shift) = Self::hole(first, group);
+        let (prefilter, shift) = hole(first, group);
         let holes = u64::from(ipv4::holes((word >> 32) as u32)) << shift;
         let others = self.groups.get(prefilter) & !(0xff << shift);
         // Whoever is let through may see the group before or after; but nobody may
         // be held back from what is in force.
-        self.groups[prefilter].fetch_or(holes, Ordering::Release);
+        self.groups.set(prefilter, holes);
         self.groups.publish(at, word);
         self.groups.publish(prefilter, others | holes);
         if before != 0 {
@@ -112,8 +107,9 @@ impl Ipv4 {
     }
 }
 
-impl Memory for Ipv4 {
+impl<W: Words> Memory for Ipv4<W> {
     type Key = V4;
+    type Words = W;
 
     fn active_bits(&self) -> u64 {
         u64::from(self.halves.is_second()) << active::IPV4_SECOND
@@ -127,7 +123,7 @@ impl Memory for Ipv4 {
         groups.sum::<u64>() <= super::few(mirror.len())
     }
 
-    fn in_place(&mut self, mirror: &Mirror<V4>, touched: &[V4], _active: &Active) -> usize {
+    fn in_place(&mut self, mirror: &Mirror<V4>, touched: &[V4], _active: &Active<W>) -> usize {
         let mut next = 0;
         for (done, key) in touched.iter().enumerate() {
             let (first, last) = groups_of(*key, self.open);
@@ -146,9 +142,8 @@ impl Memory for Ipv4 {
             return false;
         };
         let first = self.first_word(!self.halves.is_second());
-        for word in &self.groups[first as usize..(first + self.words_of_half()) as usize] {
-            word.store(0, Ordering::Relaxed);
-        }
+        self.groups
+            .clear(first as usize..(first + self.words_of_half()) as usize);
         let mut wide = Wide::new();
         let mut builder = Builder {
             room: Room {
@@ -191,16 +186,21 @@ impl Memory for Ipv4 {
     }
 }
 
+/// A group's byte in the prefilter: the word, and by how many bits it stands there.
+const fn hole(first: u32, group: u32) -> (usize, u32) {
+    ((first + group / 8) as usize, group % 8 * 8)
+}
+
 /// The first and the last group that a prefix touches.
 fn groups_of(key: V4, open: u32) -> (u32, u32) {
     ((key.start() >> open) as u32, (key.end() >> open) as u32)
 }
 
 /// Makes all groups, one after the other.
-struct Builder<'a> {
-    room: Room<'a>,
+struct Builder<'a, W> {
+    room: Room<'a, W>,
     free: &'a mut FreeList,
-    groups: &'a Words,
+    groups: &'a W,
     /// Index of the half's first word.
     first: u32,
     group: u32,
@@ -210,7 +210,7 @@ struct Builder<'a> {
     fits: bool,
 }
 
-impl Builder<'_> {
+impl<W: Words> Builder<'_, W> {
     fn cell(&mut self, cell: Cell) {
         self.go_on_to((cell.start >> self.room.open) as u32);
         if cell.start == u128::from(self.group) << self.room.open {
@@ -243,7 +243,7 @@ impl Builder<'_> {
     }
 
     fn put(&self, word: u64) {
-        let (prefilter, shift) = Ipv4::hole(self.first, self.group);
+        let (prefilter, shift) = hole(self.first, self.group);
         let holes = u64::from(ipv4::holes((word >> 32) as u32)) << shift;
         self.groups
             .put(prefilter, self.groups.get(prefilter) | holes);
@@ -264,15 +264,15 @@ impl Builder<'_> {
 }
 
 /// Where blocks are written.
-struct Room<'a> {
-    lines: &'a Words,
+struct Room<'a, W> {
+    lines: &'a W,
     wide: &'a mut Wide,
     words: &'a mut Vec<u64>,
     /// Bits of an address that its group leaves open.
     open: u32,
 }
 
-impl Room<'_> {
+impl<W: Words> Room<'_, W> {
     /// Writes the block of a group with these cells, and gives back the group's
     /// word; `None` if there is no room.
     fn block(&mut self, cells: &[Cell], take: impl FnOnce(u32) -> Option<u32>) -> Option<u64> {

@@ -1,8 +1,6 @@
 //! The IPv6 table as it is written: the prefilter, and a tree whose nodes are
 //! replaced and never changed, but for the numbers of their children.
 
-use std::sync::atomic::Ordering;
-
 use filter_common::table::{
     active,
     ipv6::{self, CELLS, DEPTH, LEAF, LOWER, NODE, UPPER, VALUE},
@@ -16,9 +14,9 @@ use super::{
     storage::{Shape, Words},
 };
 
-pub(super) struct Ipv6 {
-    pub(super) prefilter: Words,
-    pub(super) nodes: Words,
+pub(super) struct Ipv6<W> {
+    pub(super) prefilter: W,
+    pub(super) nodes: W,
     halves: Halves,
     root: u32,
     /// Words of a prefilter, and of its hashed part less one.
@@ -40,8 +38,8 @@ struct Way {
     last: u128,
 }
 
-impl Ipv6 {
-    pub(super) fn new(prefilter: Words, nodes: Words, shape: &Shape) -> Self {
+impl<W: Words> Ipv6<W> {
+    pub(super) fn new(prefilter: W, nodes: W, shape: &Shape) -> Self {
         let mut halves = Halves::new(shape.nodes());
         let root = halves.take(1).expect("a half has a node");
         write(&nodes, root, true, &[]);
@@ -63,8 +61,7 @@ impl Ipv6 {
     /// Lets a prefix through the prefilter that begins at this word.
     fn let_through(&self, prefilter: u32, key: V6) {
         let set = |word: u32, bit: u32| {
-            let word = &self.prefilter[(prefilter + word) as usize];
-            word.fetch_or(1 << bit, Ordering::Release);
+            self.prefilter.set((prefilter + word) as usize, 1 << bit);
         };
         if key.length() >= 32 {
             let (word, bit) = ipv6::prefilter_bit((key.start() >> 64) as u64, self.prefilter_mask);
@@ -122,7 +119,7 @@ impl Ipv6 {
     }
 
     /// Makes a leaf anew; `false` if there is no room.
-    fn renew(&mut self, way: &Way, mirror: &Mirror<V6>, active: &Active) -> bool {
+    fn renew(&mut self, way: &Way, mirror: &Mirror<V6>, active: &Active<W>) -> bool {
         let mut cells = std::mem::take(&mut self.cells);
         of_span(mirror, way.first, way.last, &mut cells);
         let mut taken = Vec::new();
@@ -142,7 +139,7 @@ impl Ipv6 {
         way: &Way,
         cells: &[Cell],
         taken: &mut Vec<u32>,
-        active: &Active,
+        active: &Active<W>,
     ) -> bool {
         let Some(mut children) = self.make(true, way.first, cells, taken) else {
             return false;
@@ -222,8 +219,9 @@ impl Ipv6 {
     }
 }
 
-impl Memory for Ipv6 {
+impl<W: Words> Memory for Ipv6<W> {
     type Key = V6;
+    type Words = W;
 
     fn active_bits(&self) -> u64 {
         u64::from(self.halves.is_second()) << active::IPV6_SECOND | u64::from(self.root)
@@ -243,7 +241,7 @@ impl Memory for Ipv6 {
         true
     }
 
-    fn in_place(&mut self, mirror: &Mirror<V6>, touched: &[V6], active: &Active) -> usize {
+    fn in_place(&mut self, mirror: &Mirror<V6>, touched: &[V6], active: &Active<W>) -> usize {
         let prefilter = self.first_of_prefilter(self.halves.is_second());
         for key in touched {
             if mirror.value(key).is_some() {
@@ -273,9 +271,8 @@ impl Memory for Ipv6 {
         // With room for changes in the nodes, or else without.
         let built = [FILL, CELLS].into_iter().find_map(|fill| {
             let mut free = self.halves.other()?;
-            for at in prefilter..prefilter + self.prefilter_rows {
-                self.prefilter.put(at as usize, 0);
-            }
+            let end = prefilter + self.prefilter_rows;
+            self.prefilter.clear(prefilter as usize..end as usize);
             Some((self.build(mirror, prefilter, fill, &mut free)?, free))
         });
         let Some((root, free)) = built else {
@@ -297,7 +294,7 @@ impl Memory for Ipv6 {
     }
 }
 
-impl Ipv6 {
+impl<W: Words> Ipv6<W> {
     /// Makes the whole tree in these rows, of nodes with so many cells; its root,
     /// or `None` if there is no room.
     fn build(
@@ -346,14 +343,14 @@ impl Level {
         }
     }
 
-    fn cell(&mut self, cell: Cell, words: &Words, free: &mut FreeList) {
+    fn cell(&mut self, cell: Cell, words: &impl Words, free: &mut FreeList) {
         if self.cells.len() == self.fill {
             self.close(words, free);
         }
         self.cells.push(cell);
     }
 
-    fn close(&mut self, words: &Words, free: &mut FreeList) {
+    fn close(&mut self, words: &impl Words, free: &mut FreeList) {
         let Some(at) = free.take(1) else {
             self.fits = false;
             self.cells.clear();
@@ -366,7 +363,7 @@ impl Level {
         self.cells.clear();
     }
 
-    fn finish(mut self, words: &Words, free: &mut FreeList) -> Option<Vec<Child>> {
+    fn finish(mut self, words: &impl Words, free: &mut FreeList) -> Option<Vec<Child>> {
         if !self.cells.is_empty() || self.nodes.is_empty() {
             self.close(words, free);
         }
@@ -385,7 +382,7 @@ fn inner(children: &[Child]) -> Vec<Cell> {
 }
 
 /// Writes a node that nobody reads yet.
-fn write(words: &Words, node: u32, leaf: bool, cells: &[Cell]) {
+fn write(words: &impl Words, node: u32, leaf: bool, cells: &[Cell]) {
     let mut lengths = [0; CELLS];
     for (length, cell) in lengths.iter_mut().zip(cells) {
         *length = cell.length;

@@ -1,7 +1,7 @@
 //! The memory that the kernel reads while it is written.
 
 use std::{
-    ops::Deref,
+    ops::{Deref, Range},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -90,23 +90,20 @@ impl Shape {
 const SPARE: u32 = 1 << 10;
 
 /// All memory of the tables.
-pub struct Storage {
-    pub(super) active: Words,
-    pub(super) groups: Words,
-    pub(super) lines: Words,
-    pub(super) prefilter: Words,
-    pub(super) nodes: Words,
-    pub(super) quads: Words,
+#[derive(Clone)]
+pub struct Storage<W> {
+    pub(super) active: W,
+    pub(super) groups: W,
+    pub(super) lines: W,
+    pub(super) prefilter: W,
+    pub(super) nodes: W,
+    pub(super) quads: W,
 }
 
-impl Storage {
-    /// The memory of maps: what is in force, groups, lines, prefilters, nodes, quads.
-    pub fn shared<M>(maps: [M; 6]) -> Self
-    where
-        M: Deref<Target = [AtomicU64]> + Send + Sync + 'static,
-    {
-        let [active, groups, lines, prefilter, nodes, quads] =
-            maps.map(|map| Words::Shared(Box::new(map)));
+impl<W: Words> Storage<W> {
+    /// The memory of the tables' maps: the word in force, groups, lines, prefilters,
+    /// nodes, quads.
+    pub fn of([active, groups, lines, prefilter, nodes, quads]: [W; 6]) -> Self {
         Self {
             active,
             groups,
@@ -117,80 +114,142 @@ impl Storage {
         }
     }
 
+    /// The words of each of the six, for tables of this shape.
+    #[must_use]
+    pub fn sizes(shape: &Shape) -> [usize; 6] {
+        let words = |rows: u32, words: usize| rows as usize * words;
+        [
+            words(1, active::WORDS),
+            words(shape.groups(), 1),
+            words(2 * shape.lines(), LINE),
+            words(2 * shape.prefilter(), 1),
+            words(2 * shape.nodes(), NODE),
+            words(shape.quads(), QUAD),
+        ]
+    }
+}
+
+impl Storage<Plain> {
     /// Plain memory, for tests on the host.
     #[must_use]
     pub fn in_memory(shape: &Shape) -> Self {
-        let words = |rows: u32, words: usize| Words::Heap(zeros(rows as usize * words));
-        Self {
-            active: words(1, active::WORDS),
-            groups: words(shape.groups(), 1),
-            lines: words(2 * shape.lines(), LINE),
-            prefilter: words(2 * shape.prefilter(), 1),
-            nodes: words(2 * shape.nodes(), NODE),
-            quads: words(shape.quads(), QUAD),
+        let zeros = |words| std::iter::repeat_with(AtomicU64::default).take(words);
+        Self::of(Self::sizes(shape).map(|words| zeros(words).collect()))
+    }
+}
+
+/// Memory of this process alone.
+pub type Plain = Box<[AtomicU64]>;
+
+/// Words of 8 bytes that readers see while one writer changes them: a map's
+/// memory, [`Plain`] memory, or the memory of a model that tries every order.
+pub trait Words {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Reads a word, and sees what was written before it was published (acquire).
+    fn get(&self, at: usize) -> u64;
+
+    /// Writes a word that no reader can reach yet (relaxed).
+    fn put(&self, at: usize, word: u64);
+
+    /// Writes a word by which readers come to what was written before (release).
+    fn publish(&self, at: usize, word: u64);
+
+    /// Sets bits of a word that readers see, and leaves the others (release).
+    fn set(&self, at: usize, bits: u64);
+
+    /// Writes zeros into words that no reader can reach.
+    fn clear(&self, words: Range<usize>) {
+        for at in words {
+            self.put(at, 0);
         }
-    }
-}
-
-fn zeros(words: usize) -> Box<[AtomicU64]> {
-    std::iter::repeat_with(AtomicU64::default)
-        .take(words)
-        .collect()
-}
-
-/// Words that readers see while they are written.
-pub(super) enum Words {
-    Shared(Box<dyn Deref<Target = [AtomicU64]> + Send + Sync>),
-    Heap(Box<[AtomicU64]>),
-}
-
-impl Words {
-    /// A word that nobody reads yet.
-    pub(super) fn put(&self, at: usize, word: u64) {
-        self[at].store(word, Ordering::Relaxed);
-    }
-
-    /// A word that puts in force what was written before.
-    pub(super) fn publish(&self, at: usize, word: u64) {
-        self[at].store(word, Ordering::Release);
-    }
-
-    pub(super) fn get(&self, at: usize) -> u64 {
-        self[at].load(Ordering::Acquire)
     }
 
     /// The row of so many words with this number.
-    pub(super) fn row(&self, number: u32, words: usize) -> Option<Row<'_>> {
+    fn row(&self, number: u32, words: usize) -> Option<Row<'_, Self>> {
         let at = number as usize * words;
-        self.get_row(at, words)
-    }
-
-    fn get_row(&self, at: usize, words: usize) -> Option<Row<'_>> {
-        Some(Row(self.deref().get(at..at + words)?))
+        (at + words <= self.count()).then_some(Row { words: self, at })
     }
 }
 
-impl Deref for Words {
-    type Target = [AtomicU64];
+impl<M: Deref<Target = [AtomicU64]>> Words for M {
+    fn count(&self) -> usize {
+        self.len()
+    }
 
-    fn deref(&self) -> &[AtomicU64] {
-        match self {
-            Self::Shared(memory) => memory,
-            Self::Heap(words) => words,
+    fn get(&self, at: usize) -> u64 {
+        self[at].load(Ordering::Acquire)
+    }
+
+    fn put(&self, at: usize, word: u64) {
+        self[at].store(word, Ordering::Relaxed);
+    }
+
+    fn publish(&self, at: usize, word: u64) {
+        self[at].store(word, Ordering::Release);
+    }
+
+    fn set(&self, at: usize, bits: u64) {
+        self[at].fetch_or(bits, Ordering::Release);
+    }
+
+    fn clear(&self, words: Range<usize>) {
+        for word in &self[words] {
+            word.store(0, Ordering::Relaxed);
         }
     }
 }
 
 /// Words that lie together.
-#[derive(Clone, Copy)]
-pub struct Row<'a>(&'a [AtomicU64]);
+pub struct Row<'a, W: ?Sized> {
+    words: &'a W,
+    at: usize,
+}
 
-impl table::Row for Row<'_> {
+impl<W: ?Sized> Clone for Row<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W: ?Sized> Copy for Row<'_, W> {}
+
+impl<W: Words + ?Sized> table::Row for Row<'_, W> {
     fn fixed(self, at: usize) -> u64 {
-        self.0[at].load(Ordering::Acquire)
+        self.words.get(self.at + at)
     }
 
     fn word<const N: usize>(self, at: usize) -> u64 {
         self.fixed(at & (N - 1))
+    }
+}
+
+/// Reading as the kernel does.
+impl<'a, W: Words> table::Storage for &'a Storage<W> {
+    type Row = Row<'a, W>;
+
+    fn active(&self, at: usize) -> u64 {
+        self.active.get(at)
+    }
+
+    fn group(&self, at: u32) -> u64 {
+        self.groups.get(at as usize)
+    }
+
+    fn line(&self, at: u32) -> Option<Row<'a, W>> {
+        self.lines.row(at, LINE)
+    }
+
+    fn prefilter(&self, at: u32) -> u64 {
+        self.prefilter.get(at as usize)
+    }
+
+    fn node(&self, at: u32) -> Option<Row<'a, W>> {
+        self.nodes.row(at, NODE)
+    }
+
+    fn quad(&self, at: u32) -> Option<Row<'a, W>> {
+        self.quads.row(at, QUAD)
     }
 }

@@ -149,12 +149,12 @@ impl Random {
     }
 }
 
-fn table(shape: &Shape) -> Table {
+fn table(shape: &Shape) -> Table<Plain> {
     Table::new(Storage::in_memory(shape), shape, || {})
 }
 
 /// Looks at both edges of every prefix, and just outside of them.
-fn assert_same(table: &Table, model: &Model, random: &mut Random, now: u32) {
+fn assert_same(table: &Table<Plain>, model: &Model, random: &mut Random, now: u32) {
     let mut places: Vec<Address> = Vec::new();
     for prefix in model.0.keys() {
         let first = prefix.address();
@@ -375,7 +375,7 @@ fn where_the_memory_is_full_the_last_new_prefixes_come_back() {
     *table.ipv4.memory.halves() = Halves::new(100);
     // Each is alone in its group, and needs a line.
     let apart = |number: u32| Prefix::of(Address::v4((number << 14).to_be_bytes()));
-    let standing = |table: &Table, number: u32| {
+    let standing = |table: &Table<Plain>, number: u32| {
         let source = apart(number).address();
         table.standing(&source, &At(0)).stage
     };

@@ -11,15 +11,15 @@ use super::{
     storage::Words,
 };
 
-pub(super) struct Timelines {
-    pub(super) quads: Words,
+pub(super) struct Timelines<W> {
+    pub(super) quads: W,
     free: FreeList,
     retired: Retired<Run>,
 }
 
-impl Timelines {
-    pub(super) fn new(quads: Words) -> Self {
-        let rows = (quads.len() / QUAD) as u32;
+impl<W: Words> Timelines<W> {
+    pub(super) fn new(quads: W) -> Self {
+        let rows = (quads.count() / QUAD) as u32;
         Self {
             quads,
             free: FreeList::new(0, rows),

@@ -25,7 +25,7 @@ pub(super) struct Tables {
     pub(super) services: Array<MapData, Service>,
     pub(super) tiers: Array<MapData, Tier>,
     pub(super) merging: HashMap<MapData, u32, u32>,
-    pub(super) verdicts: Table,
+    pub(super) verdicts: Table<Mapping>,
     /// Two claims' hits to a word.
     pub(super) hits: Mapping,
     pub(super) seeds: Array<MapData, Seed>,
@@ -59,9 +59,9 @@ impl Tables {
 }
 
 /// The verdict tables, in the memory of their maps.
-fn verdicts(ebpf: &mut Ebpf, shape: &Shape) -> Result<Table> {
+fn verdicts(ebpf: &mut Ebpf, shape: &Shape) -> Result<Table<Mapping>> {
     let mut map = |name, words| mapping(ebpf, name, words);
-    let storage = Storage::shared([
+    let storage = Storage::of([
         map("FORCE", active::WORDS)?,
         map("V4_GROUPS", shape.groups() as usize)?,
         map("V4_LINES", 2 * shape.lines() as usize * LINE)?,
