@@ -1,4 +1,5 @@
 mod flood;
+mod interleavings;
 mod law;
 mod race;
 mod spread;

@@ -1,4 +1,9 @@
-use std::{collections::HashSet, vec::Vec};
+mod interleavings;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    vec::Vec,
+};
 
 use super::*;
 use crate::{
@@ -190,12 +195,12 @@ fn datagram(port: u16, to: &[u8], from: &[u8]) -> Vec<u8> {
     frame(&[], &v4(UDP, 0, 0, &udp(port, 443, &payload)))
 }
 
-/// Nothing but the table of handshakes.
-struct Table(Vec<Word>);
+/// Nothing but the table of handshakes, or the words of it that a test needs.
+struct Table<C>(BTreeMap<u32, C>);
 
-impl Table {
+impl Table<Word> {
     fn new() -> Self {
-        Self((0..WORDS).map(|_| Word::default()).collect())
+        Self((0..WORDS).map(|at| (at, Word::default())).collect())
     }
 }
 
@@ -212,8 +217,8 @@ impl Cell for Word {
     }
 }
 
-impl Tables for Table {
-    type Cell = Word;
+impl<W: Cell> Tables for Table<W> {
+    type Cell = W;
 
     fn lay(&self, _handshake: Handshake) {}
 
@@ -221,8 +226,8 @@ impl Tables for Table {
         Handshake::default()
     }
 
-    fn handshake(&self, at: u32) -> Option<&Word> {
-        self.0.get(at as usize)
+    fn handshake(&self, at: u32) -> Option<&W> {
+        self.0.get(&at)
     }
 
     fn settings(&self) -> Settings {
@@ -257,7 +262,7 @@ impl Tables for Table {
         Some(&SEED)
     }
 
-    fn line(&self, _line: u32) -> Option<&Line<Word>> {
+    fn line(&self, _line: u32) -> Option<&Line<W>> {
         None
     }
 
