@@ -1,25 +1,55 @@
 //! Claims: what a feed says of a prefix.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 
 use crate::prefix::Prefix;
 
-/// What a claim asks for. A tier is a number: names are settled where claims
-/// are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// The operator's: no rates. A feed's: not blocked by what is weaker.
+/// A verdict on a source. In claims a tier is a number, since names are resolved where
+/// claims are read; in the configuration, on the control socket and in answers it is a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict<T = u8> {
+    /// From the operator: no rates. From a feed: not blocked by what is weaker.
     Allow,
     /// Held to the rates of this tier.
-    Limit(u8),
+    Limit(T),
     /// Dropped.
     Block,
 }
 
-impl Verdict {
+impl fmt::Display for Verdict<String> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow | Self::Block => f.pad(self.name()),
+            Self::Limit(tier) => f.pad(&format!("limit {tier}")),
+        }
+    }
+}
+
+impl<T> Verdict<T> {
+    /// The same verdict with its tier by reference.
+    pub const fn as_ref(&self) -> Verdict<&T> {
+        match self {
+            Self::Allow => Verdict::Allow,
+            Self::Limit(of) => Verdict::Limit(of),
+            Self::Block => Verdict::Block,
+        }
+    }
+
+    /// The same verdict, its tier replaced by what `tier` makes of it.
+    pub fn map<U>(self, tier: impl FnOnce(T) -> U) -> Verdict<U> {
+        match self {
+            Self::Allow => Verdict::Allow,
+            Self::Limit(of) => Verdict::Limit(tier(of)),
+            Self::Block => Verdict::Block,
+        }
+    }
+
     /// As it is spelled in claims, metrics and answers.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Limit(_) => "limit",

@@ -5,7 +5,6 @@
 //! [`Config::warnings`].
 
 pub mod attestation;
-mod check;
 pub mod endpoint;
 mod error;
 pub mod feed;
@@ -16,6 +15,7 @@ pub mod quic;
 pub mod tick;
 pub mod tier;
 pub mod unit;
+mod validate;
 mod value;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
@@ -35,7 +35,7 @@ pub use self::{
     feed::NoStream,
 };
 use self::{error::Source, file::File, port::Ports};
-use crate::prefix::Prefix;
+use crate::{claim, prefix::Prefix};
 
 /// All that the operator may set. It is whole once [`with`](Self::with) was
 /// called, which is what asks for an interface.
@@ -276,16 +276,8 @@ impl Kind {
     }
 }
 
-/// A verdict that names its tier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// `"allow"`
-    Allow,
-    /// `"block"`
-    Block,
-    /// `{ limit = "tier" }`: one of [`Config::tiers`].
-    Limit(String),
-}
+/// A verdict that names its tier, one of [`Config::tiers`].
+pub type Verdict = claim::Verdict<String>;
 
 impl Config {
     /// Reads the text of a file.
@@ -295,7 +287,7 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let source = Source::new(text)?;
         let file: File = toml::from_str(text).map_err(|error| source.translate(&error))?;
-        check::check(file, &source)
+        validate::validate(file, &source)
     }
 
     /// What holds without a file: one service on `tcp/443` and `udp/443`, in

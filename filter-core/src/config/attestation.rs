@@ -7,11 +7,11 @@ use toml::Spanned;
 use url::Url;
 
 use super::{
-    check::Check as Checker,
     endpoint::read_header,
     error::Error,
     feed::is_loopback,
     unit,
+    validate::Validator,
     value::{self, Absolute, Name, Text},
 };
 
@@ -113,7 +113,7 @@ pub(super) struct Written {
     without_keys: Option<Spanned<String>>,
 }
 
-impl Checker<'_> {
+impl Validator<'_> {
     pub(super) fn attestations(
         &mut self,
         written: Vec<Written>,

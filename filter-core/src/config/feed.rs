@@ -7,13 +7,13 @@ use url::{Host, Url};
 
 use super::{
     Config, Feed, Kind, Stream, Verdict,
-    check::Check,
     error::Error,
     file,
+    validate::Validator,
     value::{Absolute, Text},
 };
 
-impl Check<'_> {
+impl Validator<'_> {
     pub(super) fn feeds(&mut self, written: Vec<file::Feed>) -> Result<Vec<Feed>, Error> {
         let mut feeds: Vec<Feed> = Vec::new();
         for written in written {

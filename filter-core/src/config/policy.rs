@@ -4,16 +4,17 @@ mod written;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use filter_common::settings::Mode;
 use toml::Spanned;
 
 pub(super) use self::written::Written;
 use self::written::{Time, WrittenStep};
 
 use super::{
-    check::Check,
     error::Error,
     file,
     tier::{ATTESTED, SUSPECT},
+    validate::Validator,
     value::Text,
 };
 use crate::{
@@ -24,8 +25,8 @@ use crate::{
 /// `[policy]`: what follows from observations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// Whether there is one, and whether its verdicts hold.
-    pub mode: Mode,
+    /// Whether its verdicts hold; `None`: off, nothing follows from observations.
+    pub mode: Option<Mode>,
     /// Sources that are remembered.
     pub sources: u32,
     /// Devices and tokens that are remembered.
@@ -42,17 +43,6 @@ pub struct Policy {
     pub silent_for: Duration,
     /// Which reasons count together, and what follows; at most [`MAX_RULES`].
     pub rules: Vec<Rule>,
-}
-
-/// Whether there is a policy, and whether its verdicts hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Nothing follows from observations.
-    Off,
-    /// What follows is only counted.
-    Observe,
-    /// What follows holds.
-    Enforce,
 }
 
 /// `[policy.rule.NAME]`: reasons that count together.
@@ -86,18 +76,18 @@ pub struct Step {
 impl Policy {
     /// Whether there is one.
     #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.mode != Mode::Off
+    pub const fn is_on(&self) -> bool {
+        self.mode.is_some()
     }
 
-    /// The mode of a rule.
+    /// The mode of a rule; `None`: off.
     #[must_use]
-    pub fn mode_of(&self, rule: &Rule) -> Mode {
-        rule.mode.unwrap_or(self.mode)
+    pub fn mode_of(&self, rule: &Rule) -> Option<Mode> {
+        rule.mode.or(self.mode)
     }
 }
 
-impl Check<'_> {
+impl Validator<'_> {
     pub(super) fn policy(&self, written: Written) -> Result<Policy, Error> {
         let longest_block = self.time(&written.longest_block, DAY)?;
         let mut rules = built_in();

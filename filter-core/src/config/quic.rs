@@ -6,9 +6,9 @@ use filter_common::settings::{self, MAX_VERSIONS};
 use toml::Spanned;
 
 use super::{
-    check::Check,
     error::Error,
     port::{HTTP_3, Ports},
+    validate::Validator,
     value::Text,
 };
 
@@ -98,7 +98,7 @@ fn number(text: &str) -> Option<u32> {
     whole.then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
-impl Check<'_> {
+impl Validator<'_> {
     /// The versions that a service speaks; `None` where it doesn't say.
     pub(super) fn quic(
         &mut self,

@@ -14,7 +14,7 @@ use serde::{
     de::{self, Error as _},
 };
 
-use super::{Attach, OnStop, policy, unit::PerTime};
+use super::{Attach, OnStop, unit::PerTime};
 
 /// A value that is read from a string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -233,24 +233,24 @@ pub(super) fn answer_mode<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Er
     choose(d, [("enforce", false), ("observe", true)])
 }
 
-pub(super) fn policy_mode<'de, D: Deserializer<'de>>(d: D) -> Result<policy::Mode, D::Error> {
+pub(super) fn policy_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Mode>, D::Error> {
     choose(
         d,
         [
-            ("off", policy::Mode::Off),
-            ("observe", policy::Mode::Observe),
-            ("enforce", policy::Mode::Enforce),
+            ("off", None),
+            ("observe", Some(Mode::Observe)),
+            ("enforce", Some(Mode::Enforce)),
         ],
     )
 }
 
-pub(super) fn rule_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<policy::Mode>, D::Error> {
+pub(super) fn rule_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Mode>, D::Error> {
     choose(
         d,
         [
             ("inherit", None),
-            ("observe", Some(policy::Mode::Observe)),
-            ("enforce", Some(policy::Mode::Enforce)),
+            ("observe", Some(Mode::Observe)),
+            ("enforce", Some(Mode::Enforce)),
         ],
     )
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::prefix::{Prefix, Written};
 
-pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
+pub(super) fn validate(file: File, source: &Source<'_>) -> Result<Config, Error> {
     let mut warnings = Vec::new();
     let (tiers, together) = tier::read(
         file.tier,
@@ -25,20 +25,20 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
         source,
         &mut warnings,
     )?;
-    let mut check = Check {
+    let mut validator = Validator {
         source,
         tiers: &tiers,
         warnings: &mut warnings,
         scopes: 0,
     };
-    let protect = check.protect(file.protect)?;
-    let services = check.services(file.service, &protect)?;
+    let protect = validator.protect(file.protect)?;
+    let services = validator.services(file.service, &protect)?;
     if file.policy.is_on() {
-        check.raised(&services);
+        validator.raised(&services);
     }
-    let feeds = check.feeds(file.feed)?;
-    let attestations = check.attestations(file.attestation)?;
-    let policy = check.policy(file.policy)?;
+    let feeds = validator.feeds(file.feed)?;
+    let attestations = validator.attestations(file.attestation)?;
+    let policy = validator.policy(file.policy)?;
     let mut config = Config {
         daemon: file.daemon,
         datapath: file.datapath,
@@ -60,7 +60,7 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     Ok(config)
 }
 
-pub(super) struct Check<'a> {
+pub(super) struct Validator<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) tiers: &'a BTreeMap<String, Tier>,
     pub(super) warnings: &'a mut Vec<String>,
@@ -68,7 +68,7 @@ pub(super) struct Check<'a> {
     scopes: usize,
 }
 
-impl Check<'_> {
+impl Validator<'_> {
     fn protect(&mut self, written: file::Protect) -> Result<Protect, Error> {
         for prefix in &written.sources {
             let length = prefix.get_ref().0.prefix.length();
