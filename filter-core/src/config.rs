@@ -5,10 +5,13 @@
 //! [`Config::warnings`].
 
 pub mod attestation;
+pub mod changes;
 pub mod endpoint;
 mod error;
+mod example;
 pub mod feed;
 mod file;
+mod gather;
 pub mod policy;
 pub mod port;
 pub mod quic;
@@ -17,6 +20,7 @@ pub mod tier;
 pub mod unit;
 mod validate;
 mod value;
+mod words;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -28,13 +32,13 @@ use filter_common::{
 use serde::Deserialize;
 use url::Url;
 
+use self::port::Ports;
 pub use self::{
     attestation::{Attestation, KeySource},
     endpoint::Check,
     error::{Error, Place},
     feed::NoStream,
 };
-use self::{error::Source, file::File, port::Ports};
 use crate::{claim, prefix::Prefix};
 
 /// All that the operator may set. It is whole once [`with`](Self::with) was
@@ -285,9 +289,7 @@ impl Config {
     /// # Errors
     /// If it isn't TOML, or says what can't be.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let source = Source::new(text)?;
-        let file: File = toml::from_str(text).map_err(|error| source.translate(&error))?;
-        validate::validate(file, &source)
+        gather::read(text)
     }
 
     /// What holds without a file: one service on `tcp/443` and `udp/443`, in
@@ -313,6 +315,23 @@ impl Config {
             self.datapath.mode = mode;
         }
         Ok(self)
+    }
+
+    /// The sections without which a filter does nothing, and what to write: a sentence for
+    /// each that isn't there.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<String> {
+        let mut lacks = Vec::new();
+        if self.datapath.interfaces.is_empty() {
+            lacks.push(Error::NoInterface.to_string());
+        }
+        if self.services.is_empty() {
+            lacks.push(
+                "no port is guarded: write a [[service]] with its `name` and `ports`, such as ports = [\"tcp/443\"]"
+                    .to_owned(),
+            );
+        }
+        lacks
     }
 
     /// The TCP ports at which the peers of the operator's SSH sessions are

@@ -128,7 +128,7 @@ impl Validator<'_> {
                 (Some(one), None, None) => one.span(),
                 (None, Some(one), None) | (None, None, Some(one)) => one.span(),
                 _ => {
-                    return Err(Error::Refused {
+                    return Err(Error::Missing {
                         place,
                         sentence: format!(
                             "attestation {name} needs one of `keys_url`, `keys_file` and `secret_file`: write exactly one"

@@ -8,7 +8,7 @@ use url::{Host, Url};
 use super::{
     Config, Feed, Kind, Stream, Verdict,
     error::Error,
-    file,
+    example, file,
     validate::Validator,
     value::{Absolute, Text},
 };
@@ -29,6 +29,9 @@ impl Validator<'_> {
                     self.foreign("file", "token_file", &written.token_file)?;
                     self.foreign("file", "ca_file", &written.ca_file)?;
                     let path = self.needed(&written.kind, "path", written.path)?;
+                    if let Err(sentence) = is_one_file(&path.get_ref().0.0.to_string_lossy()) {
+                        return Err(self.source.refuse(&path.span(), sentence));
+                    }
                     Kind::File {
                         path: absolute(path),
                         verdict: match written.verdict.map(Spanned::into_inner) {
@@ -108,9 +111,10 @@ impl Validator<'_> {
     ) -> Result<Spanned<T>, Error> {
         value.ok_or_else(|| {
             let name = kind.get_ref().name();
-            self.source.refuse(
+            let like = example::of("feed", key).expect("each key has one");
+            self.source.missing(
                 &kind.span(),
-                format!("a feed of the kind \"{name}\" needs `{key}`: write it"),
+                format!("a feed of the kind \"{name}\" needs `{key}`: write {key} = {like}"),
             )
         })
     }
@@ -157,6 +161,22 @@ impl Stream {
             ca_file,
         })
     }
+}
+
+/// Whether a path can be the one file of a feed, by its spelling alone. Else a sentence with
+/// what to write.
+fn is_one_file(path: &str) -> Result<(), String> {
+    if path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..") {
+        return Err(format!(
+            "{path:?} is a folder: write a file in it, and a [[feed]] for each file"
+        ));
+    }
+    if path.contains(['*', '?', '[']) {
+        return Err(format!(
+            "{path:?} is a pattern, and a feed reads one file: write its path, and a [[feed]] for each file"
+        ));
+    }
+    Ok(())
 }
 
 /// What can't be a service's address, in a sentence.

@@ -18,7 +18,7 @@ use super::{
 use crate::prefix::Written;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct File {
     #[serde(default)]
     pub(super) daemon: Daemon,

@@ -97,7 +97,7 @@ impl Validator<'_> {
             let name = name.into_inner().0.0;
             let known = rules.iter().position(|rule| rule.name == name);
             if known.is_none() && rule.reasons.is_none() {
-                return Err(self.source.refuse(
+                return Err(self.source.missing(
                     &span,
                     format!("rule {name} says nothing of its `reasons`: write them, such as reasons = [\"tok_expired\"]"),
                 ));
@@ -136,7 +136,7 @@ impl Validator<'_> {
         rules.retain(|rule| !rule.integrities.is_empty() || !rule.reasons.is_empty());
         self.each_once(&rules, &places)?;
         if let Some(one_more) = rules.get(MAX_RULES) {
-            return Err(self.source.refuse(
+            return Err(self.source.too_many(
                 &places.get(&one_more.name).cloned().unwrap_or_default(),
                 format!("rule {} is one too many, since a source has {MAX_RULES} counts: write reasons = [] in a rule that isn't needed", one_more.name),
             ));
@@ -323,7 +323,7 @@ fn integrities() -> String {
 }
 
 /// As the operator would write it.
-fn seconds(seconds: u64) -> String {
+pub(super) fn seconds(seconds: u64) -> String {
     for (unit, name) in [(DAY, "d"), (HOUR, "h"), (60, "m")] {
         if seconds >= unit && seconds.is_multiple_of(unit) {
             return format!("{}{name}", seconds / unit);

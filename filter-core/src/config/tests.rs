@@ -145,7 +145,7 @@ fn everything_can_be_said() {
         written.prefix
     };
     let ports = |text: &str| text.parse::<Ports>().expect(text);
-    assert_eq!(config.daemon.pins, Path::new("/sys/fs/bpf/c"));
+    assert_eq!(config.daemon.pins, std::path::Path::new("/sys/fs/bpf/c"));
     assert_eq!(config.datapath.interfaces, ["eth0", "eth1.100"]);
     assert_eq!(config.datapath.mode, Mode::Enforce);
     assert_eq!(config.datapath.attach, Attach::Native);
@@ -249,14 +249,45 @@ fn the_command_line_goes_before_the_file() {
     }
 }
 
+/// Prints each refusal.
 #[test]
-fn a_file_that_is_not_there_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("weir.toml");
-    let message = Config::read(&path).expect_err("it isn't there").to_string();
-    assert!(message.contains("weir.toml") && message.contains("--config"));
-    std::fs::write(&path, SMALL).expect("the file is written");
-    assert_eq!(Config::read(&path).expect("it is there"), parse(SMALL));
+fn print_toml_words() {
+    for text in [
+        "[datapath]\nmode = enforce\ninterfacs = 3",
+        "[datapath]\nmode = \"enforce\nstrict = true",
+        "[datapath\nmode = 1",
+        "[datapath]\nmode: \"enforce\"",
+        "[datapath]\nmode \"enforce\"",
+        "[datapath]\nmode =",
+        "[datapath]\nstrict = yes",
+        "[datapath]\nstrict = True",
+        "[protect]\nsources = [192.0.2.0/24]",
+        "[protect]\nsources = [\"192.0.2.0/24\" \"::1\"]",
+        "[protect]\nsources = [\"192.0.2.0/24\"\n[tables]\nipv4 = 5",
+        "[daemon]\n[daemon]",
+        "[tables]\nipv4 = 1\nipv4 = 2",
+        "[tables]\nipv4 = 1,000",
+        "[tables]\nipv4 = 10k",
+        "[tables]\nipv4 = 010",
+        "[policy]\nraised_for = 1h",
+        "[policy]\nraised_for = 60s",
+        "[events]\nbudget_per_cpu = 100/s",
+        "[tier.a]\npackets = { rate = \"1/s\" burst = 5 }",
+        "[tier.a]\npackets = { rate = \"1/s\", burst = 5",
+        "[tier.a b]",
+        "[[service]\nname = \"a\"",
+        "service]\nname = \"a\"",
+        "[daemon]\nstate_dir = /var/lib/weir",
+        "[daemon]\nstate_dir = \"C:\\weir\"",
+        "[daemon]\nstate_dir = \u{201c}/var\u{201d}",
+        "// a\n[daemon]",
+        "; a\n[daemon]",
+        "weir",
+        "[tables]\nipv4 = 99999999999999999999",
+        "daemon.state_dir.x = 5",
+    ] {
+        println!("{text:?}\n      {}", Config::parse(text).expect_err(text));
+    }
 }
 
 #[test]

@@ -105,6 +105,10 @@ impl FromStr for Absolute {
     fn from_str(text: &str) -> Result<Self, String> {
         if Path::new(text).is_absolute() {
             Ok(Self(text.into()))
+        } else if text.contains("://") {
+            Err(format!(
+                "{text:?} is an address, and this is the path of a file: fetch it into a file, and write that file's path from `/` on"
+            ))
         } else {
             Err(format!(
                 "{text:?} is a relative path, and the daemon has no folder it could mean: write it from `/` on"
