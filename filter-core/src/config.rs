@@ -12,6 +12,7 @@ mod example;
 pub mod feed;
 mod file;
 mod gather;
+mod lacks;
 pub mod policy;
 pub mod port;
 pub mod quic;
@@ -315,23 +316,6 @@ impl Config {
             self.datapath.mode = mode;
         }
         Ok(self)
-    }
-
-    /// The sections without which a filter does nothing, and what to write: a sentence for
-    /// each that isn't there.
-    #[must_use]
-    pub fn lacks(&self) -> Vec<String> {
-        let mut lacks = Vec::new();
-        if self.datapath.interfaces.is_empty() {
-            lacks.push(Error::NoInterface.to_string());
-        }
-        if self.services.is_empty() {
-            lacks.push(
-                "no port is guarded: write a [[service]] with its `name` and `ports`, such as ports = [\"tcp/443\"]"
-                    .to_owned(),
-            );
-        }
-        lacks
     }
 
     /// The TCP ports at which the peers of the operator's SSH sessions are

@@ -4,8 +4,11 @@
 //! ([`Section::EFFECT`]). Each is taken apart field by field here: a new section or key
 //! doesn't compile until it has a name and its place.
 
+mod policy;
 mod sections;
+mod services;
 mod shown;
+mod sources;
 
 use std::fmt;
 
@@ -240,3 +243,14 @@ pub const THERE: &str = "there";
 
 /// And where it isn't.
 pub const GONE: &str = "not there";
+
+/// Compares the fields of two values of a type, all of them: the pattern has no `..`.
+macro_rules! keys {
+    ($changes:ident, $old:expr, $new:expr, $Type:ident { $($field:ident: $shown:expr),* $(,)? }) => {
+        let (old, new) = ($old, $new);
+        let $Type { $($field),* } = old;
+        $($changes.key(stringify!($field), $field, &new.$field, $shown);)*
+    };
+}
+
+use keys;

@@ -286,6 +286,10 @@ fn hint(place: &Place, key: &str, known: &[&str]) -> String {
         .min()
         .filter(|(distance, name)| *distance <= 1.max(name.len() / 3));
     match (nearest, example::table_of(key)) {
+        _ if ["[tier.packets]", "[tier.bytes]", "[tier.connections]"].contains(&&*place.table) => {
+            "a tier has a name: write [tier.unknown] or another above its rates, not [tier]"
+                .to_owned()
+        }
         (Some((_distance, name)), _) => format!("did you mean `{name}`?"),
         (None, Some(table)) if place.table.is_empty() => {
             format!("it belongs into [{table}]: write it below that line")

@@ -17,6 +17,11 @@ pub(super) fn table_of(key: &str) -> Option<&'static str> {
     tables.next().is_none().then_some(*table)
 }
 
+/// Whether there is such a table at the top of the file.
+pub(super) fn is_table(name: &str) -> bool {
+    EXAMPLES.iter().any(|(table, ..)| *table == name)
+}
+
 /// A table without the names that the operator gives.
 fn kind(table: &str) -> String {
     let plain = table.trim_matches(['[', ']']);

@@ -13,6 +13,7 @@ use toml::{
 use super::{
     Config,
     error::{Error, Source},
+    example,
     file::File,
     validate,
 };
@@ -41,6 +42,22 @@ pub(super) fn read(text: &str) -> Result<Config, Error> {
 }
 
 fn once(source: &Source<'_>, tables: &DeTable<'_>) -> Result<Config, Error> {
+    // The reader of a table would accept a list of its values in place of it.
+    for (name, value) in tables {
+        let is_list = value.get_ref().is_array();
+        if is_list
+            && !example::LISTS.contains(&&**name.get_ref())
+            && example::is_table(name.get_ref())
+        {
+            return Err(source.refuse(
+                &value.span(),
+                format!(
+                    "there is only one: write [{0}], not [[{0}]]",
+                    name.get_ref()
+                ),
+            ));
+        }
+    }
     let whole = Spanned::new(0..0, tables.clone());
     let file = File::deserialize(toml::Deserializer::from(whole))
         .map_err(|error| source.translate(&error))?;

@@ -3,6 +3,8 @@ use filter_common::source::Family;
 use super::*;
 
 mod attestation;
+mod changes;
+mod mistakes;
 mod neighbourhood;
 mod refused;
 
@@ -37,16 +39,7 @@ fn the_smallest_file_is_the_default() {
 
 #[test]
 fn what_the_page_has_behind_a_hash_can_be_written() {
-    let all: String = PAGE
-        .lines()
-        .map(|line| {
-            let code = line.strip_prefix("# ").filter(|line| {
-                line.starts_with('[') || (line.contains(" = ") && !line.ends_with('.'))
-            });
-            format!("{}\n", code.unwrap_or(line))
-        })
-        .collect();
-    let config = parse(&all);
+    let config = parse(&uncommented(PAGE));
     assert_eq!(config.feeds, [blocklist(), verifier()]);
     assert_eq!(config.attestations, attestation::of_the_page());
     let suspect = config.tiers[tier::SUSPECT];
@@ -55,6 +48,18 @@ fn what_the_page_has_behind_a_hash_can_be_written() {
         rate(20, 100),
         "the neighbourhood was read"
     );
+}
+
+/// The page with what it has behind a hash.
+fn uncommented(page: &str) -> String {
+    page.lines()
+        .map(|line| {
+            let code = line.strip_prefix("# ").filter(|line| {
+                line.starts_with('[') || (line.contains(" = ") && !line.ends_with('.'))
+            });
+            format!("{}\n", code.unwrap_or(line))
+        })
+        .collect()
 }
 
 fn blocklist() -> Feed {
@@ -246,47 +251,6 @@ fn the_command_line_goes_before_the_file() {
         let refused = Config::embedded().with(interfaces, None);
         let message = refused.expect_err(says).to_string();
         assert!(message.starts_with(says), "{message}");
-    }
-}
-
-/// Prints each refusal.
-#[test]
-fn print_toml_words() {
-    for text in [
-        "[datapath]\nmode = enforce\ninterfacs = 3",
-        "[datapath]\nmode = \"enforce\nstrict = true",
-        "[datapath\nmode = 1",
-        "[datapath]\nmode: \"enforce\"",
-        "[datapath]\nmode \"enforce\"",
-        "[datapath]\nmode =",
-        "[datapath]\nstrict = yes",
-        "[datapath]\nstrict = True",
-        "[protect]\nsources = [192.0.2.0/24]",
-        "[protect]\nsources = [\"192.0.2.0/24\" \"::1\"]",
-        "[protect]\nsources = [\"192.0.2.0/24\"\n[tables]\nipv4 = 5",
-        "[daemon]\n[daemon]",
-        "[tables]\nipv4 = 1\nipv4 = 2",
-        "[tables]\nipv4 = 1,000",
-        "[tables]\nipv4 = 10k",
-        "[tables]\nipv4 = 010",
-        "[policy]\nraised_for = 1h",
-        "[policy]\nraised_for = 60s",
-        "[events]\nbudget_per_cpu = 100/s",
-        "[tier.a]\npackets = { rate = \"1/s\" burst = 5 }",
-        "[tier.a]\npackets = { rate = \"1/s\", burst = 5",
-        "[tier.a b]",
-        "[[service]\nname = \"a\"",
-        "service]\nname = \"a\"",
-        "[daemon]\nstate_dir = /var/lib/weir",
-        "[daemon]\nstate_dir = \"C:\\weir\"",
-        "[daemon]\nstate_dir = \u{201c}/var\u{201d}",
-        "// a\n[daemon]",
-        "; a\n[daemon]",
-        "weir",
-        "[tables]\nipv4 = 99999999999999999999",
-        "daemon.state_dir.x = 5",
-    ] {
-        println!("{text:?}\n      {}", Config::parse(text).expect_err(text));
     }
 }
 

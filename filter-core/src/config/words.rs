@@ -18,7 +18,7 @@ pub(super) fn mistaken(place: &Place, message: &str, text: &str) -> String {
         _ => format!("write {what}"),
     };
     match expected {
-        "a table" => not_a_table(place, found),
+        "a table" | "a map" => not_a_table(place),
         "a sequence" => not_a_list(place, found, text),
         "a boolean" if matches!(found, "string \"true\"" | "string \"false\"") => {
             format!("write {} without quotes", text.trim_matches(['"', '\'']))
@@ -43,7 +43,7 @@ pub(super) fn mistaken(place: &Place, message: &str, text: &str) -> String {
     }
 }
 
-fn not_a_table(place: &Place, found: &str) -> String {
+fn not_a_table(place: &Place) -> String {
     let path = match &place.key {
         Some(key) if place.table.is_empty() => key.clone(),
         Some(key) => format!("{}.{key}", place.table.trim_matches(['[', ']'])),
@@ -51,9 +51,6 @@ fn not_a_table(place: &Place, found: &str) -> String {
     };
     if example::LISTS.contains(&path.as_str()) {
         return format!("write [[{path}]] in a line of its own, and its keys below it");
-    }
-    if found == "sequence" {
-        return format!("there is only one: write [{path}], not [[{path}]]");
     }
     format!("write [{path}] in a line of its own, and its keys below it")
 }

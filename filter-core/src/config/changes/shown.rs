@@ -31,7 +31,7 @@ pub(super) fn optional<T: Display>(value: &Option<T>) -> String {
     format!("{text:?}")
 }
 
-pub(super) fn list<T: Display>(values: &Vec<T>) -> String {
+pub(super) fn list<T: Display>(values: &[T]) -> String {
     let quoted: Vec<_> = values.iter().map(|value| format!("\"{value}\"")).collect();
     format!("[{}]", quoted.join(", "))
 }
@@ -66,7 +66,7 @@ pub(super) fn on_stop(on_stop: &OnStop) -> String {
     format!("{name:?}")
 }
 
-pub(super) fn ports(all: &Vec<ProtectedPorts>) -> String {
+pub(super) fn ports(all: &[ProtectedPorts]) -> String {
     let one = |ProtectedPorts { ports, from }: &ProtectedPorts| match from {
         None => format!("\"{ports}\""),
         Some(from) => format!("{{ port = \"{ports}\", from = {} }}", list(from)),
@@ -82,7 +82,7 @@ pub(super) fn verdict(verdict: &Verdict) -> String {
     }
 }
 
-pub(super) fn steps(steps: &Vec<Step>) -> String {
+pub(super) fn steps(steps: &[Step]) -> String {
     let one = |step: &Step| {
         let Step {
             evidence,
