@@ -1,4 +1,4 @@
-//! Claims: what a feed says of a prefix.
+//! Claims: a feed's verdicts on prefixes.
 
 use std::{fmt, sync::Arc};
 
@@ -61,13 +61,13 @@ impl<T> Verdict<T> {
 /// A feed's verdict on a prefix: one a feed and prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Whom it is about.
+    /// The sources that it is about.
     pub prefix: Prefix,
-    /// What it asks for.
+    /// The verdict that it asks for.
     pub verdict: Verdict,
-    /// Why; shared between the claims that give the same.
+    /// The reason; shared between the claims that give the same.
     pub reason: Option<Arc<str>>,
-    /// How often it was seen.
+    /// How often the feed observed it.
     pub evidence: u32,
     /// Unix time in seconds at which it ends; `None`: when it is withdrawn.
     pub expires: Option<u32>,
@@ -78,25 +78,25 @@ pub struct Claim {
 /// One change of what a feed says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It says this of the prefix, whatever it said before.
+    /// The feed claims this of the prefix, in place of what it claimed before.
     Claim(Claim),
-    /// It says nothing of the prefix any more.
+    /// The feed withdraws its claim on the prefix.
     Withdraw(Prefix),
 }
 
-/// What a feed says.
+/// A message of a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
-    /// Its whole word: what isn't in it is withdrawn. Of two claims on one
-    /// prefix the later counts.
+    /// All claims of the feed: those that aren't in it are withdrawn. Of two claims on
+    /// one prefix the later counts.
     Snapshot(Vec<Claim>),
-    /// Its whole word, from a service that may have lost its memory. Where it
-    /// leaves out more than half of what stands, it is believed in what it says
-    /// and not in what it leaves out: those claims are held until they end, are
-    /// withdrawn by name, or a [`Snapshot`](Self::Snapshot) is accepted.
+    /// All claims of a service that may have lost its memory. Where it leaves out more
+    /// than half of the standing claims, its claims are applied and its omissions are
+    /// not: the omitted claims are held until they end, are withdrawn by name, or a
+    /// [`Snapshot`](Self::Snapshot) is accepted.
     Resync(Vec<Claim>),
-    /// Prefixes that it left out of a whole word without being believed, as a
-    /// copy of what it said tells.
+    /// Prefixes of claims that are held because a [`Resync`](Self::Resync) omitted them,
+    /// as the stored copy of the stream records.
     Hold(Vec<Prefix>),
     /// Changes, in order.
     Delta(Vec<Change>),

@@ -19,10 +19,10 @@ pub struct Prefix {
     length: u8,
 }
 
-/// A prefix as somebody wrote it.
+/// A prefix as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// What it means.
+    /// The prefix that it means.
     pub prefix: Prefix,
     /// It had host bits, which were masked.
     pub masked: bool,
@@ -37,7 +37,7 @@ pub struct NotAPrefix(String);
 
 impl Prefix {
     /// The prefix of `length` bits that holds `address`. A length beyond the
-    /// family's is taken as the family's.
+    /// family's counts as the family's.
     #[must_use]
     pub fn new(address: Address, length: u8) -> Self {
         let (high, low) = match address.family {
@@ -185,8 +185,8 @@ pub fn ip(address: Address) -> IpAddr {
 impl FromStr for Written {
     type Err = NotAPrefix;
 
-    /// Reads an address or a prefix. What lies within the IPv6 spellings of IPv4 is the
-    /// IPv4 that the law takes a source from there for; so is all of `::ffff:0:0/96` and
+    /// Reads an address or a prefix. One within the IPv6 spellings of IPv4 becomes the
+    /// IPv4 prefix that the law sees there ([`Address::canonical`]); so is all of `::ffff:0:0/96` and
     /// of `64:ff9b::/96`.
     fn from_str(text: &str) -> Result<Self, NotAPrefix> {
         let (ip, length) =

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, where, and what to do.
+//! Errors of a configuration: the place, the fault, and what to write instead.
 
 use std::{fmt, io, ops::Range, path::PathBuf};
 
@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{example, gather::MOST, words};
 
-/// Why a configuration isn't taken.
+/// The reason that a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read.
@@ -14,7 +14,7 @@ pub enum Error {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// It isn't TOML.
@@ -24,13 +24,13 @@ pub enum Error {
         line: usize,
         /// The key in that line, and its table, if there is one.
         place: Option<String>,
-        /// What is wrong, and what to write.
+        /// The fault, and what to write.
         sentence: String,
     },
     /// A key that means nothing.
     #[error("line {}: unknown key `{key}` {}; {hint}", place.line, place.table())]
     UnknownKey {
-        /// Where.
+        /// Its place.
         place: Place,
         /// As it is written.
         key: String,
@@ -40,23 +40,23 @@ pub enum Error {
     /// A value that can't be.
     #[error("{place}: {sentence}")]
     Refused {
-        /// Where.
+        /// Its place.
         place: Place,
-        /// What is wrong, and what to write.
+        /// The fault, and what to write.
         sentence: String,
     },
     /// A key that isn't there and has to be.
     #[error("{place}: {sentence}")]
     Missing {
-        /// Where.
+        /// Its place.
         place: Place,
-        /// What is missing, and what to write.
+        /// The missing key, and what to write.
         sentence: String,
     },
     /// One more than there is room for.
     #[error("{place}: {sentence}")]
     TooMany {
-        /// Where.
+        /// Its place.
         place: Place,
         /// How many there may be.
         sentence: String,
@@ -64,7 +64,7 @@ pub enum Error {
     /// A tier that there isn't.
     #[error("{place}: {sentence}")]
     NoTier {
-        /// Where.
+        /// Its place.
         place: Place,
         /// Which, and which there are.
         sentence: String,
@@ -193,7 +193,7 @@ impl<'a> Source<'a> {
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             let line = line(text, span.start);
-            // What follows in the same line is likely the same mistake.
+            // A second error in a line likely comes from the same mistake.
             let is_known = |other: &Error| matches!(other, Error::NotToml { line: known, .. } if *known == line);
             if !not_toml.iter().any(is_known) {
                 let (place, sentence) = words::not_toml(text, &span, error.message());

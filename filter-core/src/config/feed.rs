@@ -1,4 +1,4 @@
-//! `[[feed]]`: which keys a kind has, and what a service's address may be.
+//! `[[feed]]`: the keys of each kind, and the addresses that a service may have.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -179,13 +179,13 @@ fn is_one_file(path: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What can't be a service's address, in a sentence.
+/// The reason that an address can't be a service's, in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoStream(String);
 
-/// A service's address, and what is doubtful about it. What is secret doesn't
-/// belong into it, and isn't sent where others can read it.
+/// Reads a service's address, and returns a doubt about it. Secrets don't belong into
+/// it, and aren't sent where others can read them.
 fn read_url(text: &str, token: bool) -> Result<(Url, Option<&'static str>), String> {
     let like = "write https://verify.example.net/v1/verdicts";
     let url = Url::parse(text)

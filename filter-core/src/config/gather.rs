@@ -1,8 +1,8 @@
 //! Everything that is wrong with a file, in one answer.
 //!
-//! The readers stop at the first error. So its place is noted and taken out of the tables,
-//! and what is left is read again, until nothing is wrong or enough is noted. An error that
-//! is there only because something was taken out isn't noted.
+//! The readers stop at the first error. So its place is noted and removed from the tables,
+//! and the rest is read again, until nothing is wrong or enough is noted. An error that
+//! follows only from such a removal isn't noted.
 
 use serde::Deserialize as _;
 use toml::{
@@ -50,7 +50,7 @@ fn once(source: &Source<'_>, tables: &DeTable<'_>) -> Result<Config, Error> {
             && example::is_table(name.get_ref())
         {
             return Err(source.refuse(
-                &value.span(),
+                &name.span(),
                 format!(
                     "there is only one: write [{0}], not [[{0}]]",
                     name.get_ref()
@@ -67,7 +67,7 @@ fn once(source: &Source<'_>, tables: &DeTable<'_>) -> Result<Config, Error> {
 #[derive(Default)]
 struct Gathered {
     errors: Vec<Error>,
-    /// Paths of the tables and lists out of which something was taken, and its key.
+    /// Paths of the tables and lists from which something was removed, and its key.
     taken: Vec<(String, String)>,
 }
 
@@ -89,7 +89,7 @@ impl Gathered {
         }
     }
 
-    /// Whether something was taken out of what the error is about.
+    /// Whether something was removed from the table or list that the error is about.
     fn is_taken_from(&self, error: &Error, left: &DeTable<'_>) -> bool {
         let Some((table, key)) = error.offset().and_then(|offset| find(left, "", offset)) else {
             return false;

@@ -1,4 +1,4 @@
-//! What a configuration doesn't say and can't do without.
+//! Sections that a configuration doesn't have and can't do without.
 
 use super::{Config, Error};
 

@@ -1,4 +1,4 @@
-//! `[policy]`: what follows from observations.
+//! `[policy]`: consequences of observations.
 
 mod written;
 
@@ -22,7 +22,7 @@ use crate::{
     policy::{LEAST, MAX_RULES},
 };
 
-/// `[policy]`: what follows from observations.
+/// `[policy]`: consequences of observations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Whether its verdicts hold; `None`: off, nothing follows from observations.
@@ -31,15 +31,15 @@ pub struct Policy {
     pub sources: u32,
     /// Devices and tokens that are remembered.
     pub devices: u32,
-    /// So long a source is raised for a token whose end isn't known.
+    /// How long a token whose end isn't known raises its source.
     pub raised_for: Duration,
-    /// So long a source that was attested never goes below `bootstrap`.
+    /// How long a source that was attested never goes below `bootstrap`.
     pub protected_for: Duration,
-    /// So long after a block the next one is a repeated one.
+    /// How long after a block the next one counts as repeated.
     pub repeats_for: Duration,
     /// The longest block.
     pub longest_block: Duration,
-    /// So long calls may come without a single attested one.
+    /// How long calls may come without a single attested one.
     pub silent_for: Duration,
     /// Which reasons count together, and what follows; at most [`MAX_RULES`].
     pub rules: Vec<Rule>,
@@ -56,20 +56,20 @@ pub struct Rule {
     pub reasons: Vec<Reason>,
     /// Another mode than the policy's.
     pub mode: Option<Mode>,
-    /// What follows, from mild to harsh.
+    /// Consequences, from mild to harsh.
     pub steps: Vec<Step>,
 }
 
-/// What follows from enough failing calls.
+/// The consequence of enough failing calls.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// From so many on.
+    /// The least number of failing calls.
     pub evidence: u32,
-    /// If at least this share of all calls fail, in thousandths.
+    /// The least share of calls that fail, in thousandths.
     pub share: u32,
-    /// What then.
+    /// The verdict that follows.
     pub verdict: super::Verdict,
-    /// For so long.
+    /// How long the verdict lasts.
     pub lifetime: Duration,
 }
 

@@ -144,8 +144,8 @@ impl Validator<'_> {
     }
 }
 
-/// How the law is told: what of UDP opens a connection, and the versions that it
-/// doesn't know by itself.
+/// The service's setting in the law: which UDP packets open a connection, and the
+/// versions that the law doesn't know by itself.
 #[must_use]
 pub fn of_the_law(versions: Option<&[Version]>) -> (u8, [u32; MAX_VERSIONS]) {
     let mut other = [0; MAX_VERSIONS];

@@ -1,5 +1,5 @@
-//! From the file as it is written to a configuration: what one value can't
-//! know of the others.
+//! From the file as it is written to a configuration: conditions between several
+//! values.
 
 use std::{collections::BTreeMap, ops::Range};
 

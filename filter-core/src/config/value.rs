@@ -1,4 +1,4 @@
-//! Values that are read by themselves: each refuses what it can't be.
+//! Values that are read by themselves: each reader refuses texts that mean nothing to it.
 
 use std::{
     fmt,
@@ -67,7 +67,7 @@ struct Interface(String);
 impl FromStr for Interface {
     type Err = String;
 
-    /// What the kernel takes: `dev_valid_name` in `net/core/dev.c`.
+    /// Accepts the names that the kernel does: `dev_valid_name` in `net/core/dev.c`.
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0';
         if !(1..=15).contains(&text.len()) || text.contains(bad) || matches!(text, "." | "..") {
@@ -174,7 +174,7 @@ pub(super) fn within<'de, D: Deserializer<'de>>(
         })
 }
 
-/// What claims and the kernel's tables can count.
+/// A number of entries that claims and the kernel's tables can count.
 pub(super) fn room<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     let number = i64::deserialize(d)?;
     u32::try_from(number)

@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Config {
-    /// What the policy goes by, if there is one. `plan` is this configuration's.
+    /// The rules of the policy, if there is one. `plan` is this configuration's.
     #[must_use]
     pub fn rules(&self, plan: &Plan) -> Option<Rules> {
         let written = &self.policy;

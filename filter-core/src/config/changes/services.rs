@@ -61,7 +61,7 @@ impl Section for BTreeMap<String, Tier> {
             &all(new, old),
             |(name, _)| name,
             |(_, old), (_, new), changes| {
-                // What else a tier has is made of these, and it has no ceiling of its own.
+                // A tier's other fields are derived from these, and it has no ceiling of its own.
                 rates(&old.source, &new.source, changes);
                 let [old_v4, old_v6] = [Family::V4, Family::V6].map(|of| *old.neighbourhood(of));
                 let [new_v4, new_v6] = [Family::V4, Family::V6].map(|of| *new.neighbourhood(of));
