@@ -1,25 +1,55 @@
-//! Claims: what a feed says of a prefix.
+//! Claims: a feed's verdicts on prefixes.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 
 use crate::prefix::Prefix;
 
-/// What a claim asks for. A tier is a number: names are settled where claims
-/// are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// The operator's: no rates. A feed's: not blocked by what is weaker.
+/// A verdict on a source. In claims a tier is a number, since names are resolved where
+/// claims are read; in the configuration, on the control socket and in answers it is a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict<T = u8> {
+    /// From the operator: no rates. From a feed: not blocked by what is weaker.
     Allow,
     /// Held to the rates of this tier.
-    Limit(u8),
+    Limit(T),
     /// Dropped.
     Block,
 }
 
-impl Verdict {
+impl fmt::Display for Verdict<String> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow | Self::Block => f.pad(self.name()),
+            Self::Limit(tier) => f.pad(&format!("limit {tier}")),
+        }
+    }
+}
+
+impl<T> Verdict<T> {
+    /// The same verdict with its tier by reference.
+    pub const fn as_ref(&self) -> Verdict<&T> {
+        match self {
+            Self::Allow => Verdict::Allow,
+            Self::Limit(of) => Verdict::Limit(of),
+            Self::Block => Verdict::Block,
+        }
+    }
+
+    /// The same verdict, its tier replaced by what `tier` makes of it.
+    pub fn map<U>(self, tier: impl FnOnce(T) -> U) -> Verdict<U> {
+        match self {
+            Self::Allow => Verdict::Allow,
+            Self::Limit(of) => Verdict::Limit(tier(of)),
+            Self::Block => Verdict::Block,
+        }
+    }
+
     /// As it is spelled in claims, metrics and answers.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Limit(_) => "limit",
@@ -31,13 +61,13 @@ impl Verdict {
 /// A feed's verdict on a prefix: one a feed and prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Whom it is about.
+    /// The sources that it is about.
     pub prefix: Prefix,
-    /// What it asks for.
+    /// The verdict that it asks for.
     pub verdict: Verdict,
-    /// Why; shared between the claims that give the same.
+    /// The reason; shared between the claims that give the same.
     pub reason: Option<Arc<str>>,
-    /// How often it was seen.
+    /// How often the feed observed it.
     pub evidence: u32,
     /// Unix time in seconds at which it ends; `None`: when it is withdrawn.
     pub expires: Option<u32>,
@@ -48,25 +78,25 @@ pub struct Claim {
 /// One change of what a feed says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It says this of the prefix, whatever it said before.
+    /// The feed claims this of the prefix, in place of what it claimed before.
     Claim(Claim),
-    /// It says nothing of the prefix any more.
+    /// The feed withdraws its claim on the prefix.
     Withdraw(Prefix),
 }
 
-/// What a feed says.
+/// A message of a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
-    /// Its whole word: what isn't in it is withdrawn. Of two claims on one
-    /// prefix the later counts.
+    /// All claims of the feed: those that aren't in it are withdrawn. Of two claims on
+    /// one prefix the later counts.
     Snapshot(Vec<Claim>),
-    /// Its whole word, from a service that may have lost its memory. Where it
-    /// leaves out more than half of what stands, it is believed in what it says
-    /// and not in what it leaves out: those claims are held until they end, are
-    /// withdrawn by name, or a [`Snapshot`](Self::Snapshot) is accepted.
+    /// All claims of a service that may have lost its memory. Where it leaves out more
+    /// than half of the standing claims, its claims are applied and its omissions are
+    /// not: the omitted claims are held until they end, are withdrawn by name, or a
+    /// [`Snapshot`](Self::Snapshot) is accepted.
     Resync(Vec<Claim>),
-    /// Prefixes that it left out of a whole word without being believed, as a
-    /// copy of what it said tells.
+    /// Prefixes of claims that are held because a [`Resync`](Self::Resync) omitted them,
+    /// as the stored copy of the stream records.
     Hold(Vec<Prefix>),
     /// Changes, in order.
     Delta(Vec<Change>),

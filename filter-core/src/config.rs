@@ -1,22 +1,27 @@
 //! The configuration: one file, read into types that can't be wrong.
 //!
-//! `docs/weir.toml` is the page about it. What is refused is refused with its
-//! line, its table, and what to write instead; what is only doubtful is in
-//! [`Config::warnings`].
+//! `docs/weir.toml` is the page about it. A refusal names the line, the table, and what
+//! to write instead; doubts are in [`Config::warnings`]. When a change of a key takes
+//! effect is in [`changes`].
 
 pub mod attestation;
-mod check;
+pub mod changes;
 pub mod endpoint;
 mod error;
+mod example;
 pub mod feed;
 mod file;
+mod gather;
+mod lacks;
 pub mod policy;
 pub mod port;
 pub mod quic;
 pub mod tick;
 pub mod tier;
 pub mod unit;
+mod validate;
 mod value;
+mod words;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -28,55 +33,55 @@ use filter_common::{
 use serde::Deserialize;
 use url::Url;
 
+use self::port::Ports;
 pub use self::{
     attestation::{Attestation, KeySource},
     endpoint::Check,
     error::{Error, Place},
     feed::NoStream,
 };
-use self::{error::Source, file::File, port::Ports};
-use crate::prefix::Prefix;
+use crate::{claim, prefix::Prefix};
 
 /// All that the operator may set. It is whole once [`with`](Self::with) was
-/// called, which is what asks for an interface.
+/// called, which asks for an interface.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where the daemon keeps what.
+    /// The daemon's folders and its socket.
     pub daemon: Daemon,
     /// The filter and where it is attached.
     pub datapath: Datapath,
-    /// What no feed and no mistake can touch.
+    /// Sources and ports that no feed and no mistake can touch.
     pub protect: Protect,
     /// Room in the kernel's tables.
     pub tables: Tables,
-    /// What is told of drops.
+    /// Events that report drops.
     pub events: Events,
-    /// Where metrics are served besides the control socket.
+    /// The address of metrics besides the control socket.
     pub metrics: Metrics,
     /// Guarded ports, in the order of the file.
     pub services: Vec<Service>,
     /// Every tier as it was written, the built-in ones among them: a rate that
     /// isn't set is to be inherited.
     pub tiers: BTreeMap<String, Tier>,
-    /// What holds while the operator says that the host is under attack.
+    /// Limits in force while the operator declares that the host is under attack.
     pub under_attack: UnderAttack,
-    /// Where claims come from, in the order of the file.
+    /// Sources of claims, in the order of the file.
     pub feeds: Vec<Feed>,
-    /// Where a gateway asks about calls.
+    /// The endpoint at which a gateway asks about calls.
     pub check: Check,
-    /// What calls' tokens have to be, in the order of the file.
+    /// Requirements on the tokens of calls, in the order of the file.
     pub attestations: Vec<Attestation>,
-    /// What follows from observations.
+    /// Consequences of observations.
     pub policy: policy::Policy,
-    /// What is allowed and still likely a mistake, a sentence each.
+    /// Allowed values that are likely mistakes, a sentence each.
     pub warnings: Vec<String>,
 }
 
-/// `[daemon]`: where the daemon keeps what.
+/// `[daemon]`: the daemon's folders and its socket.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Daemon {
-    /// What must outlive a restart.
+    /// The folder of everything that must outlive a restart.
     #[serde(deserialize_with = "value::path")]
     pub state_dir: PathBuf,
     /// The socket of the command line.
@@ -102,7 +107,7 @@ pub struct Datapath {
     pub attach: Attach,
     /// Drop what no source can be read from.
     pub strict: bool,
-    /// What happens to the filter when the daemon stops.
+    /// The filter's fate when the daemon stops.
     #[serde(deserialize_with = "value::on_stop")]
     pub on_stop: OnStop,
 }
@@ -118,7 +123,7 @@ pub enum Attach {
     Generic,
 }
 
-/// What happens to the filter when the daemon stops.
+/// The filter's fate when the daemon stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnStop {
     /// It goes on.
@@ -127,7 +132,7 @@ pub enum OnStop {
     Detach,
 }
 
-/// `[protect]`: what no feed and no mistake can touch.
+/// `[protect]`: sources and ports that no feed and no mistake can touch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protect {
     /// Sources that are, at every port.
@@ -142,7 +147,7 @@ pub struct Protect {
 /// Ports that no verdict and no rate holds for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectedPorts {
-    /// Which.
+    /// The ports.
     pub ports: Ports,
     /// For these sources; `None`: for every source.
     pub from: Option<Vec<Prefix>>,
@@ -164,7 +169,7 @@ pub struct Tables {
     pub buckets: u32,
 }
 
-/// `[events]`: what is told of drops.
+/// `[events]`: how drops are reported.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Events {
@@ -175,7 +180,7 @@ pub struct Events {
     pub sample: u32,
 }
 
-/// `[metrics]`: where metrics are served besides the control socket.
+/// `[metrics]`: the address of metrics besides the control socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Metrics {
@@ -202,7 +207,7 @@ pub struct Service {
     pub quic: Option<Vec<quic::Version>>,
 }
 
-/// `[under_attack]`: what holds while the operator says so.
+/// `[under_attack]`: limits in force while the operator declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnderAttack {
     /// New connections of all unattested sources together, at each service: a
@@ -210,7 +215,7 @@ pub struct UnderAttack {
     pub together: Tier,
 }
 
-/// `[[feed]]`: where claims come from.
+/// `[[feed]]`: a source of claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feed {
     /// Its name, the only one of it.
@@ -230,14 +235,14 @@ pub struct Feed {
 pub enum Kind {
     /// A file of prefixes or claims.
     File {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// What a bare prefix means.
+        /// The verdict of a bare prefix.
         verdict: Verdict,
     },
     /// The stream of a verification service.
     Verdicts(Stream),
-    /// What the policy makes of observations. Not in the file: it comes with
+    /// The policy's verdicts from observations. Not in the file: it comes with
     /// `[policy]`.
     Policy,
 }
@@ -245,7 +250,7 @@ pub enum Kind {
 /// A verification service's stream, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Where it is: https, or http.
+    /// Its address: https, or http.
     pub url: Url,
     /// The file that has the bearer token; only for https or loopback.
     pub token_file: Option<PathBuf>,
@@ -255,7 +260,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The address as it may be shown: what a query says may be secret.
+    /// The address as it may be shown: without its query, which may be secret.
     #[must_use]
     pub fn shown(&self) -> String {
         let mut url = self.url.clone();
@@ -276,16 +281,8 @@ impl Kind {
     }
 }
 
-/// A verdict that names its tier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// `"allow"`
-    Allow,
-    /// `"block"`
-    Block,
-    /// `{ limit = "tier" }`: one of [`Config::tiers`].
-    Limit(String),
-}
+/// A verdict that names its tier, one of [`Config::tiers`].
+pub type Verdict = claim::Verdict<String>;
 
 impl Config {
     /// Reads the text of a file.
@@ -293,12 +290,10 @@ impl Config {
     /// # Errors
     /// If it isn't TOML, or says what can't be.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let source = Source::new(text)?;
-        let file: File = toml::from_str(text).map_err(|error| source.translate(&error))?;
-        check::check(file, &source)
+        gather::read(text)
     }
 
-    /// What holds without a file: one service on `tcp/443` and `udp/443`, in
+    /// The configuration without a file: one service on `tcp/443` and `udp/443`, in
     /// observe, without feeds, and on no interface yet.
     #[must_use]
     pub fn embedded() -> Self {

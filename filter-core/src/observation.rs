@@ -1,22 +1,22 @@
-//! Observations: what a verifier saw of one API call.
+//! Observations: a verifier's result for an API call.
 //!
-//! The check endpoint makes them of tokens, other verifiers send them. They say
-//! nothing of verdicts: what follows from many of them is the policy's affair.
+//! The check endpoint makes them of tokens, other verifiers send them. They carry no
+//! verdicts: the policy makes verdicts of many of them.
 
 use std::sync::Arc;
 
 use crate::prefix::Prefix;
 
-/// What a verifier saw of one call, or of `weight` calls that are alike.
+/// A verifier's result for one call, or for `weight` calls that are alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
-    /// Where the call came from: an IPv4 /32 or an IPv6 /64.
+    /// The source of the call: an IPv4 /32 or an IPv6 /64.
     pub source: Prefix,
-    /// What came of the verification.
+    /// The outcome of the verification.
     pub outcome: Outcome,
-    /// Which device, as a keyed hash of its id. Only from what was verified.
+    /// The device, as a keyed hash of its id. Only of a verified token.
     pub device: Option<u64>,
-    /// Which token, as a keyed hash of it. Only if it was verified.
+    /// The token, as a keyed hash of it. Only if it was verified.
     pub token: Option<u64>,
     /// Unix time in seconds at which the token ends.
     pub ends: Option<u32>,
@@ -26,7 +26,7 @@ pub struct Observation {
     pub weight: u32,
 }
 
-/// What came of verifying a call.
+/// The outcome of verifying a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It came from a genuine app instance.
@@ -50,7 +50,7 @@ pub enum Integrity {
     Channel,
     /// The token is none, or another's.
     Credential,
-    /// What the service itself saw, and every reason that isn't known.
+    /// The service's own findings, and every reason that isn't known.
     Service,
 }
 
@@ -78,7 +78,7 @@ impl Integrity {
 }
 
 impl Reason {
-    /// A reason by its spelling; one that isn't known is kept.
+    /// A reason by its spelling; one that isn't known keeps its text.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self(name.into())
@@ -96,7 +96,7 @@ impl Reason {
         Arc::clone(&self.0)
     }
 
-    /// What it speaks of, by its beginning.
+    /// The integrity that it speaks of, by its first letters.
     #[must_use]
     pub fn integrity(&self) -> Integrity {
         let of = |beginnings: &[&str]| beginnings.iter().any(|text| self.0.starts_with(text));

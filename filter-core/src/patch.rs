@@ -1,4 +1,4 @@
-//! Patches: what the kernel's tables must change.
+//! Patches: changes of the kernel's tables.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use filter_common::{
 use crate::prefix::Prefix;
 
 /// Changes to the tables, each prefix at most once, in the order of the prefixes:
-/// so the ledger makes every patch, and who builds tables may rely on it. Kept
+/// the ledger makes every patch so, and writers of tables may rely on it. Kept
 /// small, because a snapshot of a million claims is one patch: the stages of all
 /// changes stand in one list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,8 +37,8 @@ impl Patch {
         }
     }
 
-    /// The prefix gets this timeline, and this one in the shadow. Without any
-    /// stage the prefix leaves the tables.
+    /// Adds a change: the prefix gets this timeline, and this one in the shadow. Without
+    /// any stage the prefix leaves the tables.
     ///
     /// # Panics
     /// If there are more stages than an [`Entry`] holds.
@@ -54,7 +54,7 @@ impl Patch {
         self.stages.extend_from_slice(shadow);
     }
 
-    /// Nothing changes.
+    /// Whether nothing changes.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -123,7 +123,7 @@ impl Part<'_> {
         self.changes.len()
     }
 
-    /// Nothing changes.
+    /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

@@ -1,4 +1,5 @@
-//! The plan: what a configuration asks of the kernel's tables, besides verdicts.
+//! The plan: the contents of the kernel's tables, besides verdicts, that a
+//! configuration asks for.
 //! Pure; the datapath writes it.
 
 mod neighbourhood;
@@ -25,7 +26,7 @@ use crate::{
     prefix::Prefix,
 };
 
-/// Everything there is in the tables of settings, ports, services and tiers.
+/// The contents of the tables of settings, ports, services and tiers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The settings, of generation 0.
@@ -134,7 +135,7 @@ impl Config {
         })
     }
 
-    /// What protects the peers of the operator's SSH sessions, at
+    /// Scopes that protect the peers of the operator's SSH sessions, at
     /// [`ssh_ports`](Self::ssh_ports).
     #[must_use]
     pub fn ssh_peers(&self, peers: &[Address]) -> Vec<Scope> {

@@ -7,7 +7,6 @@ use std::{
 };
 
 use filter_common::source::{Address, Family};
-use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
 /// An address and a length, without host bits. Ordered so that a prefix stands
 /// before everything it covers, and what it covers stands together.
@@ -20,10 +19,10 @@ pub struct Prefix {
     length: u8,
 }
 
-/// A prefix as somebody wrote it.
+/// A prefix as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// What it means.
+    /// The prefix that it means.
     pub prefix: Prefix,
     /// It had host bits, which were masked.
     pub masked: bool,
@@ -38,7 +37,7 @@ pub struct NotAPrefix(String);
 
 impl Prefix {
     /// The prefix of `length` bits that holds `address`. A length beyond the
-    /// family's is taken as the family's.
+    /// family's counts as the family's.
     #[must_use]
     pub fn new(address: Address, length: u8) -> Self {
         let (high, low) = match address.family {
@@ -186,26 +185,25 @@ pub fn ip(address: Address) -> IpAddr {
 impl FromStr for Written {
     type Err = NotAPrefix;
 
-    /// Reads an address or a prefix. What lies within the IPv6 spellings of IPv4 is the
-    /// IPv4 that the law takes a source from there for; so is all of `::ffff:0:0/96` and
+    /// Reads an address or a prefix. One within the IPv6 spellings of IPv4 becomes the
+    /// IPv4 prefix that the law sees there ([`Address::canonical`]); so is all of `::ffff:0:0/96` and
     /// of `64:ff9b::/96`.
     fn from_str(text: &str) -> Result<Self, NotAPrefix> {
-        let network: IpNetwork = text
-            .parse()
-            .map_err(|_error| NotAPrefix(text.chars().take(64).collect()))?;
-        let (written, length) = match network {
-            IpNetwork::V6(network) => {
-                let written = spelled(network.ip());
+        let (ip, length) =
+            network(text).ok_or_else(|| NotAPrefix(text.chars().take(64).collect()))?;
+        let (written, length) = match ip {
+            IpAddr::V6(ip) => {
+                let written = spelled(ip);
                 // By its first address: host bits don't make a prefix another's.
-                let first = Prefix::new(written, network.prefix()).address();
+                let first = Prefix::new(written, length).address();
                 let v4 = first.canonical().family == Family::V4;
                 // A wider one holds more than IPv4's spellings.
-                match network.prefix().checked_sub(96) {
+                match length.checked_sub(96) {
                     Some(length) if v4 => (written.canonical(), length),
-                    _ => (written, network.prefix()),
+                    _ => (written, length),
                 }
             }
-            IpNetwork::V4(network) => (address(network.ip().into()), network.prefix()),
+            IpAddr::V4(_) => (address(ip), length),
         };
         let prefix = Prefix::new(written, length);
         Ok(Self {
@@ -215,13 +213,28 @@ impl FromStr for Written {
     }
 }
 
+/// The address and the length of a prefix in CIDR notation (RFC 4632 section 3.1, RFC 4291
+/// section 2.3). A length is decimal without a sign, a leading zero or anything around it,
+/// and no netmask: of two readers of one list, both must read the same prefix.
+fn network(text: &str) -> Option<(IpAddr, u8)> {
+    let (ip, length) = match text.split_once('/') {
+        Some((ip, length)) => (ip, Some(length)),
+        None => (text, None),
+    };
+    let ip: IpAddr = ip.parse().ok()?;
+    let most = if ip.is_ipv4() { 32 } else { 128 };
+    let Some(length) = length else {
+        return Some((ip, most));
+    };
+    let is_plain = length.bytes().all(|byte| byte.is_ascii_digit())
+        && (length == "0" || !length.starts_with('0'));
+    let length: u8 = is_plain.then(|| length.parse().ok())??;
+    (length <= most).then_some((ip, length))
+}
+
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match ip(self.address()) {
-            IpAddr::V4(ip) => Ipv4Network::new(ip, self.length).map(|network| network.fmt(f)),
-            IpAddr::V6(ip) => Ipv6Network::new(ip, self.length).map(|network| network.fmt(f)),
-        }
-        .unwrap_or(Err(fmt::Error))
+        write!(f, "{}/{}", ip(self.address()), self.length)
     }
 }
 
@@ -251,6 +264,8 @@ const fn mask(length: u8) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn prefix(text: &str) -> Prefix {
@@ -299,8 +314,66 @@ mod tests {
             "192.0.2.1/-1",
             "1.2.3.4 ",
             "1.2.3.4/",
+            "192.0.2.0/024",
+            "192.0.2.0/00",
+            "192.0.2.0/+24",
+            "192.0.2.0/ 24",
+            "192.0.2.0/24 ",
+            "192.0.2.0 /24",
+            "192.0.2.0/24.0",
+            "192.0.2.0/1e1",
+            "192.0.2.0/0x18",
+            "192.0.2.0/\u{ff12}\u{ff14}",
+            "\u{ff11}92.0.2.0/24",
+            "192.0.2.0/\u{0662}\u{0664}",
+            "192.0.2.0/24/24",
+            "192.0.2.0/256",
+            "192.0.2.0/280",
+            "192.0.2.0/18446744073709551640",
+            "192.0.2.0/255.255.255.0",
+            "192.0.02.0/24",
+            "192.0.2/24",
+            "2001:db8::/032",
+            "2001:db8::/+32",
+            "2001:db8::/-1",
+            "2001:db8::/ 32",
+            "2001:db8::/32.0",
+            "2001:db8::%1/32",
+            "[2001:db8::]/32",
+            "2001:db8::/ffff::",
         ] {
-            assert!(text.parse::<Written>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<Written>().is_err(), "{text:?} was accepted");
+        }
+    }
+
+    proptest! {
+        /// `parse(display(p)) == p`, but for a prefix that was built of an IPv6 spelling of IPv4.
+        #[test]
+        fn what_is_displayed_is_read_as_the_same(bits: u128, length in 0..=140u8, v4: bool) {
+            let address = if v4 {
+                Address::v4((bits as u32).to_be_bytes())
+            } else {
+                spelled(bits.into())
+            };
+            let prefix = Prefix::new(address, length);
+            let read: Written = prefix.to_string().parse().expect("it was displayed");
+            prop_assert!(!read.masked);
+            if read.prefix.family() == prefix.family() {
+                prop_assert_eq!(read.prefix, prefix);
+            }
+            prop_assert_eq!(read.prefix.to_string().parse(), Ok(read));
+        }
+
+        /// Each length has one spelling that is accepted.
+        #[test]
+        fn a_length_that_is_accepted_is_displayed_as_it_was_written(
+            length in "[-+ ]?[0-9\u{ff10}-\u{ff19}]{0,4}(\\.0)?[ ]?",
+            v4: bool,
+        ) {
+            let ip = if v4 { "192.0.2.7" } else { "2001:db8::7" };
+            if let Ok(written) = format!("{ip}/{length}").parse::<Written>() {
+                prop_assert_eq!(length, written.prefix.length().to_string());
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What travels between the daemon and its clients, as JSON. Types only: no
 //! I/O, and no meaning beyond what is spelled here.
 
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
 use clap::ValueEnum;
 use filter_common::settings::Mode;
@@ -44,27 +44,8 @@ impl Refused {
     }
 }
 
-/// What a claim asks for, with its tier by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Not blocked; the operator's: no rates either.
-    Allow,
-    /// Held to the rates of this tier.
-    Limit(String),
-    /// Dropped.
-    Block,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Allow => f.pad("allow"),
-            Self::Limit(tier) => f.pad(&format!("limit {tier}")),
-            Self::Block => f.pad("block"),
-        }
-    }
-}
+/// A claim's verdict, with its tier by name.
+pub type Verdict = crate::claim::Verdict<String>;
 
 /// What the operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,3 +15,20 @@ pub fn read(path: &Path) -> Result<Config, Error> {
     })?;
     Config::parse(&text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("weir.toml");
+        let message = read(&path).expect_err("it isn't there").to_string();
+        assert!(message.contains("weir.toml") && message.contains("--config"));
+        let text = "[datapath]\ninterfaces = [\"eth0\"]";
+        std::fs::write(&path, text).expect("the file is written");
+        let written = Config::parse(text).expect("a configuration");
+        assert_eq!(read(&path).expect("it is there"), written);
+    }
+}

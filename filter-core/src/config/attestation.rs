@@ -1,4 +1,4 @@
-//! `[[attestation]]`: what a call's token has to be.
+//! `[[attestation]]`: requirements on a call's token.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,30 +7,30 @@ use toml::Spanned;
 use url::Url;
 
 use super::{
-    check::Check as Checker,
     endpoint::read_header,
     error::Error,
     feed::is_loopback,
     unit,
+    validate::Validator,
     value::{self, Absolute, Name, Text},
 };
 
-/// `[[attestation]]`: what a call's token has to be.
+/// `[[attestation]]`: requirements on a call's token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attestation {
     /// Its name, the only one of it: gateways choose by it.
     pub name: String,
-    /// What signatures are checked with.
+    /// The keys that signatures are checked with.
     pub keys: KeySource,
     /// The header that holds the token.
     pub header: String,
-    /// What stands before the token in it.
+    /// The text before the token in it.
     pub prefix: String,
     /// The header in which clients say why they have none; empty: none.
     pub status_header: String,
-    /// Who must have issued it; `None`: anyone.
+    /// The issuer that it must name; `None`: any.
     pub issuer: Option<String>,
-    /// Whom it must be for; `None`: anyone.
+    /// The audience that it must name; `None`: any.
     pub audience: Option<String>,
     /// By how much clocks may differ.
     pub leeway: Duration,
@@ -38,7 +38,7 @@ pub struct Attestation {
     pub bind: Vec<String>,
     /// A token that is bound to nothing passes nevertheless.
     pub unbound: bool,
-    /// What a call is answered that proves nothing: 401 or 403.
+    /// The status that answers a call that proves nothing: 401 or 403.
     pub fail: u16,
     /// Every call passes; what it would have been answered is only counted.
     pub observe: bool,
@@ -46,12 +46,12 @@ pub struct Attestation {
     pub pass_without_keys: bool,
 }
 
-/// Where the keys of an attestation come from.
+/// The source of an attestation's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// A set that the issuer publishes.
     Url {
-        /// Where: https, or this host itself.
+        /// Its address: https, or this host itself.
         url: Url,
         /// The authorities that are trusted in place of the system's.
         ca_file: Option<PathBuf>,
@@ -113,7 +113,7 @@ pub(super) struct Written {
     without_keys: Option<Spanned<String>>,
 }
 
-impl Checker<'_> {
+impl Validator<'_> {
     pub(super) fn attestations(
         &mut self,
         written: Vec<Written>,
@@ -128,7 +128,7 @@ impl Checker<'_> {
                 (Some(one), None, None) => one.span(),
                 (None, Some(one), None) | (None, None, Some(one)) => one.span(),
                 _ => {
-                    return Err(Error::Refused {
+                    return Err(Error::Missing {
                         place,
                         sentence: format!(
                             "attestation {name} needs one of `keys_url`, `keys_file` and `secret_file`: write exactly one"

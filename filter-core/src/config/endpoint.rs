@@ -1,4 +1,4 @@
-//! `[check]`: where and how a gateway asks.
+//! `[check]`: the endpoint at which a gateway asks about calls.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::value::{self, Absolute};
 
-/// `[check]`: where a gateway asks about calls, and what it says of them.
+/// `[check]`: the endpoint at which a gateway asks about calls.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Check {

@@ -1,4 +1,4 @@
-//! `[[feed]]`: which keys a kind has, and what a service's address may be.
+//! `[[feed]]`: the keys of each kind, and the addresses that a service may have.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -7,13 +7,13 @@ use url::{Host, Url};
 
 use super::{
     Config, Feed, Kind, Stream, Verdict,
-    check::Check,
     error::Error,
-    file,
+    example, file,
+    validate::Validator,
     value::{Absolute, Text},
 };
 
-impl Check<'_> {
+impl Validator<'_> {
     pub(super) fn feeds(&mut self, written: Vec<file::Feed>) -> Result<Vec<Feed>, Error> {
         let mut feeds: Vec<Feed> = Vec::new();
         for written in written {
@@ -29,6 +29,9 @@ impl Check<'_> {
                     self.foreign("file", "token_file", &written.token_file)?;
                     self.foreign("file", "ca_file", &written.ca_file)?;
                     let path = self.needed(&written.kind, "path", written.path)?;
+                    if let Err(sentence) = is_one_file(&path.get_ref().0.0.to_string_lossy()) {
+                        return Err(self.source.refuse(&path.span(), sentence));
+                    }
                     Kind::File {
                         path: absolute(path),
                         verdict: match written.verdict.map(Spanned::into_inner) {
@@ -108,9 +111,10 @@ impl Check<'_> {
     ) -> Result<Spanned<T>, Error> {
         value.ok_or_else(|| {
             let name = kind.get_ref().name();
-            self.source.refuse(
+            let like = example::of("feed", key).expect("each key has one");
+            self.source.missing(
                 &kind.span(),
-                format!("a feed of the kind \"{name}\" needs `{key}`: write it"),
+                format!("a feed of the kind \"{name}\" needs `{key}`: write {key} = {like}"),
             )
         })
     }
@@ -159,13 +163,29 @@ impl Stream {
     }
 }
 
-/// What can't be a service's address, in a sentence.
+/// Whether a path can be the one file of a feed, by its spelling alone. Else a sentence with
+/// what to write.
+fn is_one_file(path: &str) -> Result<(), String> {
+    if path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..") {
+        return Err(format!(
+            "{path:?} is a folder: write a file in it, and a [[feed]] for each file"
+        ));
+    }
+    if path.contains(['*', '?', '[']) {
+        return Err(format!(
+            "{path:?} is a pattern, and a feed reads one file: write its path, and a [[feed]] for each file"
+        ));
+    }
+    Ok(())
+}
+
+/// The reason that an address can't be a service's, in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoStream(String);
 
-/// A service's address, and what is doubtful about it. What is secret doesn't
-/// belong into it, and isn't sent where others can read it.
+/// Reads a service's address, and returns a doubt about it. Secrets don't belong into
+/// it, and aren't sent where others can read them.
 fn read_url(text: &str, token: bool) -> Result<(Url, Option<&'static str>), String> {
     let like = "write https://verify.example.net/v1/verdicts";
     let url = Url::parse(text)

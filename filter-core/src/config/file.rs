@@ -18,7 +18,7 @@ use super::{
 use crate::prefix::Written;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct File {
     #[serde(default)]
     pub(super) daemon: Daemon,
@@ -98,7 +98,7 @@ pub(super) struct Tier {
     pub(super) neighbourhood: Neighbourhood,
 }
 
-/// What holds for both families, but for what IPv6 has of its own.
+/// Rates for both families, and those of IPv6 that replace them there.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(super) struct Neighbourhood {

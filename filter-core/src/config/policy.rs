@@ -1,19 +1,20 @@
-//! `[policy]`: what follows from observations.
+//! `[policy]`: consequences of observations.
 
 mod written;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use filter_common::settings::Mode;
 use toml::Spanned;
 
 pub(super) use self::written::Written;
 use self::written::{Time, WrittenStep};
 
 use super::{
-    check::Check,
     error::Error,
     file,
     tier::{ATTESTED, SUSPECT},
+    validate::Validator,
     value::Text,
 };
 use crate::{
@@ -21,38 +22,27 @@ use crate::{
     policy::{LEAST, MAX_RULES},
 };
 
-/// `[policy]`: what follows from observations.
+/// `[policy]`: consequences of observations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// Whether there is one, and whether its verdicts hold.
-    pub mode: Mode,
+    /// Whether its verdicts hold; `None`: off, nothing follows from observations.
+    pub mode: Option<Mode>,
     /// Sources that are remembered.
     pub sources: u32,
     /// Devices and tokens that are remembered.
     pub devices: u32,
-    /// So long a source is raised for a token whose end isn't known.
+    /// How long a token whose end isn't known raises its source.
     pub raised_for: Duration,
-    /// So long a source that was attested never goes below `bootstrap`.
+    /// How long a source that was attested never goes below `bootstrap`.
     pub protected_for: Duration,
-    /// So long after a block the next one is a repeated one.
+    /// How long after a block the next one counts as repeated.
     pub repeats_for: Duration,
     /// The longest block.
     pub longest_block: Duration,
-    /// So long calls may come without a single attested one.
+    /// How long calls may come without a single attested one.
     pub silent_for: Duration,
     /// Which reasons count together, and what follows; at most [`MAX_RULES`].
     pub rules: Vec<Rule>,
-}
-
-/// Whether there is a policy, and whether its verdicts hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Nothing follows from observations.
-    Off,
-    /// What follows is only counted.
-    Observe,
-    /// What follows holds.
-    Enforce,
 }
 
 /// `[policy.rule.NAME]`: reasons that count together.
@@ -66,38 +56,38 @@ pub struct Rule {
     pub reasons: Vec<Reason>,
     /// Another mode than the policy's.
     pub mode: Option<Mode>,
-    /// What follows, from mild to harsh.
+    /// Consequences, from mild to harsh.
     pub steps: Vec<Step>,
 }
 
-/// What follows from enough failing calls.
+/// The consequence of enough failing calls.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// From so many on.
+    /// The least number of failing calls.
     pub evidence: u32,
-    /// If at least this share of all calls fail, in thousandths.
+    /// The least share of calls that fail, in thousandths.
     pub share: u32,
-    /// What then.
+    /// The verdict that follows.
     pub verdict: super::Verdict,
-    /// For so long.
+    /// How long the verdict lasts.
     pub lifetime: Duration,
 }
 
 impl Policy {
     /// Whether there is one.
     #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.mode != Mode::Off
+    pub const fn is_on(&self) -> bool {
+        self.mode.is_some()
     }
 
-    /// The mode of a rule.
+    /// The mode of a rule; `None`: off.
     #[must_use]
-    pub fn mode_of(&self, rule: &Rule) -> Mode {
-        rule.mode.unwrap_or(self.mode)
+    pub fn mode_of(&self, rule: &Rule) -> Option<Mode> {
+        rule.mode.or(self.mode)
     }
 }
 
-impl Check<'_> {
+impl Validator<'_> {
     pub(super) fn policy(&self, written: Written) -> Result<Policy, Error> {
         let longest_block = self.time(&written.longest_block, DAY)?;
         let mut rules = built_in();
@@ -107,7 +97,7 @@ impl Check<'_> {
             let name = name.into_inner().0.0;
             let known = rules.iter().position(|rule| rule.name == name);
             if known.is_none() && rule.reasons.is_none() {
-                return Err(self.source.refuse(
+                return Err(self.source.missing(
                     &span,
                     format!("rule {name} says nothing of its `reasons`: write them, such as reasons = [\"tok_expired\"]"),
                 ));
@@ -146,7 +136,7 @@ impl Check<'_> {
         rules.retain(|rule| !rule.integrities.is_empty() || !rule.reasons.is_empty());
         self.each_once(&rules, &places)?;
         if let Some(one_more) = rules.get(MAX_RULES) {
-            return Err(self.source.refuse(
+            return Err(self.source.too_many(
                 &places.get(&one_more.name).cloned().unwrap_or_default(),
                 format!("rule {} is one too many, since a source has {MAX_RULES} counts: write reasons = [] in a rule that isn't needed", one_more.name),
             ));
@@ -333,7 +323,7 @@ fn integrities() -> String {
 }
 
 /// As the operator would write it.
-fn seconds(seconds: u64) -> String {
+pub(super) fn seconds(seconds: u64) -> String {
     for (unit, name) in [(DAY, "d"), (HOUR, "h"), (60, "m")] {
         if seconds >= unit && seconds.is_multiple_of(unit) {
             return format!("{}{name}", seconds / unit);

@@ -89,10 +89,10 @@ impl fmt::Display for Ports {
     }
 }
 
-/// The UDP port that is QUIC's if nothing else is said (RFC 9114 section 3.1).
+/// The UDP port that is QUIC's by default (RFC 9114 section 3.1).
 pub const HTTP_3: u16 = 443;
 
-/// `parse` alone would take `+443`.
+/// Reads digits alone: `parse` would accept `+443` too.
 fn number(text: &str) -> Option<u16> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())

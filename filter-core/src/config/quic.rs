@@ -6,9 +6,9 @@ use filter_common::settings::{self, MAX_VERSIONS};
 use toml::Spanned;
 
 use super::{
-    check::Check,
     error::Error,
     port::{HTTP_3, Ports},
+    validate::Validator,
     value::Text,
 };
 
@@ -98,7 +98,7 @@ fn number(text: &str) -> Option<u32> {
     whole.then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
-impl Check<'_> {
+impl Validator<'_> {
     /// The versions that a service speaks; `None` where it doesn't say.
     pub(super) fn quic(
         &mut self,
@@ -144,8 +144,8 @@ impl Check<'_> {
     }
 }
 
-/// How the law is told: what of UDP opens a connection, and the versions that it
-/// doesn't know by itself.
+/// The service's setting in the law: which UDP packets open a connection, and the
+/// versions that the law doesn't know by itself.
 #[must_use]
 pub fn of_the_law(versions: Option<&[Version]>) -> (u8, [u32; MAX_VERSIONS]) {
     let mut other = [0; MAX_VERSIONS];

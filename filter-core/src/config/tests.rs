@@ -3,6 +3,8 @@ use filter_common::source::Family;
 use super::*;
 
 mod attestation;
+mod changes;
+mod mistakes;
 mod neighbourhood;
 mod refused;
 
@@ -37,16 +39,7 @@ fn the_smallest_file_is_the_default() {
 
 #[test]
 fn what_the_page_has_behind_a_hash_can_be_written() {
-    let all: String = PAGE
-        .lines()
-        .map(|line| {
-            let code = line.strip_prefix("# ").filter(|line| {
-                line.starts_with('[') || (line.contains(" = ") && !line.ends_with('.'))
-            });
-            format!("{}\n", code.unwrap_or(line))
-        })
-        .collect();
-    let config = parse(&all);
+    let config = parse(&uncommented(PAGE));
     assert_eq!(config.feeds, [blocklist(), verifier()]);
     assert_eq!(config.attestations, attestation::of_the_page());
     let suspect = config.tiers[tier::SUSPECT];
@@ -55,6 +48,18 @@ fn what_the_page_has_behind_a_hash_can_be_written() {
         rate(20, 100),
         "the neighbourhood was read"
     );
+}
+
+/// The page with what it has behind a hash.
+fn uncommented(page: &str) -> String {
+    page.lines()
+        .map(|line| {
+            let code = line.strip_prefix("# ").filter(|line| {
+                line.starts_with('[') || (line.contains(" = ") && !line.ends_with('.'))
+            });
+            format!("{}\n", code.unwrap_or(line))
+        })
+        .collect()
 }
 
 fn blocklist() -> Feed {
@@ -145,7 +150,7 @@ fn everything_can_be_said() {
         written.prefix
     };
     let ports = |text: &str| text.parse::<Ports>().expect(text);
-    assert_eq!(config.daemon.pins, Path::new("/sys/fs/bpf/c"));
+    assert_eq!(config.daemon.pins, std::path::Path::new("/sys/fs/bpf/c"));
     assert_eq!(config.datapath.interfaces, ["eth0", "eth1.100"]);
     assert_eq!(config.datapath.mode, Mode::Enforce);
     assert_eq!(config.datapath.attach, Attach::Native);
@@ -247,16 +252,6 @@ fn the_command_line_goes_before_the_file() {
         let message = refused.expect_err(says).to_string();
         assert!(message.starts_with(says), "{message}");
     }
-}
-
-#[test]
-fn a_file_that_is_not_there_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("weir.toml");
-    let message = Config::read(&path).expect_err("it isn't there").to_string();
-    assert!(message.contains("weir.toml") && message.contains("--config"));
-    std::fs::write(&path, SMALL).expect("the file is written");
-    assert_eq!(Config::read(&path).expect("it is there"), parse(SMALL));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use filter_common::{
 /// A rate has a coarsest tick, by how fast it is, and a finest, by how long its
 /// burst takes; all between them hold it. Taking the coarsest of the rate that
 /// has the finest coarsest, and again without all that it holds, needs as few
-/// as there can be. What is left goes to the rates whose bursts are the most ticks:
+/// as there can be. Classes that are left go to the rates whose bursts are the most ticks:
 /// the fewer, the longer a word tells how old it is.
 ///
 /// `more` are rates of new connections that may have to go without a tick: they are
@@ -124,7 +124,7 @@ pub(super) fn coarsest(kind: Kind, rate: &Rate) -> Option<u8> {
         .find(|shift| rate.is_fine(kind, *shift))
 }
 
-/// The finest tick in which a rate's burst can be told.
+/// The finest tick in which a word can hold a rate's burst.
 pub fn finest(kind: Kind, rate: &Rate) -> Option<u8> {
     (0..=MAX_SHIFT).find(|shift| rate.in_ticks(kind, *shift, 0).is_some())
 }

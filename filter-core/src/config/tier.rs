@@ -159,7 +159,7 @@ pub(super) fn read(
             continue;
         }
         if tiers.len() == MAX_TIERS - 2 && !tiers.contains_key(&name.get_ref().0.0) {
-            return Err(source.refuse(
+            return Err(source.too_many(
                 &name.span(),
                 format!("there are more than {MAX_TIERS} tiers, the built-in ones among them: write fewer"),
             ));

@@ -1,4 +1,4 @@
-//! Values that are read by themselves: each refuses what it can't be.
+//! Values that are read by themselves: each reader refuses texts that mean nothing to it.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use serde::{
     de::{self, Error as _},
 };
 
-use super::{Attach, OnStop, policy, unit::PerTime};
+use super::{Attach, OnStop, unit::PerTime};
 
 /// A value that is read from a string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,7 @@ struct Interface(String);
 impl FromStr for Interface {
     type Err = String;
 
-    /// What the kernel takes: `dev_valid_name` in `net/core/dev.c`.
+    /// Accepts the names that the kernel does: `dev_valid_name` in `net/core/dev.c`.
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0';
         if !(1..=15).contains(&text.len()) || text.contains(bad) || matches!(text, "." | "..") {
@@ -105,6 +105,10 @@ impl FromStr for Absolute {
     fn from_str(text: &str) -> Result<Self, String> {
         if Path::new(text).is_absolute() {
             Ok(Self(text.into()))
+        } else if text.contains("://") {
+            Err(format!(
+                "{text:?} is an address, and this is the path of a file: fetch it into a file, and write that file's path from `/` on"
+            ))
         } else {
             Err(format!(
                 "{text:?} is a relative path, and the daemon has no folder it could mean: write it from `/` on"
@@ -170,7 +174,7 @@ pub(super) fn within<'de, D: Deserializer<'de>>(
         })
 }
 
-/// What claims and the kernel's tables can count.
+/// A number of entries that claims and the kernel's tables can count.
 pub(super) fn room<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     let number = i64::deserialize(d)?;
     u32::try_from(number)
@@ -233,24 +237,24 @@ pub(super) fn answer_mode<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Er
     choose(d, [("enforce", false), ("observe", true)])
 }
 
-pub(super) fn policy_mode<'de, D: Deserializer<'de>>(d: D) -> Result<policy::Mode, D::Error> {
+pub(super) fn policy_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Mode>, D::Error> {
     choose(
         d,
         [
-            ("off", policy::Mode::Off),
-            ("observe", policy::Mode::Observe),
-            ("enforce", policy::Mode::Enforce),
+            ("off", None),
+            ("observe", Some(Mode::Observe)),
+            ("enforce", Some(Mode::Enforce)),
         ],
     )
 }
 
-pub(super) fn rule_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<policy::Mode>, D::Error> {
+pub(super) fn rule_mode<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Mode>, D::Error> {
     choose(
         d,
         [
             ("inherit", None),
-            ("observe", Some(policy::Mode::Observe)),
-            ("enforce", Some(policy::Mode::Enforce)),
+            ("observe", Some(Mode::Observe)),
+            ("enforce", Some(Mode::Enforce)),
         ],
     )
 }

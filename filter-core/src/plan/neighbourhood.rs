@@ -1,8 +1,8 @@
-//! What an IPv6 /48 may do if nobody says it.
+//! The default rate of new connections of an IPv6 /48.
 //!
 //! Who rents a server has a /48 or more, and with it 65,536 sources of rates. A carrier
 //! gives each phone a /64 (RFC 6459 section 5.2), and a whole /48 may be its customers.
-//! Where the numbers come from: `docs/decisions/0019-neighbourhood-of-ipv6.md`.
+//! The numbers are from `docs/decisions/0019-neighbourhood-of-ipv6.md`.
 
 use std::iter::successors;
 
@@ -34,7 +34,7 @@ impl Config {
         defaults
     }
 
-    /// What is doubtful: tiers whose default can't be held.
+    /// Doubts about tiers whose default can't be held.
     pub fn unheld(&self) -> Vec<String> {
         let Ok(plan) = self.plan(&Tiers::default()) else {
             return Vec::new();

@@ -5,15 +5,15 @@ use std::time::Duration;
 use super::Plan;
 use crate::{
     config::{self, Config, policy, tier},
-    policy::{Mode, Rule, Rules, Step, Then, Tiers},
+    policy::{Rule, Rules, Step, Then, Tiers},
 };
 
 impl Config {
-    /// What the policy goes by, if there is one. `plan` is this configuration's.
+    /// The rules of the policy, if there is one. `plan` is this configuration's.
     #[must_use]
     pub fn rules(&self, plan: &Plan) -> Option<Rules> {
         let written = &self.policy;
-        let raise = mode(written.mode)?;
+        let raise = written.mode?;
         let number = |name: &str| {
             plan.tier_names
                 .number(name)
@@ -47,7 +47,7 @@ impl Config {
                 name: rule.name.clone(),
                 integrities: rule.integrities.clone(),
                 reasons: rule.reasons.clone(),
-                mode: mode(written.mode_of(rule))?,
+                mode: written.mode_of(rule)?,
                 steps: rule.steps.iter().map(step).collect(),
             })
         });
@@ -68,14 +68,6 @@ impl Config {
                 shared,
             },
         })
-    }
-}
-
-const fn mode(mode: policy::Mode) -> Option<Mode> {
-    match mode {
-        policy::Mode::Off => None,
-        policy::Mode::Observe => Some(Mode::Observe),
-        policy::Mode::Enforce => Some(Mode::Enforce),
     }
 }
 

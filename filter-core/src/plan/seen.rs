@@ -84,7 +84,7 @@ fn stricter(own: &Rate, default: &Rate) -> bool {
     own.is_set() && (!default.is_set() || less())
 }
 
-/// The slower of two rates, with the smaller burst. What holds the slower one holds it.
+/// The slower of two rates, with the smaller burst. A tick that holds the slower one holds it.
 fn strictest(one: Rate, other: Rate) -> Rate {
     if !one.is_set() || !other.is_set() {
         return if one.is_set() { one } else { other };

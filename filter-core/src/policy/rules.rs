@@ -3,6 +3,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+/// In enforce what follows goes to the feed that holds, in observe to its shadow.
+pub use filter_common::settings::Mode;
+
 use crate::observation::{Integrity, Reason};
 
 /// All that the policy goes by. Tiers are numbers here, as in claims.
@@ -29,15 +32,6 @@ pub struct Rules {
     pub protected_for: u32,
     /// So long calls may come without a single attested one, in seconds.
     pub silent_for: u32,
-}
-
-/// Whether what follows is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It goes to the feed that is only counted.
-    Observe,
-    /// It goes to the feed that holds.
-    Enforce,
 }
 
 /// Reasons that count together, and what follows.

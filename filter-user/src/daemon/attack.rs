@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Daemon, now};
 use crate::{
-    config::{Config, policy, tier::Tiers},
+    config::{Config, tier::Tiers},
     control::protocol::{Refused, UnderAttackAnswer, UnderAttackRequest, UnderAttackStatus},
     datapath::Datapath as _,
     feed::operator::state,
@@ -143,10 +143,10 @@ impl Daemon {
             ));
         }
         let nobody = match self.config.policy.mode {
-            policy::Mode::Off => "[policy] is off",
-            policy::Mode::Observe => "[policy] is in observe",
-            policy::Mode::Enforce if self.checks.is_none() => "there is no [check]",
-            policy::Mode::Enforce => return notes,
+            None => "[policy] is off",
+            Some(Mode::Observe) => "[policy] is in observe",
+            Some(Mode::Enforce) if self.checks.is_none() => "there is no [check]",
+            Some(Mode::Enforce) => return notes,
         };
         notes.push(format!(
             "{nobody}, so that no source becomes attested by its calls: all are unknown but those that a feed or the operator holds to tier attested"

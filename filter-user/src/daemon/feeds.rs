@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{Daemon, now, slot::Slot};
 use crate::{
-    claim::{Change, Update, Verdict},
+    claim::{Change, Update},
     config::{self, Config, Kind, tier::Tiers},
     feed::{self, FeedId, Message, News, Refused, Rules, operator::state},
     ledger::{FeedRules, OPERATOR},
@@ -351,13 +351,9 @@ fn rules(
         Some(Kind::Verdicts(_) | Kind::Policy) | None => &config::Verdict::Block,
     };
     Rules {
-        verdict: match verdict {
-            config::Verdict::Allow => Verdict::Allow,
-            config::Verdict::Block => Verdict::Block,
-            config::Verdict::Limit(tier) => {
-                Verdict::Limit(tiers.number(tier).expect("the configuration has the tier"))
-            }
-        },
+        verdict: verdict
+            .as_ref()
+            .map(|tier| tiers.number(tier).expect("the configuration has the tier")),
         tiers: Arc::clone(names),
         widen_ipv6: feed.map_or(128, |feed| feed.widen_ipv6),
         max_claims: config.tables.ipv4 as usize + config.tables.ipv6 as usize,

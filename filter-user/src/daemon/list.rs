@@ -140,14 +140,10 @@ impl Daemon {
     }
 
     pub(super) fn spelled(&self, verdict: claim::Verdict) -> Verdict {
-        match verdict {
-            claim::Verdict::Allow => Verdict::Allow,
-            claim::Verdict::Block => Verdict::Block,
-            claim::Verdict::Limit(tier) => {
-                let name = self.plan.tier_names.name(tier);
-                Verdict::Limit(name.map_or_else(|| tier.to_string(), ToOwned::to_owned))
-            }
-        }
+        verdict.map(|tier| {
+            let name = self.plan.tier_names.name(tier);
+            name.map_or_else(|| tier.to_string(), ToOwned::to_owned)
+        })
     }
 }
 

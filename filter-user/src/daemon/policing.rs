@@ -19,7 +19,7 @@ use super::{Daemon, now};
 use crate::{
     claim::{Change, Update, Verdict},
     config::{
-        self, Config,
+        Config,
         feed::{ENFORCED, SHADOW},
     },
     control::protocol::{PolicyStatus, PolicyVerdicts, ShadowLine},
@@ -27,7 +27,7 @@ use crate::{
     host::clock,
     observation::Observation,
     plan::Plan,
-    policy::{self, Changes, Hits, Now, Policy, Rules, Then, Truth, Would},
+    policy::{Changes, Hits, Now, Policy, Rules, Then, Truth, Would},
 };
 
 /// The policy, and what of it isn't kept yet.
@@ -89,7 +89,7 @@ impl Policing {
             blocked: status.blocked[of],
         };
         PolicyStatus {
-            mode: mode_name(config.policy.mode == config::policy::Mode::Enforce),
+            mode: mode_name(config.policy.mode == Some(Mode::Enforce)),
             alarm: alarm.map(|alarm| alarm.why.to_string()),
             alarm_since: alarm.map(|alarm| u64::from(alarm.since)),
             sources: status.sources as u64,
@@ -216,14 +216,14 @@ impl Daemon {
         });
         let rows = self.policing.iter().flat_map(|one| one.policy.shadow());
         let of_policy = rows.map(|row| {
-            let enforced = row.mode == policy::Mode::Enforce;
+            let enforced = row.mode == Mode::Enforce;
             ShadowLine {
                 feed: if enforced { ENFORCED } else { SHADOW }.to_owned(),
                 rule: Some(row.rule),
                 step: Some(row.step as u64 + 1),
                 verdict: match row.then {
                     Then::Limit { tier: number, .. } => tier(number),
-                    Then::Block => Verdict::Block.name().to_owned(),
+                    Then::Block => Verdict::<u8>::Block.name().to_owned(),
                 },
                 reason: row.reason.to_string(),
                 ..line(row.hits, enforced)

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
+use filter_common::settings::Mode;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{DAY, HOUR, Mode};
+use super::{DAY, HOUR};
 use crate::config::{
     file,
     unit::{self, NotADuration},
@@ -17,7 +18,7 @@ use crate::config::{
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(in crate::config) struct Written {
     #[serde(deserialize_with = "value::policy_mode")]
-    pub(super) mode: Mode,
+    pub(super) mode: Option<Mode>,
     #[serde(deserialize_with = "value::room")]
     pub(super) sources: u32,
     #[serde(deserialize_with = "value::room")]
@@ -67,7 +68,7 @@ impl Default for Written {
     fn default() -> Self {
         let time = |seconds| Spanned::new(0..0, Text(Time(Duration::from_secs(seconds))));
         Self {
-            mode: Mode::Off,
+            mode: None,
             sources: 1_000_000,
             devices: 1_000_000,
             raised_for: time(HOUR),
@@ -81,7 +82,7 @@ impl Default for Written {
 }
 
 impl Written {
-    pub(in crate::config) fn is_on(&self) -> bool {
-        self.mode != Mode::Off
+    pub(in crate::config) const fn is_on(&self) -> bool {
+        self.mode.is_some()
     }
 }

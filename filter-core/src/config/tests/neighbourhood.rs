@@ -74,7 +74,7 @@ fn keys_of_a_neighbourhood_are_looked_at() {
         ),
         (
             "[tier.a.neighbourhood]\nipv6 = 5",
-            "line 2, `ipv6` in [tier.a.neighbourhood]: write a table, not integer `5`",
+            "line 2, `ipv6` in [tier.a.neighbourhood]: write [tier.a.neighbourhood.ipv6] in a line of its own, and its keys below it",
         ),
         (
             "[tier.a.neighbourhood.ipv6]\nconnections = { rate = \"0/s\", burst = 5 }",

@@ -60,15 +60,15 @@ fn what_is_wrong_is_said_in_a_sentence() {
         ),
         (
             "[[feed]]\nname = \"a\"\nkind = \"file\"",
-            "line 3, `kind` in [[feed]]: a feed of the kind \"file\" needs `path`: write it",
+            "line 3, `kind` in [[feed]]: a feed of the kind \"file\" needs `path`: write path = \"/etc/weir/blocklist.txt\"",
         ),
         (
             "[datapath]\nstrict = 1",
-            "line 2, `strict` in [datapath]: write a boolean, not integer `1`",
+            "line 2, `strict` in [datapath]: write true or false",
         ),
         (
             "datapath = 5",
-            "line 1, `datapath` at the top of the file: write a table, not integer `5`",
+            "line 1, `datapath` at the top of the file: write [datapath] in a line of its own, and its keys below it",
         ),
         (
             "[policy]\nmode = \"on\"",
@@ -144,7 +144,7 @@ fn what_is_wrong_is_said_in_a_sentence() {
         ),
         (
             "[[service]]\nname = \"a\"\nports = [\"udp/443\"]\nquic = \"v1\"",
-            "line 4, `quic` in [[service]]: write a sequence, not string \"v1\"",
+            "line 4, `quic` in [[service]]: write it in brackets: quic = [\"v1\"]",
         ),
         (
             "[datapath]\nmode = \"enfroce\"",
@@ -158,10 +158,13 @@ fn what_is_wrong_is_said_in_a_sentence() {
 #[test]
 fn what_can_not_be_is_refused() {
     for (text, says) in [
-        ("[daemon", "line 1: this isn't TOML: "),
+        (
+            "[daemon",
+            "line 1: the name of a table stands between `[` and `]`",
+        ),
         (
             "[daemon]\n[daemon]",
-            "line 2: this isn't TOML: duplicate key",
+            "line 2: `daemon` is there twice: write it once",
         ),
         (
             "[datapath]\ninterfaces = [\"a b\"]",
@@ -394,6 +397,34 @@ fn what_is_doubtful_is_said() {
             "line 9, `sources` in [protect]: 192.0.2.0/24 is what is meant: bits behind its length were set",
         ),
         (
+            "[protect]\nsources = [\"::ffff:192.0.2.0/120\"]",
+            "line 9, `sources` in [protect]: 192.0.2.0/24 is what ::ffff:192.0.2.0/120 means, the IPv4 that it spells: write that",
+        ),
+        (
+            "[protect]\nports = [{ port = \"tcp/22\", from = [\"64:ff9b::c000:201\"] }]",
+            "line 9, `from` in [[protect.ports]]: 192.0.2.1/32 is what 64:ff9b::c000:201 means",
+        ),
+        (
+            "[protect]\nsources = [\"::192.0.2.1\"]",
+            "line 9, `sources` in [protect]: 192.0.2.1/32 is what ::192.0.2.1 means",
+        ),
+        (
+            "[protect]\nsources = [\"2002:c000:201::/48\"]",
+            "line 9, `sources` in [protect]: 2002:c000:201::/48 is 6to4, and means that IPv6 prefix alone",
+        ),
+        (
+            "[protect]\nsources = [\"2001:0:c000:201::/64\"]",
+            "line 9, `sources` in [protect]: 2001:0:c000:201::/64 is Teredo, and means that IPv6 prefix alone",
+        ),
+        (
+            "[protect]\nsources = [\"64:ff9b::/64\"]",
+            "line 9, `sources` in [protect]: 64:ff9b::/64 is wider than 64:ff9b::/96, behind which all is IPv4",
+        ),
+        (
+            "[protect]\nsources = [\"64:ff9b:1::/64\"]",
+            "line 9, `sources` in [protect]: 64:ff9b:1::/64 is of translators (NAT64)",
+        ),
+        (
             "[protect]\nsources = [\"128.0.0.0/1\"]",
             "line 9, `sources` in [protect]: 128.0.0.0/1 is very wide",
         ),
@@ -433,7 +464,7 @@ fn what_is_doubtful_is_said() {
     assert_eq!(parse(&with(enough)).warnings, [""; 0]);
 }
 
-fn refusal(text: &str) -> String {
+pub(super) fn refusal(text: &str) -> String {
     Config::parse(text).expect_err(text).to_string()
 }
 

@@ -1,9 +1,13 @@
-//! From the file as it is written to a configuration: what one value can't
-//! know of the others.
+//! From the file as it is written to a configuration: conditions between several
+//! values.
 
 use std::{collections::BTreeMap, ops::Range};
 
-use filter_common::{rate::Tier, settings::MAX_SERVICES};
+use filter_common::{
+    rate::Tier,
+    settings::MAX_SERVICES,
+    source::{Address, Family},
+};
 use toml::Spanned;
 
 use super::{
@@ -16,7 +20,7 @@ use super::{
 };
 use crate::prefix::{Prefix, Written};
 
-pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
+pub(super) fn validate(file: File, source: &Source<'_>) -> Result<Config, Error> {
     let mut warnings = Vec::new();
     let (tiers, together) = tier::read(
         file.tier,
@@ -25,20 +29,20 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
         source,
         &mut warnings,
     )?;
-    let mut check = Check {
+    let mut validator = Validator {
         source,
         tiers: &tiers,
         warnings: &mut warnings,
         scopes: 0,
     };
-    let protect = check.protect(file.protect)?;
-    let services = check.services(file.service, &protect)?;
+    let protect = validator.protect(file.protect)?;
+    let services = validator.services(file.service, &protect)?;
     if file.policy.is_on() {
-        check.raised(&services);
+        validator.raised(&services);
     }
-    let feeds = check.feeds(file.feed)?;
-    let attestations = check.attestations(file.attestation)?;
-    let policy = check.policy(file.policy)?;
+    let feeds = validator.feeds(file.feed)?;
+    let attestations = validator.attestations(file.attestation)?;
+    let policy = validator.policy(file.policy)?;
     let mut config = Config {
         daemon: file.daemon,
         datapath: file.datapath,
@@ -60,7 +64,7 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Result<Config, Error> {
     Ok(config)
 }
 
-pub(super) struct Check<'a> {
+pub(super) struct Validator<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) tiers: &'a BTreeMap<String, Tier>,
     pub(super) warnings: &'a mut Vec<String>,
@@ -68,7 +72,7 @@ pub(super) struct Check<'a> {
     scopes: usize,
 }
 
-impl Check<'_> {
+impl Validator<'_> {
     fn protect(&mut self, written: file::Protect) -> Result<Protect, Error> {
         for prefix in &written.sources {
             let length = prefix.get_ref().0.prefix.length();
@@ -87,7 +91,7 @@ impl Check<'_> {
             let span = written.span();
             let file::ProtectedPorts { port, from } = written.into_inner();
             if from.as_ref().is_some_and(Vec::is_empty) {
-                return Err(self.source.refuse(
+                return Err(self.source.missing(
                     &span,
                     format!("`from` is empty, which protects {} for nobody: name prefixes, or write \"{}\" for everyone", port.0, port.0),
                 ));
@@ -134,7 +138,7 @@ impl Check<'_> {
                 services.iter().any(|service| service.name == name)
             })?;
             if services.len() == MAX_SERVICES - 1 {
-                return Err(self.source.refuse(
+                return Err(self.source.too_many(
                     &written.ports.span(),
                     format!(
                         "service {name} is one too many: there may be {}",
@@ -170,7 +174,7 @@ impl Check<'_> {
         protect: &Protect,
     ) -> Result<Vec<Ports>, Error> {
         if written.get_ref().is_empty() {
-            return Err(self.source.refuse(
+            return Err(self.source.missing(
                 &written.span(),
                 "a service without ports guards nothing: write ports = [\"tcp/443\"]",
             ));
@@ -213,7 +217,7 @@ impl Check<'_> {
     fn room(&mut self, span: &Range<usize>, scopes: usize) -> Result<(), Error> {
         self.scopes += scopes;
         if self.scopes > MAX_SCOPES {
-            return Err(self.source.refuse(
+            return Err(self.source.too_many(
                 span,
                 format!("ports times prefixes come to {} here, and there is room for {MAX_SCOPES}: write fewer ports or wider prefixes", self.scopes),
             ));
@@ -250,21 +254,38 @@ impl Check<'_> {
             return Ok(name.into_inner());
         }
         let names: Vec<_> = self.tiers.keys().map(String::as_str).collect();
-        Err(self.source.refuse(
-            &name.span(),
-            format!(
+        Err(Error::NoTier {
+            place: self.source.place(&name.span()),
+            sentence: format!(
                 "there is no tier {:?}: write [tier.{}], or one of {}",
                 name.get_ref(),
                 name.get_ref(),
                 names.join(", ")
             ),
-        ))
+        })
     }
 
     fn prefixes(&mut self, written: Vec<Spanned<Text<Written>>>) -> Vec<Prefix> {
         written
             .into_iter()
             .map(|prefix| {
+                if prefix.get_ref().0.prefix.family() == Family::V4
+                    && self.source.text_at(&prefix.span()).contains(':')
+                {
+                    let text = self
+                        .source
+                        .text_at(&prefix.span())
+                        .trim_matches(['"', '\'']);
+                    self.warn(
+                        &prefix,
+                        &format!("is what {text} means, the IPv4 that it spells: write that"),
+                    );
+                }
+                for (wide, doubt) in not_ipv4() {
+                    if wide.covers(&prefix.get_ref().0.prefix) {
+                        self.warn(&prefix, doubt);
+                    }
+                }
                 if prefix.get_ref().0.masked {
                     self.warn(&prefix, "is what is meant: bits behind its length were set");
                 }
@@ -280,6 +301,35 @@ impl Check<'_> {
             prefix.get_ref().0.prefix
         ));
     }
+}
+
+/// IPv6 prefixes that carry IPv4 addresses and stay what they are for the filter.
+fn not_ipv4() -> [(Prefix, &'static str); 4] {
+    let prefix = |high: u64, length| {
+        let address = Address {
+            family: Family::V6,
+            high,
+            low: 0,
+        };
+        Prefix::new(address, length)
+    };
+    let nat64 = "is of translators (NAT64), whose packets the filter reads as IPv6 here: write the IPv4 prefixes too, if hosts of IPv4 are meant";
+    [
+        (
+            prefix(0x2002 << 48, 16),
+            "is 6to4, and means that IPv6 prefix alone: write the IPv4 prefix too, if its host is meant",
+        ),
+        (
+            prefix(0x2001_0000 << 32, 32),
+            "is Teredo, and means that IPv6 prefix alone: write the IPv4 prefix too, if its host is meant",
+        ),
+        (prefix(0x0064_ff9b_0001 << 16, 48), nat64),
+        // Whatever lies within the /96 is IPv4.
+        (
+            prefix(0x0064_ff9b << 32, 64),
+            "is wider than 64:ff9b::/96, behind which all is IPv4, and protects nobody there: write the IPv4 prefixes",
+        ),
+    ]
 }
 
 /// Whether two services could both be meant. One for all destinations and one
