@@ -17,16 +17,16 @@ use tokio::{
 };
 
 use self::{
-    eyes::{Eyes, Glance},
     reader::{Mark, Outcome, Reader, mark},
+    watcher::{Seen, Watcher},
 };
 use super::{FeedId, Message, News, Refused, Rules, Sender};
 use crate::claim::Update;
 
-mod eyes;
-mod hunk;
+mod diff;
 mod kept;
 mod reader;
+mod watcher;
 
 pub use self::reader::Error;
 
@@ -50,8 +50,8 @@ pub fn read_once(path: &Path, rules: &Rules) -> Result<(Update, Refused), Error>
 /// Follows the file, beginning with the whole of it, until nobody listens to
 /// the news. A notification of `refresh` has all of it read anew.
 pub async fn watch(path: PathBuf, rules: Rules, feed: FeedId, news: Sender, refresh: Arc<Notify>) {
-    let eyes = match Eyes::open(&path) {
-        Ok(eyes) => Some(eyes),
+    let watcher = match Watcher::open(&path) {
+        Ok(watcher) => Some(watcher),
         Err(error) => {
             tracing::warn!(%error, path = %path.display(), "the file can't be watched and is polled");
             None
@@ -62,7 +62,7 @@ pub async fn watch(path: PathBuf, rules: Rules, feed: FeedId, news: Sender, refr
         path,
         feed,
         news,
-        eyes,
+        watcher,
         seen: None,
         candidate: None,
         unsettled: 0,
@@ -78,9 +78,9 @@ pub async fn watch(path: PathBuf, rules: Rules, feed: FeedId, news: Sender, refr
             (0, true) => None,
         };
         tokio::select! {
-            glance = glance(&mut watch.eyes) => {
+            seen = next_seen(&mut watch.watcher) => {
                 sees = watch.arm();
-                goes_on = watch.follow(glance).await;
+                goes_on = watch.follow(seen).await;
             }
             () = refresh.notified() => {
                 if let Some(reader) = &mut watch.reader {
@@ -104,7 +104,7 @@ struct Watch {
     news: Sender,
     /// Away while it reads.
     reader: Option<Reader>,
-    eyes: Option<Eyes>,
+    watcher: Option<Watcher>,
     /// What the file was when it was last read.
     seen: Option<Mark>,
     /// What it was at the last tick.
@@ -121,18 +121,18 @@ struct Watch {
 impl Watch {
     /// Whether a change of the file will be seen.
     fn arm(&mut self) -> bool {
-        self.eyes.as_mut().is_some_and(Eyes::arm)
+        self.watcher.as_mut().is_some_and(Watcher::arm)
     }
 
-    async fn follow(&mut self, glance: Glance) -> bool {
-        if glance.read || glance.eased && self.failed.is_some() {
+    async fn follow(&mut self, seen: Seen) -> bool {
+        if seen.read || seen.eased && self.failed.is_some() {
             return self.read().await;
         }
-        if glance.settle {
+        if seen.settle {
             self.unsettled = self.unsettled.max(1);
         }
         // What has come back will be closed or moved, and is read then.
-        if glance.gone && mark(&self.path).is_none() {
+        if seen.gone && mark(&self.path).is_none() {
             self.seen = None;
             return self.fail(&Error::Missing(self.path.clone())).await;
         }
@@ -207,19 +207,19 @@ impl Watch {
     }
 }
 
-async fn glance(eyes: &mut Option<Eyes>) -> Glance {
-    let lost = match eyes {
-        Some(eyes) => match eyes.glance().await {
-            Ok(glance) => return glance,
+async fn next_seen(watcher: &mut Option<Watcher>) -> Seen {
+    let lost = match watcher {
+        Some(watcher) => match watcher.next().await {
+            Ok(seen) => return seen,
             Err(error) => error,
         },
         None => std::future::pending().await,
     };
     tracing::warn!(error = %lost, "a file can't be watched any more and is polled");
-    *eyes = None;
-    Glance {
+    *watcher = None;
+    Seen {
         read: true,
-        ..Glance::default()
+        ..Seen::default()
     }
 }
 
