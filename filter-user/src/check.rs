@@ -23,12 +23,12 @@ use decide::{Answer, Decided};
 use keys::Shelf;
 use source::SourceHeader;
 
+mod activity;
 pub mod codec;
 pub mod counts;
 pub mod decide;
 pub mod door;
 pub mod keys;
-mod pulse;
 mod report;
 pub mod socket;
 pub mod source;

@@ -2,9 +2,8 @@
 //!
 //! The only room that spawns tasks, selects and reads clocks. A verdict's way:
 //! a feed's [`News`] or an operator's request → [`Ledger`] → patch → datapath.
-//! `start` builds what runs here, `feeds` runs the feeds' tasks, `keeper` writes
-//! the operator's journal, `apart` is a thread beside the loop: the control API
-//! has one, and the check endpoint, which is `checks`. `answer`, `status` and
+//! `start` builds what runs here, `feeds` runs the feeds' tasks, `keeper` sends
+//! the operator's claims to the store. The control API has a thread of its own, and the check endpoint, which is `checks`. `answer`, `status` and
 //! `explain` answer requests, `tell` makes lines of events.
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
@@ -33,17 +32,19 @@ use crate::{
     feed::Message,
     host::clock,
     ledger::{Ledger, Now},
+    log::Log,
     observation::Observation,
     patch::Patch,
     plan::{Plan, Scope},
     policy::Truth,
     prefix::Prefix,
+    pulse::Pulses,
     under_attack::UnderAttack,
+    worker_thread::WorkerThread,
 };
 
 mod allocator;
 mod answer;
-mod apart;
 mod attack;
 mod checks;
 mod copy;
@@ -60,7 +61,6 @@ mod status;
 mod steer;
 mod tell;
 
-use apart::Apart;
 use checks::Checks;
 use feeds::Feeds;
 pub(crate) use feeds::rules_of;
@@ -73,7 +73,8 @@ use policing::Policing;
 /// If it can't start: nothing is attached then, and what an earlier daemon left
 /// in force goes on.
 pub fn run(options: &cli::Run) -> Result<()> {
-    start::log();
+    let pulses = Pulses::default();
+    let _log = Log::to_stderr(pulses.register("log"));
     allocator::give_back();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -82,7 +83,7 @@ pub fn run(options: &cli::Run) -> Result<()> {
         .block_on(async {
             // From here on no signal ends the process by itself.
             let signals = Signals::new()?;
-            let daemon = start::start(options).await?;
+            let daemon = start::start(options, &pulses).await?;
             daemon.run(signals).await
         })
 }
@@ -127,7 +128,7 @@ struct Daemon {
     /// Answers gateways. Dropped after `stop`, since it waits.
     checks: Option<Checks>,
     /// Serves the control socket. Dropped after `stop`, since it waits.
-    _server: Apart,
+    _server: WorkerThread,
 }
 
 /// Where the mode comes from.

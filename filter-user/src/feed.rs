@@ -8,7 +8,6 @@ use tokio::sync::{mpsc, oneshot};
 pub use filter_core::feed::{FeedId, News, Refused, Rules, Tiers, codec};
 
 pub mod file;
-pub mod operator;
 pub mod policy;
 pub mod verdicts;
 

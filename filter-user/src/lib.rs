@@ -15,3 +15,7 @@ pub mod daemon;
 pub mod datapath;
 pub mod feed;
 pub mod host;
+pub mod log;
+pub mod pulse;
+pub mod store;
+pub mod worker_thread;

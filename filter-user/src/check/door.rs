@@ -28,8 +28,8 @@ use tokio::{
 
 use super::{
     Check,
+    activity::{Activity, Watched},
     decide::Answer,
-    pulse::{Pulse, Watched},
     report,
 };
 
@@ -84,22 +84,23 @@ async fn open<L: Listener>(
         let (io, _from) = listener.accept().await;
         inside.retain(|guest| !guest.task.is_finished());
         while inside.len() >= limits.at_once
-            && let Some(place) = (0..inside.len()).min_by_key(|place| inside[*place].pulse.rank())
+            && let Some(place) =
+                (0..inside.len()).min_by_key(|place| inside[*place].activity.rank())
         {
             inside.swap_remove(place).leave().await;
         }
         let trusted = trusts(&io);
-        let pulse = Pulse::new();
+        let activity = Activity::new();
         let (leave, asked_to_leave) = oneshot::channel();
         inside.push(Guest {
             leave,
-            pulse: Arc::clone(&pulse),
+            activity: Arc::clone(&activity),
             task: tokio::spawn(attend(
                 io,
                 Arc::clone(&check),
                 limits,
                 trusted,
-                pulse,
+                activity,
                 asked_to_leave,
             )),
         });
@@ -109,7 +110,7 @@ async fn open<L: Listener>(
 /// A connection that is inside.
 struct Guest {
     leave: oneshot::Sender<()>,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     task: JoinHandle<()>,
 }
 
@@ -128,15 +129,15 @@ async fn attend(
     check: Arc<Check>,
     limits: Limits,
     trusted: bool,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     asked_to_leave: oneshot::Receiver<()>,
 ) {
     let service = service_fn(|request| {
-        pulse.question();
-        let (check, pulse) = (Arc::clone(&check), Arc::clone(&pulse));
+        activity.question();
+        let (check, activity) = (Arc::clone(&check), Arc::clone(&activity));
         async move {
             let response = answer(&check, request, trusted).await;
-            pulse.answer();
+            activity.answer();
             Ok::<_, Infallible>(response)
         }
     });
@@ -144,21 +145,24 @@ async fn attend(
         .header_read_timeout(None)
         .auto_date_header(false)
         .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(Watched::new(io, Arc::clone(&pulse))), service);
+        .serve_connection(
+            TokioIo::new(Watched::new(io, Arc::clone(&activity))),
+            service,
+        );
     tokio::select! {
         // Where it broke, nobody is there to be told.
         _done = connection => {}
-        () = late(&pulse, limits.question) => {}
+        () = late(&activity, limits.question) => {}
         _ = asked_to_leave => {}
     }
-    if pulse.was_unreadable() {
+    if activity.was_unreadable() {
         check.counts.answered(Answer::UNREADABLE);
     }
 }
 
 /// Ends when a question takes too long to come.
-async fn late(pulse: &Pulse, question: Duration) {
-    while pulse.half_asked() < question {
+async fn late(activity: &Activity, question: Duration) {
+    while activity.half_asked() < question {
         sleep(question / LOOKS).await;
     }
 }

@@ -6,8 +6,7 @@
 //! kept in the state folder, so that a restart needs nobody.
 
 use std::{
-    fmt, fs,
-    io::{self, Read as _},
+    fmt, io,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
@@ -20,6 +19,7 @@ use tokio::{
 
 use crate::{
     config::KeySource,
+    store::reader::{READ_TIMEOUT, Reader},
     token::keys::{Encoding, KeySet},
 };
 use fetch::Fetcher;
@@ -93,15 +93,18 @@ impl Shelf {
     }
 }
 
-/// Keeps a text where it outlives a restart.
-pub type Keep = Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+/// Reads the text of an earlier run. It may block.
+pub type Read = Box<dyn FnOnce() -> io::Result<Option<String>> + Send>;
+
+/// Stores a text where it outlives a restart. It may block.
+pub type Keep = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 
 /// A copy of a set that outlives a restart. Where it lies is somebody else's
 /// affair.
 pub struct Copy {
-    /// The set of an earlier run, if there was one.
-    pub text: io::Result<Option<String>>,
-    /// Keeps another one.
+    /// Reads the set of an earlier run, if there was one.
+    pub read: Read,
+    /// Stores another one.
     pub keep: Keep,
 }
 
@@ -136,6 +139,7 @@ async fn at_pace(
         shelf,
         name,
         keep: copy.keep,
+        files: Reader::new(1),
         clock,
     };
     match source {
@@ -145,7 +149,8 @@ async fn at_pace(
             refresh,
         } => {
             let fetcher = Fetcher::new(url, ca_file);
-            follower.take_copy(copy.text);
+            let text = follower.files.run(READ_TIMEOUT, copy.read).await;
+            follower.take_copy(text);
             follower.address(fetcher, refresh).await;
         }
         KeySource::File(path) => follower.file(&path, KeySet::parse).await,
@@ -173,6 +178,8 @@ struct Follower {
     shelf: Arc<Shelf>,
     name: String,
     keep: Keep,
+    /// A thread for files: one that hangs is enough.
+    files: Reader,
     clock: fn() -> u64,
 }
 
@@ -182,7 +189,7 @@ impl Follower {
         loop {
             let begun = Instant::now();
             let next = match fetcher.fetch().await {
-                Ok(text) => self.take(&text),
+                Ok(text) => self.take(text).await,
                 Err(why) => Err(why),
             };
             let wait = match next {
@@ -207,13 +214,14 @@ impl Follower {
         }
     }
 
-    fn take(&self, text: &[u8]) -> Result<(), String> {
-        let keys = KeySet::parse(text).map_err(|error| error.to_string())?;
+    async fn take(&self, text: Vec<u8>) -> Result<(), String> {
+        let keys = KeySet::parse(&text).map_err(|error| error.to_string())?;
         self.tell(&keys);
         self.shelf.put(keys, Some((self.clock)()));
         // What can't be kept is still in use.
-        let text = String::from_utf8_lossy(text);
-        if let Err(error) = (self.keep)(&text) {
+        let keep = Arc::clone(&self.keep);
+        let keeping = move || keep(&String::from_utf8_lossy(&text));
+        if let Err(error) = self.files.run(READ_TIMEOUT, keeping).await {
             self.shelf.fault(format!(
                 "the keys can't be kept in the state folder: {error}"
             ));
@@ -246,7 +254,7 @@ impl Follower {
     ) {
         let mut last: Option<Result<Vec<u8>, String>> = None;
         loop {
-            let read = read(path);
+            let read = self.read(path).await;
             if last.as_ref() != Some(&read) {
                 let taken = read.clone().and_then(|text| {
                     let keys =
@@ -265,6 +273,17 @@ impl Follower {
         }
     }
 
+    async fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        let read = self.files.read(path.to_owned(), LARGEST, READ_TIMEOUT);
+        let path = path.display();
+        read.await.map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => {
+                format!("{path} has more than 1 MiB: that is no key set")
+            }
+            _ => format!("{path} can't be read ({error}): write the keys there"),
+        })
+    }
+
     fn tell(&self, keys: &KeySet) {
         tracing::info!(
             attestation = self.name,
@@ -274,21 +293,6 @@ impl Follower {
         for why in keys.left_out() {
             tracing::warn!(attestation = self.name, why, "a key is left out");
         }
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut text = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text));
-    let path = path.display();
-    match read {
-        Err(error) => Err(format!(
-            "{path} can't be read ({error}): write the keys there"
-        )),
-        Ok(_) if text.len() as u64 > LARGEST => {
-            Err(format!("{path} has more than 1 MiB: that is no key set"))
-        }
-        Ok(_) => Ok(text),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `POST /v1/observations`: what other verifiers observed.
 
-use std::{fs::File, io::Read as _, path::PathBuf};
+use std::path::PathBuf;
 
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
@@ -19,6 +19,10 @@ use super::{
     Check, codec,
     door::{self, refusal},
 };
+use crate::store::{
+    files::MAX_TOKEN_BYTES,
+    reader::{READ_TIMEOUT, Reader},
+};
 
 /// Who may send observations.
 #[derive(Clone, Debug)]
@@ -27,13 +31,24 @@ pub struct Reporters {
     token_file: Option<PathBuf>,
     /// The daemon's user.
     uid: u32,
+    /// Threads for that file: its file system may hang.
+    files: Reader,
 }
 
 impl Reporters {
     /// Root and this user on the socket, and everywhere who has the token.
     #[must_use]
-    pub const fn new(token_file: Option<PathBuf>, uid: u32) -> Self {
-        Self { token_file, uid }
+    pub fn new(token_file: Option<PathBuf>, uid: u32) -> Self {
+        Self {
+            token_file,
+            uid,
+            files: Reader::new(MAX_READS),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn files(&self) -> &Reader {
+        &self.files
     }
 
     /// Whether a user is let in for who he is.
@@ -42,7 +57,7 @@ impl Reporters {
     }
 
     /// Whether the one `Authorization` of a request has the token.
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    async fn admits(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return false;
@@ -51,22 +66,23 @@ impl Reporters {
             return false;
         };
         let hash = |bytes: &[u8]| digest(&SHA256, bytes);
-        self.token().is_some_and(|ours| {
+        self.token().await.is_some_and(|ours| {
             scheme.eq_ignore_ascii_case(BEARER)
                 && verify_slices_are_equal(hash(&ours).as_ref(), hash(token.trim_ascii()).as_ref())
                     .is_ok()
         })
     }
 
-    fn token(&self) -> Option<Vec<u8>> {
+    async fn token(&self) -> Option<Vec<u8>> {
         let path = self.token_file.as_ref()?;
-        let mut bytes = Vec::new();
-        let read =
-            File::open(path).and_then(|file| file.take(LONGEST_TOKEN).read_to_end(&mut bytes));
-        if let Err(error) = read {
-            tracing::warn!(%error, path = %path.display(), "check.token_file can't be read, so no token is right");
-            return None;
-        }
+        let read = self.files.read(path.clone(), MAX_TOKEN_BYTES, READ_TIMEOUT);
+        let bytes = match read.await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "check.token_file can't be read, so no token is right");
+                return None;
+            }
+        };
         let token = bytes.trim_ascii();
         (!token.is_empty()).then(|| token.to_vec())
     }
@@ -87,7 +103,7 @@ pub(super) async fn take(
         response.headers_mut().insert(ALLOW, post);
         return response;
     }
-    if !(trusted || check.reporters.admits(request.headers())) {
+    if !(trusted || check.reporters.admits(request.headers()).await) {
         return refusal(
             StatusCode::UNAUTHORIZED,
             "send the token of check.token_file as `Authorization: Bearer TOKEN`",
@@ -137,8 +153,8 @@ pub(super) async fn take(
 
 const BEARER: &[u8] = b"Bearer ";
 const ROOT: u32 = 0;
-/// Bytes of the longest token.
-const LONGEST_TOKEN: u64 = 8192;
+/// Reads of the token's file that may be under way at a time.
+pub(super) const MAX_READS: usize = 4;
 /// Bytes of the largest request: ten thousand observations.
 const LARGEST: usize = 2 << 20;
 /// Refusals that an answer spells out.

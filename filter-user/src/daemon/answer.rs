@@ -15,10 +15,10 @@ use crate::{
         },
     },
     datapath::{Datapath as _, attach::off},
-    feed::operator::state,
     ledger::OPERATOR,
     metrics,
     prefix::Written,
+    store::state_dir,
 };
 
 impl Daemon {
@@ -188,7 +188,7 @@ impl Daemon {
             ));
         }
         self.mode_from = ModeFrom::WeirMode;
-        let kept = state::write(
+        let kept = state_dir::write(
             &self.config.daemon.state_dir,
             start::MODE,
             request.mode.name(),

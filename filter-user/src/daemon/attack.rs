@@ -11,8 +11,8 @@ use crate::{
     config::{Config, tier::Tiers},
     control::protocol::{Refused, UnderAttackAnswer, UnderAttackRequest, UnderAttackStatus},
     datapath::Datapath as _,
-    feed::operator::state,
     plan::Plan,
+    store::state_dir,
     under_attack::{Moment, UnderAttack},
 };
 
@@ -78,7 +78,7 @@ impl Daemon {
         };
         let folder = &self.config.daemon.state_dir;
         if let Some(kept) = attack.kept_anew(now)
-            && let Err(error) = state::write(folder, UNDER_ATTACK, &kept)
+            && let Err(error) = state_dir::write(folder, UNDER_ATTACK, &kept)
         {
             tracing::warn!(%error, "the end of the attack can't be kept");
         }
@@ -119,8 +119,8 @@ impl Daemon {
     fn keep_attack(&self) -> std::io::Result<()> {
         let folder = &self.config.daemon.state_dir;
         match &self.attack {
-            Some(attack) => state::write(folder, UNDER_ATTACK, &attack.kept(moment())),
-            None => state::remove(folder, UNDER_ATTACK),
+            Some(attack) => state_dir::write(folder, UNDER_ATTACK, &attack.kept(moment())),
+            None => state_dir::remove(folder, UNDER_ATTACK),
         }
     }
 
@@ -166,7 +166,8 @@ pub(super) fn plan(config: &Config, before: &Tiers, attack: Option<&UnderAttack>
 
 /// What was kept, if it isn't over. What is wrong with it is told, and left.
 pub(super) fn recall(folder: &Path, troubles: &mut Vec<String>) -> Result<Option<UnderAttack>> {
-    let kept = state::read(folder, UNDER_ATTACK).context("reading whether there is an attack")?;
+    let kept =
+        state_dir::read(folder, UNDER_ATTACK).context("reading whether there is an attack")?;
     let Some(kept) = kept else {
         return Ok(None);
     };

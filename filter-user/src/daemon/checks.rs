@@ -14,7 +14,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{apart::Apart, start::end};
+use super::start::end;
 use crate::{
     check::{
         Check, Reporters,
@@ -27,10 +27,12 @@ use crate::{
         protocol::{AnswerCount, CheckKeys, CheckStatus, ObservationsStatus},
         socket::{SocketFile, Wish, bind_as},
     },
-    feed::operator::state,
     host::clock,
     observation::Observation,
+    pulse::Pulses,
+    store::state_dir,
     token::pseudonym::Pseudonyms,
+    worker_thread::WorkerThread,
 };
 
 /// The endpoint while it answers.
@@ -38,7 +40,7 @@ pub(super) struct Checks {
     check: Arc<Check>,
     /// The socket goes before its thread, which waits for its end.
     _file: SocketFile,
-    _apart: Apart,
+    _thread: WorkerThread,
 }
 
 /// What the daemon waits for, and the endpoint if one is configured.
@@ -46,7 +48,11 @@ pub(super) type Started = (Option<Checks>, mpsc::Receiver<Observation>);
 
 /// Makes the sockets and begins to answer, if there is anything to answer. It
 /// ends when `stopped` says so, and is to be dropped after that.
-pub(super) async fn start(config: &Config, stopped: &watch::Receiver<bool>) -> Result<Started> {
+pub(super) async fn start(
+    config: &Config,
+    stopped: &watch::Receiver<bool>,
+    pulses: &Pulses,
+) -> Result<Started> {
     let (sender, observations) = mpsc::channel(WAITING);
     if config.attestations.is_empty() && config.check.token_file.is_none() {
         return Ok((None, observations));
@@ -93,7 +99,7 @@ pub(super) async fn start(config: &Config, stopped: &watch::Receiver<bool>) -> R
         clock::unix_seconds,
     ));
     let ended = end(stopped.clone());
-    let apart = Apart::run("check", {
+    let thread = WorkerThread::run(pulses.register("check"), {
         let check = Arc::clone(&check);
         let folder = folder.clone();
         let path = config.check.socket.clone();
@@ -103,10 +109,13 @@ pub(super) async fn start(config: &Config, stopped: &watch::Receiver<bool>) -> R
                 let name = attestation.configured.name.clone();
                 let kept = format!("keys-{name}.json");
                 let copy = keys::Copy {
-                    text: state::read(&folder, &kept),
-                    keep: Box::new({
+                    read: Box::new({
+                        let (folder, kept) = (folder.clone(), kept.clone());
+                        move || state_dir::read(&folder, &kept)
+                    }),
+                    keep: Arc::new({
                         let folder = folder.clone();
-                        move |text| state::write(&folder, &kept, text)
+                        move |text| state_dir::write(&folder, &kept, text)
                     }),
                 };
                 let source = attestation.configured.keys.clone();
@@ -134,7 +143,7 @@ pub(super) async fn start(config: &Config, stopped: &watch::Receiver<bool>) -> R
     let checks = Checks {
         check,
         _file: file,
-        _apart: apart,
+        _thread: thread,
     };
     Ok((Some(checks), observations))
 }
@@ -222,7 +231,7 @@ impl Checks {
 /// Marks have to be the same after a restart, so their key is kept.
 fn marker(config: &Config) -> Result<Pseudonyms> {
     let folder = &config.daemon.state_dir;
-    let kept = state::read(folder, MARK).context("reading the key of devices' marks")?;
+    let kept = state_dir::read(folder, MARK).context("reading the key of devices' marks")?;
     let kept = kept.and_then(|text| STANDARD.decode(text).ok());
     if let Some(key) = kept.and_then(|key| <[u8; 32]>::try_from(key).ok()) {
         return Ok(Pseudonyms::new(&key));
@@ -231,7 +240,7 @@ fn marker(config: &Config) -> Result<Pseudonyms> {
     aws_lc_rs::rand::fill(&mut key)
         .ok()
         .context("making a key for devices' marks")?;
-    state::write(folder, MARK, &STANDARD.encode(key)).context("keeping the key of marks")?;
+    state_dir::write(folder, MARK, &STANDARD.encode(key)).context("keeping the key of marks")?;
     Ok(Pseudonyms::new(&key))
 }
 

@@ -18,8 +18,9 @@ use super::{Daemon, now, slot::Slot};
 use crate::{
     claim::{Change, Update},
     config::{self, Config, Kind, tier::Tiers},
-    feed::{self, FeedId, Message, News, Refused, Rules, operator::state},
+    feed::{self, FeedId, Message, News, Refused, Rules},
     ledger::{FeedRules, OPERATOR},
+    store::state_dir,
 };
 
 /// Every feed at its number; the operator is the first.
@@ -165,9 +166,9 @@ impl Feeds {
         }
         let names: Vec<_> = self.disabled.iter().map(String::as_str).collect();
         if names.is_empty() {
-            state::remove(folder, DISABLED)
+            state_dir::remove(folder, DISABLED)
         } else {
-            state::write(folder, DISABLED, &names.join(" "))
+            state_dir::write(folder, DISABLED, &names.join(" "))
         }
     }
 }

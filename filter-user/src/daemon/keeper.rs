@@ -1,35 +1,56 @@
-//! Keeping what the operator said: success is answered once it is on the disk.
+//! Keeping the operator's claims: success is answered once it is on the disk.
 
-use tokio::{
-    sync::{mpsc, oneshot, watch},
-    task::spawn_blocking,
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
+
+use anyhow::{Context as _, Result};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     claim::Change,
-    feed::{Tiers, operator::Journal},
-    host::clock,
+    feed::Tiers,
+    store::{Journal, Store},
 };
 
-/// Writes the operator's journal in a task of its own. Whatever waits is
-/// written at once, so that many requests cost one flush.
+/// Sends changes to the store, and finds who waits for each outcome.
 pub(super) struct Keeper {
-    jobs: mpsc::UnboundedSender<Job>,
+    store: Store,
+    next: AtomicU64,
+    waiting: Arc<Mutex<HashMap<u64, Reply>>>,
     trouble: watch::Receiver<Option<String>>,
 }
 
-struct Job {
-    changes: Vec<Change>,
-    tiers: Tiers,
-    done: oneshot::Sender<Result<(), String>>,
-}
+type Reply = oneshot::Sender<Result<(), String>>;
 
 impl Keeper {
-    pub(super) fn new(journal: Journal) -> Self {
-        let (jobs, waiting) = mpsc::unbounded_channel();
+    pub(super) fn new(folder: PathBuf, journal: Journal) -> Result<Self> {
+        let (done, mut outcomes) = mpsc::unbounded_channel();
+        let store = Store::start(folder, journal, done).context("starting the store's thread")?;
         let (told, trouble) = watch::channel(None);
-        tokio::spawn(keep(journal, waiting, told));
-        Self { jobs, trouble }
+        let waiting = Arc::<Mutex<HashMap<u64, Reply>>>::default();
+        let replies = Arc::clone(&waiting);
+        tokio::spawn(async move {
+            while let Some((ticket, outcome)) = outcomes.recv().await {
+                told.send_replace(outcome.clone().err());
+                let mut replies = replies.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(reply) = replies.remove(&ticket) {
+                    // Whoever asked may be gone.
+                    let _gone = reply.send(outcome);
+                }
+            }
+        });
+        Ok(Self {
+            store,
+            next: AtomicU64::new(0),
+            waiting,
+            trouble,
+        })
     }
 
     /// What went wrong with the last change that was to be kept.
@@ -46,51 +67,13 @@ impl Keeper {
         changes: Vec<Change>,
         tiers: Tiers,
     ) -> oneshot::Receiver<Result<(), String>> {
-        let (done, kept) = oneshot::channel();
-        let job = Job {
-            changes,
-            tiers,
-            done,
-        };
-        if let Err(mpsc::error::SendError(job)) = self.jobs.send(job) {
-            let _gone = job
-                .done
-                .send(Err("the journal's writer has ended".to_owned()));
-        }
+        let (reply, kept) = oneshot::channel();
+        let ticket = self.next.fetch_add(1, Relaxed);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(ticket, reply);
+        self.store.journal(ticket, changes, tiers);
         kept
-    }
-}
-
-async fn keep(
-    mut journal: Journal,
-    mut waiting: mpsc::UnboundedReceiver<Job>,
-    told: watch::Sender<Option<String>>,
-) {
-    while let Some(first) = waiting.recv().await {
-        let mut changes = first.changes;
-        journal.learn(&first.tiers);
-        let mut done = vec![first.done];
-        while let Ok(next) = waiting.try_recv() {
-            changes.extend(next.changes);
-            journal.learn(&next.tiers);
-            done.push(next.done);
-        }
-        let now = u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX);
-        let written = spawn_blocking(move || {
-            let written = journal.append(&changes, now);
-            (journal, written)
-        });
-        let Ok((given_back, written)) = written.await else {
-            told.send_replace(Some("the journal's writer panicked".to_owned()));
-            tracing::error!("the journal's writer panicked: nothing is kept any more");
-            return;
-        };
-        journal = given_back;
-        let written = written.map_err(|error| error.to_string());
-        told.send_replace(written.clone().err());
-        for done in done {
-            // Whoever asked may be gone.
-            let _gone = done.send(written.clone());
-        }
     }
 }

@@ -23,11 +23,12 @@ use crate::{
         feed::{ENFORCED, SHADOW},
     },
     control::protocol::{PolicyStatus, PolicyVerdicts, ShadowLine},
-    feed::{FeedId, Refused, operator::state},
+    feed::{FeedId, Refused},
     host::clock,
     observation::Observation,
     plan::Plan,
     policy::{Changes, Hits, Now, Policy, Rules, Then, Truth, Would},
+    store::state_dir,
 };
 
 /// The policy, and what of it isn't kept yet.
@@ -307,7 +308,7 @@ impl Daemon {
 
 /// A policy that goes on where the last one left off; `None`: there was none.
 fn recall(rules: &Rules, folder: &Path) -> Result<Option<Policy>, String> {
-    let kept = state::read(folder, KEPT).map_err(|error| error.to_string())?;
+    let kept = state_dir::read(folder, KEPT).map_err(|error| error.to_string())?;
     let Some(text) = kept else {
         return Ok(None);
     };
@@ -331,7 +332,7 @@ fn mode_name(enforced: bool) -> String {
 }
 
 fn write(folder: &Path, text: &str, trouble: &watch::Sender<Option<String>>) {
-    let written = state::write(folder, KEPT, text);
+    let written = state_dir::write(folder, KEPT, text);
     if let Err(error) = &written {
         tracing::error!(%error, "what the policy knows can't be kept");
     }

@@ -13,10 +13,10 @@ use crate::{
         Datapath as _,
         attach::{attach, check},
     },
-    feed::operator::state,
     host::ssh_peers,
     ledger::Rules,
     prefix::{Prefix, address},
+    store::state_dir,
 };
 
 impl Daemon {
@@ -72,7 +72,7 @@ impl Daemon {
         } else {
             ModeFrom::Configuration
         };
-        if let Err(error) = state::remove(&self.config.daemon.state_dir, start::MODE) {
+        if let Err(error) = state_dir::remove(&self.config.daemon.state_dir, start::MODE) {
             answer
                 .notes
                 .push(format!("the kept mode can't be forgotten: {error}"));

@@ -1,12 +1,7 @@
 //! From nothing to a running daemon, in the order in which it can fail without
 //! harm: nothing is attached before everything else is in place.
 
-use std::{
-    fs::DirBuilder,
-    io::{self, IsTerminal as _},
-    os::unix::fs::DirBuilderExt as _,
-    path::Path,
-};
+use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use aya_log::EbpfLogger;
@@ -15,12 +10,9 @@ use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
 };
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use super::{
-    Daemon, ModeFrom, Troubles,
-    apart::Apart,
-    attack, checks,
+    Daemon, ModeFrom, Troubles, attack, checks,
     feeds::{self, Feeds, tier_numbers},
     keeper::Keeper,
     now,
@@ -39,29 +31,17 @@ use crate::{
         kernel::Kernel,
         pins::Pins,
     },
-    feed::operator::{Journal, state},
     host,
     ledger::{Capacity, Ledger, OPERATOR, Rules},
     plan::Plan,
     prefix::Prefix,
+    pulse::Pulses,
+    store::{Journal, state_dir},
+    worker_thread::WorkerThread,
 };
 
-/// The daemon's log goes to standard error; `WEIR_LOG` says how much of it.
-pub(super) fn log() {
-    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false);
-    // In a test of the library there may be one already.
-    let _there_is_one = tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
-        .try_init();
-}
-
 /// Builds the daemon and attaches the filter.
-pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
+pub(super) async fn start(options: &cli::Run, pulses: &Pulses) -> Result<Daemon> {
     let config = read(options)?;
     fit(&config)?;
     let folder = &config.daemon.state_dir;
@@ -98,7 +78,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     troubles.start.extend(warnings);
     let (news_sender, news) = feeds::channel();
     let disabled =
-        state::read(folder, feeds::DISABLED).context("reading which feeds are disabled")?;
+        state_dir::read(folder, feeds::DISABLED).context("reading which feeds are disabled")?;
     let mut feeds = Feeds::new(news_sender, disabled.as_deref());
     feeds.configure(&config, &plan.tier_names);
     let mut ledger = Ledger::new(Capacity {
@@ -122,8 +102,8 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
     let server = server::serve(control, request_sender.clone(), rules, ended);
     // Threads that run wait for `stop`, so nothing may fail behind them without
     // a word to them; and what is likely to fail comes first.
-    let (checks, observations) = checks::start(&config, &stopped).await?;
-    let server = Apart::run("control", server).inspect_err(|_error| {
+    let (checks, observations) = checks::start(&config, &stopped, pulses).await?;
+    let server = WorkerThread::run(pulses.register("control"), server).inspect_err(|_error| {
         let _ended = stop.send(true);
     })?;
     let mut daemon = Daemon {
@@ -137,7 +117,7 @@ pub(super) async fn start(options: &cli::Run) -> Result<Daemon> {
         pins,
         attached: Vec::new(),
         feeds,
-        keeper: Keeper::new(journal),
+        keeper: Keeper::new(folder.clone(), journal)?,
         events: EventLog::default(),
         wall_ahead: i64::from(now().unix) - i64::from(now().boot),
         troubles,
@@ -271,7 +251,7 @@ fn mode(options: &cli::Run, config: &Config) -> Result<(Mode, ModeFrom)> {
     if let Some(mode) = options.mode {
         return Ok((mode, ModeFrom::CommandLine));
     }
-    let kept = state::read(&config.daemon.state_dir, MODE).context("reading the kept mode")?;
+    let kept = state_dir::read(&config.daemon.state_dir, MODE).context("reading the kept mode")?;
     Ok(match kept.as_deref() {
         Some("enforce") => (Mode::Enforce, ModeFrom::WeirMode),
         Some("observe") => (Mode::Observe, ModeFrom::WeirMode),

@@ -5,28 +5,30 @@
 //! while the file is missing or broken.
 
 use std::{
+    future::pending,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    sync::Notify,
-    task::spawn_blocking,
-    time::{Instant, sleep, sleep_until},
+    runtime::Builder,
+    sync::{Notify, oneshot, watch},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use self::{
-    eyes::{Eyes, Glance},
     reader::{Mark, Outcome, Reader, mark},
+    watcher::{Seen, Watcher},
 };
 use super::{FeedId, Message, News, Refused, Rules, Sender};
-use crate::claim::Update;
+use crate::{claim::Update, store::reader::detached};
 
-mod eyes;
-mod hunk;
+mod diff;
 mod kept;
 mod reader;
+mod watcher;
 
 pub use self::reader::Error;
 
@@ -49,20 +51,99 @@ pub fn read_once(path: &Path, rules: &Rules) -> Result<(Update, Refused), Error>
 
 /// Follows the file, beginning with the whole of it, until nobody listens to
 /// the news. A notification of `refresh` has all of it read anew.
+///
+/// A thread of its own does that, since a network file system may hang at each touch
+/// of the file, which is a failure of this feed and nobody else's.
 pub async fn watch(path: PathBuf, rules: Rules, feed: FeedId, news: Sender, refresh: Arc<Notify>) {
-    let eyes = match Eyes::open(&path) {
-        Ok(eyes) => Some(eyes),
+    let (touches, mut touched) = watch::channel(false);
+    // Dropped with this future, it ends the thread, unless that hangs.
+    let (_end, ended) = oneshot::channel::<()>();
+    let following = detached("feed-file", {
+        let (path, news, refresh) = (path.clone(), news.clone(), Arc::clone(&refresh));
+        move || -> io::Result<()> {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                tokio::select! {
+                    () = follow(path, rules, feed, news, refresh, touches) => {}
+                    _ = ended => {}
+                }
+            });
+            Ok(())
+        }
+    });
+    let fail = async |error: Error| {
+        let (state, error) = ("failed", error.to_string());
+        let news = news.send(Message::new(feed, News::Failed { state, error }));
+        news.await.is_ok()
+    };
+    let mut following = match following {
+        Ok(following) => following,
+        Err(error) => {
+            fail(Error::Unreadable { path, error }).await;
+            return;
+        }
+    };
+    loop {
+        tokio::select! {
+            ended = &mut following => {
+                let ended = ended.unwrap_or_else(|_panicked| Err(io::Error::other("it panicked")));
+                if let Err(error) = ended {
+                    fail(Error::Unreadable { path, error }).await;
+                }
+                return;
+            }
+            () = hangs(&mut touched, TOUCH_TIMEOUT) => {
+                let (path, waited) = (path.clone(), TOUCH_TIMEOUT);
+                if !fail(Error::Slow { path, waited }).await {
+                    return;
+                }
+                // Once it goes on, the feed is to be well again.
+                if touched.wait_for(|touches| !touches).await.is_ok() {
+                    refresh.notify_one();
+                }
+            }
+            () = news.closed() => return,
+        }
+    }
+}
+
+/// Ends when one touch of the file takes longer than the limit.
+async fn hangs(touched: &mut watch::Receiver<bool>, limit: Duration) {
+    loop {
+        if touched.wait_for(|touches| *touches).await.is_err() {
+            // The thread is gone.
+            return pending().await;
+        }
+        let done = touched.wait_for(|touches| !touches);
+        if timeout(limit, done).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Follows the file in the thread.
+async fn follow(
+    path: PathBuf,
+    rules: Rules,
+    feed: FeedId,
+    news: Sender,
+    refresh: Arc<Notify>,
+    touches: watch::Sender<bool>,
+) {
+    let watcher = match touch(&touches, || Watcher::open(&path)) {
+        Ok(watcher) => Some(watcher),
         Err(error) => {
             tracing::warn!(%error, path = %path.display(), "the file can't be watched and is polled");
             None
         }
     };
     let mut watch = Watch {
-        reader: Some(Reader::new(path.clone(), rules)),
+        reader: Reader::new(path.clone(), rules),
         path,
         feed,
         news,
-        eyes,
+        touches,
+        watcher,
         seen: None,
         candidate: None,
         unsettled: 0,
@@ -78,14 +159,12 @@ pub async fn watch(path: PathBuf, rules: Rules, feed: FeedId, news: Sender, refr
             (0, true) => None,
         };
         tokio::select! {
-            glance = glance(&mut watch.eyes) => {
+            seen = next_seen(&mut watch.watcher) => {
                 sees = watch.arm();
-                goes_on = watch.follow(glance).await;
+                goes_on = watch.follow(seen).await;
             }
             () = refresh.notified() => {
-                if let Some(reader) = &mut watch.reader {
-                    reader.forget();
-                }
+                watch.reader.forget();
                 watch.failed = None;
                 goes_on = watch.read().await;
             }
@@ -102,9 +181,10 @@ struct Watch {
     path: PathBuf,
     feed: FeedId,
     news: Sender,
-    /// Away while it reads.
-    reader: Option<Reader>,
-    eyes: Option<Eyes>,
+    reader: Reader,
+    /// Whether the thread is touching the file, for those who wait for it.
+    touches: watch::Sender<bool>,
+    watcher: Option<Watcher>,
     /// What the file was when it was last read.
     seen: Option<Mark>,
     /// What it was at the last tick.
@@ -121,18 +201,19 @@ struct Watch {
 impl Watch {
     /// Whether a change of the file will be seen.
     fn arm(&mut self) -> bool {
-        self.eyes.as_mut().is_some_and(Eyes::arm)
+        let watcher = &mut self.watcher;
+        touch(&self.touches, || watcher.as_mut().is_some_and(Watcher::arm))
     }
 
-    async fn follow(&mut self, glance: Glance) -> bool {
-        if glance.read || glance.eased && self.failed.is_some() {
+    async fn follow(&mut self, seen: Seen) -> bool {
+        if seen.read || seen.eased && self.failed.is_some() {
             return self.read().await;
         }
-        if glance.settle {
+        if seen.settle {
             self.unsettled = self.unsettled.max(1);
         }
         // What has come back will be closed or moved, and is read then.
-        if glance.gone && mark(&self.path).is_none() {
+        if seen.gone && touch(&self.touches, || mark(&self.path)).is_none() {
             self.seen = None;
             return self.fail(&Error::Missing(self.path.clone())).await;
         }
@@ -141,7 +222,7 @@ impl Watch {
 
     /// Reads the file if it has changed, and has stopped changing.
     async fn tick(&mut self) -> bool {
-        let now = mark(&self.path);
+        let now = touch(&self.touches, || mark(&self.path));
         if now == self.seen {
             self.unsettled = 0;
         } else if now == self.candidate || self.unsettled >= PATIENCE {
@@ -157,21 +238,11 @@ impl Watch {
     async fn read(&mut self) -> bool {
         sleep_until(self.rest).await;
         let force = self.unsettled >= PATIENCE;
-        let Some(mut reader) = self.reader.take() else {
-            return false;
-        };
         let start = Instant::now();
-        let reading = spawn_blocking(move || {
-            let outcome = reader.read(force);
-            (reader, outcome)
-        });
-        // It fails only when the runtime shuts down.
-        let Ok((reader, outcome)) = reading.await else {
-            return false;
-        };
+        let reader = &mut self.reader;
+        let outcome = touch(&self.touches, || reader.read(force));
         self.rest = Instant::now() + start.elapsed() * REST;
-        self.seen = reader.mark();
-        self.reader = Some(reader);
+        self.seen = self.reader.mark();
         let (update, refused) = match outcome {
             Outcome::Unsettled => {
                 (self.seen, self.unsettled) = (None, self.unsettled + 1);
@@ -207,21 +278,32 @@ impl Watch {
     }
 }
 
-async fn glance(eyes: &mut Option<Eyes>) -> Glance {
-    let lost = match eyes {
-        Some(eyes) => match eyes.glance().await {
-            Ok(glance) => return glance,
+/// Does something with the file that may hang.
+fn touch<T>(touches: &watch::Sender<bool>, work: impl FnOnce() -> T) -> T {
+    touches.send_replace(true);
+    let outcome = work();
+    touches.send_replace(false);
+    outcome
+}
+
+async fn next_seen(watcher: &mut Option<Watcher>) -> Seen {
+    let lost = match watcher {
+        Some(watcher) => match watcher.next().await {
+            Ok(seen) => return seen,
             Err(error) => error,
         },
-        None => std::future::pending().await,
+        None => pending().await,
     };
     tracing::warn!(error = %lost, "a file can't be watched any more and is polled");
-    *eyes = None;
-    Glance {
+    *watcher = None;
+    Seen {
         read: true,
-        ..Glance::default()
+        ..Seen::default()
     }
 }
+
+/// How long one touch of a file may take: a long list is read in less.
+const TOUCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Between looks at a file that can't be watched.
 const POLL: Duration = Duration::from_secs(1);

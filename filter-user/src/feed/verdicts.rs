@@ -8,6 +8,7 @@
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher as _,
+    io,
     net::IpAddr,
     path::PathBuf,
     pin::pin,
@@ -20,12 +21,11 @@ use std::{
 
 use tokio::{
     sync::{Notify, mpsc::error::SendError, oneshot},
-    task::spawn_blocking,
     time::{Instant, interval, sleep},
 };
 
 use super::{FeedId, Message, News, Refused, Rules, Sender, codec::stream::Answer};
-use crate::{claim::Update, config::Stream};
+use crate::{claim::Update, config::Stream, store::reader};
 
 mod copy;
 mod replay;
@@ -58,13 +58,27 @@ pub async fn follow(
     news: Sender,
     wishes: Arc<Wishes>,
 ) {
-    let opening = spawn_blocking({
+    let opening = reader::detached("feed-copy", {
         let rules = rules.clone();
         move || Copy::open(&path, rules)
     });
-    // It fails only when the runtime shuts down.
-    let Ok((copy, kept)) = opening.await else {
-        return;
+    let opened = match opening {
+        Ok(opening) => opening
+            .await
+            .map_err(|_panicked| io::Error::other("it panicked")),
+        Err(error) => Err(error),
+    };
+    let (copy, kept) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let error = format!("the copy of what the service said can't be opened: {error}");
+            let state = "failed";
+            // Nobody may listen any more.
+            let _gone = news
+                .send(Message::new(feed, News::Failed { state, error }))
+                .await;
+            return;
+        }
     };
     let mut task = Task {
         follower: Follower::new(kept.cursor.clone()),
@@ -292,7 +306,7 @@ impl Task {
         let mut look = interval(LOOK);
         loop {
             look.tick().await;
-            if self.failed.is_some() && self.transport.token_has_changed() {
+            if self.failed.is_some() && self.transport.token_has_changed().await {
                 return;
             }
         }

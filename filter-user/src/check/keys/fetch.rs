@@ -1,13 +1,19 @@
 //! Fetching a key set from its address.
 
-use std::{fs, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use reqwest::{Certificate, Client, redirect::Policy};
 use tokio::time::timeout;
 use url::Url;
 
 use super::LARGEST;
-use crate::config::feed::LOCALHOST;
+use crate::{
+    config::feed::LOCALHOST,
+    store::{
+        files::MAX_PEM_BYTES,
+        reader::{READ_TIMEOUT, read_off},
+    },
+};
 
 /// The way to an issuer.
 pub(super) struct Fetcher {
@@ -41,7 +47,10 @@ impl Fetcher {
     async fn try_fetch(&mut self) -> Result<Vec<u8>, String> {
         let client = match &self.client {
             Some(client) => client,
-            None => self.client.insert(self.client()?),
+            None => {
+                let client = self.client().await?;
+                self.client.insert(client)
+            }
         };
         let broke = |error: reqwest::Error| format!("the keys can't be fetched: {}", root(&error));
         let mut response = client.get(self.url.clone()).send().await.map_err(broke)?;
@@ -61,7 +70,7 @@ impl Fetcher {
         Ok(text)
     }
 
-    fn client(&self) -> Result<Client, String> {
+    async fn client(&self) -> Result<Client, String> {
         let mut builder = Client::builder()
             .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -74,7 +83,8 @@ impl Fetcher {
             .pool_max_idle_per_host(0);
         if let Some(path) = &self.ca_file {
             let shown = path.display();
-            let pem = fs::read(path).map_err(|error| format!("{shown} can't be read ({error})"))?;
+            let pem = read_off(path.clone(), MAX_PEM_BYTES, READ_TIMEOUT).await;
+            let pem = pem.map_err(|error| format!("{shown} can't be read ({error})"))?;
             let certificates = Certificate::from_pem_bundle(&pem)
                 .ok()
                 .filter(|certificates| !certificates.is_empty())

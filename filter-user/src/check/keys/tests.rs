@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    fs,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use serde_json::json;
 use tokio::{
@@ -66,8 +69,11 @@ fn following(
     let shelf = Arc::<Shelf>::default();
     let written = Arc::<Mutex<Vec<String>>>::default();
     let copy = Copy {
-        text: Ok(kept.map(str::to_owned)),
-        keep: Box::new({
+        read: Box::new({
+            let kept = kept.map(str::to_owned);
+            move || Ok(kept)
+        }),
+        keep: Arc::new({
             let written = Arc::clone(&written);
             move |text| {
                 written.lock().expect("unpoisoned").push(text.to_owned());

@@ -1,6 +1,7 @@
 //! Connections: what they may do, how many there may be, how long they may take.
 
 use hyper::StatusCode;
+use tokio::sync::Semaphore;
 
 use super::*;
 
@@ -264,6 +265,68 @@ async fn observations_of_others_come_in_by_the_token() {
         answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: POST"),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn a_token_file_that_is_no_file_stops_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fifo = folder.path().join("fifo");
+    crate::store::files::tests::fifo(&fifo);
+    let kinds = [fifo, folder.path().to_owned(), "/dev/zero".into()];
+    for token in kinds {
+        let endpoint = endpoint(&format!(
+            "[check]\ntoken_file = {token:?}\n[[attestation]]\nname = \"app\"\nkeys_file = {token:?}"
+        ));
+        let (address, _server) = endpoint.on_port(Limits::of(8)).await;
+        for _ in 0..3 {
+            let stream = TcpStream::connect(address).await.expect("it listens");
+            let (status, _) = sent(stream, "Authorization: Bearer x\r\n", GOOD).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{}", token.display());
+            let question = b"GET /v1/check HTTP/1.1\r\nConnection: close\r\n\r\n";
+            let answer = exchange(address, question).await;
+            assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_the_token_file_hangs_others_are_answered() {
+    let (hangs, let_go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let reporters = Reporters::new(Some("/dev/null".into()), u32::MAX);
+    // All threads for the file hang, as on a network file system that is away.
+    for _ in 0..report::MAX_READS {
+        let (files, hangs, let_go) = (
+            reporters.files().clone(),
+            Arc::clone(&hangs),
+            Arc::clone(&let_go),
+        );
+        tokio::spawn(async move {
+            let handle = tokio::runtime::Handle::current();
+            let hang = move || {
+                hangs.add_permits(1);
+                let _end = handle.block_on(let_go.acquire());
+                Ok(())
+            };
+            files.run(Duration::from_secs(60), hang).await
+        });
+    }
+    let all = u32::try_from(report::MAX_READS).expect("few");
+    let _all_hang = hangs.acquire_many(all).await.expect("open");
+    let mut endpoint = endpoint("[[attestation]]\nname = \"app\"\nkeys_file = \"/k\"");
+    Arc::get_mut(&mut endpoint.check)
+        .expect("its only owner")
+        .reporters = reporters;
+    let (address, _server) = endpoint.on_port(Limits::of(8)).await;
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let hung = tokio::spawn(sent(stream, "Authorization: Bearer x\r\n", GOOD));
+    let question = b"GET /v1/check HTTP/1.1\r\nConnection: close\r\n\r\n";
+    for _ in 0..3 {
+        let answer = exchange(address, question).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    assert!(!hung.is_finished(), "this one waits");
+    let_go.add_permits(report::MAX_READS);
+    assert_eq!(hung.await.expect("no panic").0, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

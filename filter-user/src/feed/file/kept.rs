@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, collections::HashSet};
 
-use super::hunk::{hunks, lines};
+use super::diff::{diff, lines};
 use crate::{
     claim::Change,
     feed::{
@@ -78,7 +78,7 @@ impl Kept {
         if codec::format_of(new) != Some(Format::Text) {
             return None;
         }
-        let hunks = hunks(old, new);
+        let hunks = diff(old, new);
         let differs: usize = hunks
             .iter()
             .map(|hunk| hunk.old.len() + hunk.new.len())

@@ -2,13 +2,12 @@
 //! what of it is new.
 
 use std::{
-    fs::{File, Metadata, OpenOptions},
+    fs::{File, Metadata},
     io::{self, BufRead, BufReader, Read},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
-
-use rustix::fs::OFlags;
 
 use super::kept::Kept;
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
         Refused, Rules,
         codec::{self, Decoded, Decoder},
     },
+    store::files::{self, NotRegular},
 };
 
 /// Why a file gives no claims; each names it.
@@ -25,16 +25,30 @@ pub enum Error {
     /// Nothing is there.
     #[error("{0:?} isn't there: write the list there, or correct the feed's `path`")]
     Missing(PathBuf),
-    /// A directory, a device, a socket.
-    #[error("{0:?} is no regular file: give the path of a file")]
-    NotAFile(PathBuf),
+    /// A folder, a FIFO, a device or a socket.
+    #[error("{path:?} is no regular file but a {kind}: give the path of a file")]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        kind: &'static str,
+    },
     /// The system refuses.
-    #[error("{path:?} can't be read: {source}")]
+    #[error("{path:?} can't be read: {error}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
-        source: io::Error,
+        /// What the system says. (Its words are in the sentence, so that it isn't a
+        /// source.)
+        error: io::Error,
+    },
+    /// Its file system hangs.
+    #[error("{path:?} isn't read after {waited:?}: its file system doesn't answer")]
+    Slow {
+        /// The file.
+        path: PathBuf,
+        /// How long it has been waited for.
+        waited: Duration,
     },
     /// Longer than any list of as many claims as may be.
     #[error("{path:?} has more than {most} bytes: shorten it, or allow larger tables")]
@@ -45,12 +59,12 @@ pub enum Error {
         most: u64,
     },
     /// It is no list.
-    #[error("{path:?} is not taken: {source}")]
+    #[error("{path:?} is not taken: {why}")]
     Rejected {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: codec::Error,
+        why: codec::Error,
     },
 }
 
@@ -160,25 +174,20 @@ impl Reader {
     /// What is in the file, and whether nobody wrote meanwhile.
     fn load(&mut self) -> Result<(Content, bool), Error> {
         self.mark = mark(&self.path);
-        let unreadable = |source: io::Error| match source.kind() {
+        let unreadable = |error: io::Error| match error.kind() {
+            _ if let Some(NotRegular { kind }) = NotRegular::of(&error) => Error::NotAFile {
+                path: self.path.clone(),
+                kind,
+            },
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 Error::Missing(self.path.clone())
             }
             _ => Error::Unreadable {
                 path: self.path.clone(),
-                source,
+                error,
             },
         };
-        // A pipe would keep whoever opens it waiting.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlags::NONBLOCK.bits() as i32)
-            .open(&self.path)
-            .map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(Error::NotAFile(self.path.clone()));
-        }
+        let (file, metadata) = files::open(&self.path).map_err(unreadable)?;
         let before = Mark::new(&metadata);
         self.mark = Some(before);
         let most = SMALL + self.rules.max_claims as u64 * LARGE_LINE;
@@ -199,10 +208,10 @@ impl Reader {
         Ok((content, before == after))
     }
 
-    fn rejected(&self, source: codec::Error) -> Error {
+    fn rejected(&self, why: codec::Error) -> Error {
         Error::Rejected {
             path: self.path.clone(),
-            source,
+            why,
         }
     }
 }
@@ -282,12 +291,22 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_keeps_nobody_waiting() {
+    fn anything_but_a_regular_file_is_named_and_keeps_nobody_waiting() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("list");
-        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
-        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).expect("a pipe");
-        let outcome = Reader::new(path, rules()).read(false);
-        assert!(matches!(outcome, Outcome::Read(Err(Error::NotAFile(_)))));
+        files::tests::fifo(&path);
+        for (path, kind) in [
+            (path, "FIFO"),
+            (folder.path().to_owned(), "folder"),
+            ("/dev/null".into(), "device"),
+        ] {
+            let Outcome::Read(Err(error)) = Reader::new(path.clone(), rules()).read(false) else {
+                panic!("{kind} was read");
+            };
+            assert_eq!(
+                format!("{:#}", anyhow::Error::new(error)),
+                format!("{path:?} is no regular file but a {kind}: give the path of a file")
+            );
+        }
     }
 }

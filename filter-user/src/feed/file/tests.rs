@@ -167,7 +167,7 @@ async fn a_directory_in_its_place_is_told_until_it_is_gone() {
     let mut room = Room::with_one().await;
     fs::remove_file(room.path("list")).expect("removed");
     fs::create_dir(room.path("list")).expect("a directory");
-    room.fails("is no regular file: give the path of a file")
+    room.fails("is no regular file but a folder: give the path of a file")
         .await;
     fs::remove_dir(room.path("list")).expect("removed");
     room.fails("isn't there").await;
@@ -282,6 +282,35 @@ async fn the_task_ends_when_nobody_listens() {
     drop(room.news);
     let ended = timeout(Duration::from_secs(20), room.task).await;
     ended.expect("in time").expect("without a panic");
+}
+
+#[tokio::test]
+async fn a_fifo_in_its_place_is_a_failure_and_no_wait() {
+    let fifo = |folder: &Path| crate::store::files::tests::fifo(&folder.join("list"));
+    let mut room = Room::new(fifo, "list");
+    room.fails("is no regular file but a FIFO").await;
+    fs::remove_file(room.path("list")).expect("removed");
+    write(room.path("list"), "192.0.2.1\n");
+    room.says(&["192.0.2.1/32"]).await;
+    // And while it is followed.
+    fs::remove_file(room.path("list")).expect("removed");
+    fifo(room.folder.path());
+    room.refresh.notify_one();
+    room.fails("is no regular file but a FIFO").await;
+}
+
+#[tokio::test]
+async fn a_touch_that_takes_too_long_is_noticed_and_others_arent() {
+    let (touches, mut touched) = watch::channel(false);
+    let limit = Duration::from_millis(50);
+    touch(&touches, || {});
+    let quick = timeout(2 * limit, hangs(&mut touched, limit));
+    assert!(quick.await.is_err(), "it rests");
+    touches.send_replace(true);
+    hangs(&mut touched, limit).await;
+    drop(touches);
+    let gone = timeout(2 * limit, hangs(&mut touched, limit));
+    assert!(gone.await.is_err(), "nobody touches it any more");
 }
 
 #[test]

@@ -27,6 +27,7 @@ use crate::{
         Rules,
         codec::{ndjson, stream::Cursor},
     },
+    store::files,
 };
 
 /// Writes a copy while the stream comes.
@@ -365,7 +366,9 @@ fn open(path: &Path) -> io::Result<File> {
     }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    options.mode(0o600).open(path)
+    options.mode(0o600);
+    let (file, _metadata) = files::open_as(path, &mut options)?;
+    Ok(file)
 }
 
 /// What a piece takes of the room.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
     io::{BufRead, BufReader},
     path::Path,
 };
@@ -16,6 +15,7 @@ use crate::{
         codec::{ndjson, stream::Cursor},
     },
     prefix::Prefix,
+    store::files,
 };
 
 /// What a copy says.
@@ -108,10 +108,9 @@ pub(super) fn replay(mut copy: impl BufRead, rules: &Rules) -> Replayed {
 impl Replayed {
     /// Reads a copy; none is none.
     pub(super) fn read(path: &Path, rules: &Rules) -> Self {
-        let copy = File::open(path);
-        copy.map_or_else(
+        files::open(path).map_or_else(
             |_none| Self::default(),
-            |copy| replay(BufReader::new(copy), rules),
+            |(copy, _)| replay(BufReader::new(copy), rules),
         )
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error as StdError,
-    fs, io,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -27,6 +27,10 @@ use crate::{
     feed::{
         Rules,
         codec::stream::{Answer, Reader},
+    },
+    store::{
+        files::MAX_PEM_BYTES,
+        reader::{READ_TIMEOUT, read_off},
     },
 };
 
@@ -72,8 +76,11 @@ impl Transport {
     }
 
     /// Whether a new try may go otherwise because the token's file is another.
-    pub(super) fn token_has_changed(&self) -> bool {
-        self.token.as_ref().is_some_and(TokenFile::has_changed)
+    pub(super) async fn token_has_changed(&self) -> bool {
+        match &self.token {
+            Some(token) => token.has_changed().await,
+            None => false,
+        }
     }
 
     /// Where the service was found.
@@ -119,11 +126,14 @@ impl Transport {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, NDJSON.parse().expect("it is a header's value"));
         if let Some(token) = &mut self.token {
-            headers.insert(AUTHORIZATION, token.header()?);
+            headers.insert(AUTHORIZATION, token.header().await?);
         }
         let client = match &self.client {
             Some(client) => client,
-            None => self.client.insert(client(&self.stream, &self.resolved)?),
+            None => {
+                let client = client(&self.stream, &self.resolved).await?;
+                self.client.insert(client)
+            }
         };
         let request = client.get(url).headers(headers).send();
         let mut response = match timeout(patience, request).await {
@@ -162,7 +172,7 @@ impl Transport {
 }
 
 /// A client that goes nowhere but to this service.
-fn client(stream: &Stream, resolved: &Resolved) -> Result<Client, Trouble> {
+async fn client(stream: &Stream, resolved: &Resolved) -> Result<Client, Trouble> {
     let mut builder = Client::builder()
         .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
@@ -181,7 +191,8 @@ fn client(stream: &Stream, resolved: &Resolved) -> Result<Client, Trouble> {
                 path.display()
             ))
         };
-        let pem = fs::read(path)
+        let pem = read_off(path.clone(), MAX_PEM_BYTES, READ_TIMEOUT)
+            .await
             .map_err(|error| fault(format!("there is nothing readable ({error})")))?;
         let certificates = Certificate::from_pem_bundle(&pem)
             .map_err(|error| fault(format!("there is no certificate ({})", root(&error))))?;

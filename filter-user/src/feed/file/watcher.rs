@@ -16,9 +16,9 @@ use std::{
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask};
 use tokio_stream::Stream;
 
-/// What was seen.
+/// Changes on the way to the file since the last look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Glance {
+pub(super) struct Seen {
     /// The file was closed by a writer, or something was moved into its place.
     pub(super) read: bool,
     /// Something on the way is gone.
@@ -29,7 +29,8 @@ pub(super) struct Glance {
     pub(super) eased: bool,
 }
 
-pub(super) struct Eyes {
+/// An inotify watch on every directory on the way to one file.
+pub(super) struct Watcher {
     path: PathBuf,
     events: EventStream<Vec<u8>>,
     watched: HashMap<WatchDescriptor, Watched>,
@@ -42,7 +43,7 @@ struct Watched {
     names: HashSet<OsString>,
 }
 
-impl Eyes {
+impl Watcher {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: std::path::absolute(path)?,
@@ -68,24 +69,24 @@ impl Eyes {
         false
     }
 
-    /// The next things that are seen.
-    pub(super) async fn glance(&mut self) -> io::Result<Glance> {
-        let mut glance = Glance::default();
+    /// Waits for changes, and gives all that wait as one.
+    pub(super) async fn next(&mut self) -> io::Result<Seen> {
+        let mut seen = Seen::default();
         let mut any = false;
         loop {
             let next = poll_fn(
                 |context| match Pin::new(&mut self.events).poll_next(context) {
-                    // Everything that waits is one glance.
+                    // Everything that waits is one seen.
                     Poll::Pending if any => Poll::Ready(None),
                     next => next.map(Some),
                 },
             );
             let Some(event) = next.await else {
-                return Ok(glance);
+                return Ok(seen);
             };
             let ended = || io::Error::from(io::ErrorKind::UnexpectedEof);
-            self.see(&event.ok_or_else(ended)??, &mut glance);
-            any = glance != Glance::default();
+            self.note(&event.ok_or_else(ended)??, &mut seen);
+            any = seen != Seen::default();
         }
     }
 
@@ -114,16 +115,16 @@ impl Eyes {
         sees
     }
 
-    fn see(&self, event: &EventOwned, glance: &mut Glance) {
+    fn note(&self, event: &EventOwned, seen: &mut Seen) {
         if event.mask.contains(EventMask::Q_OVERFLOW) {
-            glance.read = true;
+            seen.read = true;
         }
         let Some(watched) = self.watched.get(&event.wd) else {
             return;
         };
         let Some(name) = &event.name else {
             // The directory itself was removed or moved.
-            glance.gone = true;
+            seen.gone = true;
             return;
         };
         if !watched.names.contains(name) {
@@ -133,28 +134,28 @@ impl Eyes {
             .mask
             .intersects(EventMask::CLOSE_WRITE | EventMask::MOVED_TO)
         {
-            glance.read = true;
+            seen.read = true;
         }
         if event
             .mask
             .intersects(EventMask::DELETE | EventMask::MOVED_FROM)
         {
-            glance.gone = true;
+            seen.gone = true;
         }
         if event.mask.contains(EventMask::ATTRIB) {
-            glance.eased = true;
+            seen.eased = true;
         }
         if event.mask.contains(EventMask::CREATE) {
-            self.made(&watched.directory, name, glance);
+            self.made(&watched.directory, name, seen);
         }
     }
 
     /// A file that was just made will be closed, and is read then; a link is
     /// whole at once.
-    fn made(&self, directory: &Path, name: &OsStr, glance: &mut Glance) {
+    fn made(&self, directory: &Path, name: &OsStr, seen: &mut Seen) {
         match directory.join(name).symlink_metadata() {
-            Ok(made) if made.is_dir() => glance.settle = true,
-            Ok(made) => glance.read |= made.is_symlink() || made.nlink() > 1,
+            Ok(made) if made.is_dir() => seen.settle = true,
+            Ok(made) => seen.read |= made.is_symlink() || made.nlink() > 1,
             Err(_) => {}
         }
     }

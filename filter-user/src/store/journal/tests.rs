@@ -89,7 +89,10 @@ fn whatever_byte_it_crashes_at_what_was_answered_is_there() {
         let text = written(folder.path());
         answered.push((
             text.len(),
-            replay(text.as_bytes(), &rules().tiers, NOW).claims,
+            replay(text.as_bytes(), &rules().tiers, NOW)
+                .live
+                .into_values()
+                .collect(),
         ));
     }
     assert_eq!(answered[3].1, [claim("2001:db8::/32")]);
@@ -207,9 +210,158 @@ fn what_cant_be_written_changes_nothing() {
         .append(&[block("192.0.2.1")], NOW)
         .expect_err("not written");
     assert!(failed.to_string().contains("can't be written"), "{failed}");
-    let failed = journal
-        .append(&[block("192.0.2.1")], NOW)
-        .expect_err("not undone");
-    assert!(matches!(failed, Error::Broken(_)));
     assert_eq!(written(folder.path()), "");
+
+    // It couldn't be undone either, so that the file is written anew.
+    let warning = journal.append(&[block("192.0.2.3")], NOW).expect("kept");
+    assert_eq!(warning, None, "nobody else did anything");
+    assert_eq!(prefixes(&reopen(folder.path()).1), ["192.0.2.3/32"]);
+}
+
+#[test]
+fn an_error_says_everything_once() {
+    let folder = in_memory();
+    let path = folder.path().join(NAME);
+    files::tests::fifo(&path);
+    let refused = Journal::open(folder.path(), rules().tiers, NOW).expect_err("a FIFO");
+    assert_eq!(
+        format!("{:#}", anyhow::Error::new(refused)),
+        format!(
+            "the operator's claims in {} can't be read: it is a FIFO, not a regular file",
+            path.display()
+        )
+    );
+}
+
+/// Changes the file behind the journal's back.
+type Way = fn(&Path);
+
+#[test]
+fn whatever_became_of_the_file_what_is_answered_survives() {
+    let ways: [(&str, Way, bool); 9] = [
+        (
+            "removed",
+            |path| fs::remove_file(path).expect("removed"),
+            false,
+        ),
+        ("truncated", |path| cut(path, 0), false),
+        ("cut in a line", |path| cut(path, 20), true),
+        (
+            "replaced by rename",
+            |path| {
+                let other = path.with_extension("other");
+                fs::copy(path, &other).expect("copied");
+                fs::rename(&other, path).expect("renamed");
+            },
+            true,
+        ),
+        (
+            "overwritten",
+            |path| {
+                let length = fs::read(path).expect("a journal").len();
+                fs::write(path, "#".repeat(length)).expect("written");
+            },
+            true,
+        ),
+        (
+            "appended to",
+            |path| {
+                let line = "{\"prefix\":\"192.0.2.9\",\"verdict\":\"block\"}\n";
+                let text = fs::read_to_string(path).expect("a journal") + line;
+                fs::write(path, text).expect("written");
+            },
+            true,
+        ),
+        (
+            "a FIFO in its place",
+            |path| {
+                fs::remove_file(path).expect("removed");
+                files::tests::fifo(path);
+            },
+            false,
+        ),
+        (
+            "folder moved away",
+            |path| {
+                let folder = path.parent().expect("a folder");
+                fs::rename(folder, folder.with_extension("moved")).expect("moved");
+            },
+            false,
+        ),
+        (
+            "folder moved away and made anew",
+            |path| {
+                let folder = path.parent().expect("a folder");
+                fs::rename(folder, folder.with_extension("moved")).expect("moved");
+                fs::create_dir(folder).expect("made");
+            },
+            false,
+        ),
+    ];
+    for (way, change, aside) in ways {
+        let within = in_memory();
+        let folder = within.path().join("state");
+        let (mut journal, ..) = reopen(&folder);
+        let kept = journal.append(&[block("192.0.2.1"), block("192.0.2.2")], NOW);
+        assert_eq!(kept.expect("kept"), None, "{way}");
+        wait_a_tick(&folder.join(NAME));
+        change(&folder.join(NAME));
+        let clear = Change::Withdraw(prefix("192.0.2.2"));
+        let kept = journal.append(&[block("192.0.2.3"), clear], NOW);
+        let warning = kept.expect(way).expect(way);
+        assert!(warning.contains("is written anew"), "{way}: {warning}");
+        assert_eq!(warning.contains(FOREIGN), aside, "{way}: {warning}");
+        assert_eq!(folder.join(FOREIGN).exists(), aside, "{way}");
+        let kept = journal.append(&[block("192.0.2.4")], NOW);
+        assert_eq!(kept.expect("kept"), None, "{way}: it is told once");
+        drop(journal);
+        let (_, claims, warnings) = reopen(&folder);
+        assert_eq!(
+            prefixes(&claims),
+            ["192.0.2.1/32", "192.0.2.3/32", "192.0.2.4/32"],
+            "{way}"
+        );
+        assert!(warnings.is_empty(), "{way}: {warnings:?}");
+    }
+}
+
+fn cut(path: &Path, length: u64) {
+    let file = OpenOptions::new().write(true).open(path).expect("a file");
+    file.set_len(length).expect("cut");
+}
+
+/// Waits until a file that is written now has another time than this one: the kernel
+/// gives both the time of its last tick.
+fn wait_a_tick(path: &Path) {
+    let before = path.metadata().expect("a file").modified().expect("a time");
+    let probe = path.with_extension("probe");
+    loop {
+        fs::write(&probe, "").expect("written");
+        let now = probe
+            .metadata()
+            .expect("a file")
+            .modified()
+            .expect("a time");
+        fs::remove_file(&probe).expect("removed");
+        if now > before {
+            return;
+        }
+    }
+}
+
+#[test]
+fn many_changes_are_one_write_into_the_same_file() {
+    let folder = in_memory();
+    let (mut journal, ..) = reopen(folder.path());
+    let before = journal.left.expect("a file").file;
+    let changes: Vec<_> = (0..100_000_u32)
+        .map(|n| {
+            let [_, a, b, c] = n.to_be_bytes();
+            block(&format!("10.{a}.{b}.{c}"))
+        })
+        .collect();
+    journal.append(&changes, NOW).expect("kept");
+    assert_eq!(journal.left.expect("a file").file, before, "not compacted");
+    assert_eq!(journal.lines, 100_000);
+    assert_eq!(reopen(folder.path()).1.len(), 100_000);
 }

@@ -1,6 +1,5 @@
-//! What differs between two texts, by whole lines. It needn't be the least that
-//! differs: what isn't in a hunk is the same in both, and that is all that
-//! counts.
+//! A line diff of two texts. Its hunks needn't be the smallest ones: the texts
+//! agree in everything outside of them, and nothing else matters.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -11,8 +10,8 @@ pub(super) struct Hunk {
     pub(super) new: Range<usize>,
 }
 
-/// The hunks, in order.
-pub(super) fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
+/// Compares two texts and gives the hunks, in order.
+pub(super) fn diff(old: &[u8], new: &[u8]) -> Vec<Hunk> {
     let tail = common_tail(old, new);
     let (old, new) = (&old[..old.len() - tail], &new[..new.len() - tail]);
     let (mut from, mut to) = (0, 0);
@@ -114,7 +113,7 @@ mod tests {
 
     /// Old lines and new lines of every hunk.
     fn seen<'a>(old: &'a str, new: &'a str) -> Vec<(&'a str, &'a str)> {
-        let hunks = hunks(old.as_bytes(), new.as_bytes());
+        let hunks = diff(old.as_bytes(), new.as_bytes());
         hunks
             .into_iter()
             .map(|hunk| (&old[hunk.old], &new[hunk.new]))
@@ -168,7 +167,7 @@ mod tests {
             let (old, new) = (old.as_bytes(), new.as_bytes());
             let mut made = Vec::new();
             let mut at = 0;
-            for hunk in hunks(old, new) {
+            for hunk in diff(old, new) {
                 for (text, range) in [(old, &hunk.old), (new, &hunk.new)] {
                     for end in [range.start, range.end] {
                         prop_assert!(end == 0 || end == text.len() || text[end - 1] == b'\n');

@@ -1,8 +1,9 @@
-//! A connection's pulse: what came in last and what is owed, as its bytes tell.
+//! A connection's activity, derived from its bytes: when it last received some, and
+//! whether an answer is due.
 //!
-//! Also what is said where HTTP can't be read. hyper would answer 400 or 431,
-//! which gateways make an error of their own of; here every answer to a gateway
-//! is one of three.
+//! It also answers where HTTP can't be parsed. hyper would answer 400 or 431, of
+//! which gateways make an error of their own; here every answer to a gateway is
+//! one of three.
 
 use std::{
     io,
@@ -20,10 +21,10 @@ use tokio::{
     time::Instant,
 };
 
-/// What is known of a connection, shared by what moves its bytes, what answers,
-/// and what bounds it.
+/// State of a connection, shared by the stream of its bytes, its handler and its
+/// time limit.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Activity {
     start: Instant,
     /// Milliseconds from the start to the first byte of a question that isn't
     /// whole yet, and one more; 0: there is none.
@@ -40,7 +41,7 @@ pub(super) struct Pulse {
     unreadable: AtomicBool,
 }
 
-impl Pulse {
+impl Activity {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
@@ -60,7 +61,7 @@ impl Pulse {
         self.asked.store(true, Relaxed);
     }
 
-    /// All of the question was heard, and its answer is known.
+    /// All of the question was received, and its answer is known.
     pub(super) fn answer(&self) {
         self.serving.store(false, Relaxed);
         self.asking.store(0, Relaxed);
@@ -104,14 +105,18 @@ impl Pulse {
 /// The bytes of a connection.
 pub(super) struct Watched<T> {
     io: T,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     /// Bytes of [`UNREADABLE`] that were written.
     said: usize,
 }
 
 impl<T> Watched<T> {
-    pub(super) const fn new(io: T, pulse: Arc<Pulse>) -> Self {
-        Self { io, pulse, said: 0 }
+    pub(super) const fn new(io: T, activity: Arc<Activity>) -> Self {
+        Self {
+            io,
+            activity,
+            said: 0,
+        }
     }
 }
 
@@ -124,7 +129,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.pulse.bytes_came();
+            self.activity.bytes_came();
         }
         read
     }
@@ -137,11 +142,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.pulse.owed.load(Relaxed) {
+        if this.activity.owed.load(Relaxed) {
             return Pin::new(&mut this.io).poll_write(context, bytes);
         }
         // Nobody has asked anything that could be read.
-        this.pulse.unreadable.store(true, Relaxed);
+        this.activity.unreadable.store(true, Relaxed);
         while this.said < UNREADABLE.len() {
             match Pin::new(&mut this.io).poll_write(context, &UNREADABLE[this.said..]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(0)),

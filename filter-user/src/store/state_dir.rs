@@ -1,43 +1,52 @@
 //! Small files in the state folder, such as `mode`: each is there as it was or
-//! as it is now, whatever crashes.
+//! as it is now, whatever crashes (written beside, then renamed).
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
-/// The word that is kept under this name, without blanks around it; `None` if
-/// none was ever written.
+use super::files;
+
+/// Reads the word under this name, without blanks around it; `None` if none was ever
+/// written.
 ///
 /// # Errors
-/// If the file is there and can't be read, or isn't UTF-8.
+/// If the file is there and can't be read, isn't UTF-8, or isn't a regular file.
 pub fn read(folder: &Path, name: &str) -> io::Result<Option<String>> {
-    match fs::read_to_string(folder.join(name)) {
+    match files::read_text(&folder.join(name), MAX_BYTES) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Keeps a word under this name; when it returns, it is on disk.
+/// Stores a word under this name; when it returns, it is on disk. A folder that is gone
+/// is made anew.
 ///
 /// # Errors
-/// If it can't be written; then what was kept before still is.
+/// If it can't be written; then the word before is still there.
 pub fn write(folder: &Path, name: &str, word: &str) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     replace(folder, name, format!("{word}\n").as_bytes())?;
     sync(folder)
 }
 
-/// Forgets what was kept under this name.
+/// Removes the word under this name.
 ///
 /// # Errors
 /// If it is there and can't be removed.
 pub fn remove(folder: &Path, name: &str) -> io::Result<()> {
     match fs::remove_file(folder.join(name)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => sync(folder),
+        // Neither is the folder, then.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync(folder),
     }
 }
 
@@ -45,10 +54,14 @@ pub fn remove(folder: &Path, name: &str) -> io::Result<()> {
 /// name is on disk after a [`sync`]; if this fails, the old file is in place.
 pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<File> {
     let new = folder.join(format!(".{name}.new"));
+    // A crash may have left it, or it is something that would keep its opener waiting.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&new)?;
     file.write_all(bytes)?;
@@ -61,6 +74,9 @@ pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<Fil
 pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
+
+/// Bytes of the largest word: what the policy holds against many sources.
+const MAX_BYTES: u64 = 256 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -79,6 +95,31 @@ mod tests {
         remove(folder.path(), "mode").expect("removed");
         remove(folder.path(), "mode").expect("nothing to remove");
         assert_eq!(mode(), None);
+    }
+
+    #[test]
+    fn a_fifo_keeps_nobody_waiting_and_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["mode", ".mode.new"] {
+            files::tests::fifo(&folder.path().join(name));
+        }
+        let refused = read(folder.path(), "mode").expect_err("no file");
+        assert_eq!(refused.to_string(), "it is a FIFO, not a regular file");
+        write(folder.path(), "mode", "observe").expect("written");
+        let mode = read(folder.path(), "mode").expect("read");
+        assert_eq!(mode.as_deref(), Some("observe"));
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_made_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("state");
+        remove(&state, "mode").expect("nothing to remove");
+        write(&state, "mode", "observe").expect("written");
+        fs::rename(&state, folder.path().join("moved")).expect("moved away");
+        write(&state, "mode", "enforce").expect("written");
+        let mode = read(&state, "mode").expect("read");
+        assert_eq!(mode.as_deref(), Some("enforce"));
     }
 
     #[test]
