@@ -13,7 +13,7 @@ use crate::{
     cli::{STDIN, Said},
     control::{
         client::Client,
-        protocol::{Order, VerdictAnswer, VerdictRequest},
+        protocol::{Order, PrefixAnswer, VerdictAnswer, VerdictRequest},
     },
 };
 
@@ -49,7 +49,8 @@ pub(super) async fn say(
             Err(error) if number > 0 => return Err(error).with_context(before),
             answer => answer?,
         };
-        if answer.prefixes.iter().any(|one| !one.done) {
+        let failed = |one: &PrefixAnswer| !one.done || (order == Order::Clear && !one.changed);
+        if answer.prefixes.iter().any(failed) {
             outcome = Outcome::Failed;
         }
         number += answer.prefixes.len() as u64;
@@ -99,7 +100,7 @@ fn show(
         Order::Allow => "is allowed",
         Order::Block => "is blocked",
         Order::Limit(tier) => &format!("is held to tier {tier}"),
-        Order::Clear => "is cleared",
+        Order::Clear => "",
     };
     let until = match (order, for_s, &answer.until) {
         (Order::Clear, ..) => String::new(),
@@ -123,12 +124,47 @@ fn show(
                 plain(&one.written)
             ));
         }
-        output.line(format_args!("{prefix} {is}{until}"))?;
+        if matches!(order, Order::Clear) {
+            for line in cleared(prefix, one) {
+                output.line(line)?;
+            }
+        } else {
+            output.line(format_args!("{prefix} {is}{until}"))?;
+        }
         if let Some(note) = &one.note {
             output.note(format_args!("{prefix}: {}", plain(note)));
         }
     }
     Ok(())
+}
+
+/// What became of a prefix that was to be cleared: whether anything of the operator's
+/// was there, who still holds it, and what lifts that.
+fn cleared(prefix: &str, one: &PrefixAnswer) -> Vec<String> {
+    let mut lines = vec![if one.changed {
+        format!("{prefix} is cleared")
+    } else if one.held_by.is_empty() {
+        format!("{prefix}: there was nothing of yours to clear")
+    } else {
+        format!("{prefix}: there was nothing of yours to clear, and it is still held")
+    }];
+    for holder in &one.held_by {
+        let on = if holder.prefix == prefix {
+            String::new()
+        } else {
+            format!(" on {}", plain(&holder.prefix))
+        };
+        lines.push(format!(
+            "  {} by {}{on}: {}",
+            plain(&holder.verdict.to_string()),
+            match holder.feed.as_str() {
+                "operator" => "the operator".to_owned(),
+                feed => format!("feed {}", plain(feed)),
+            },
+            plain(&holder.lifted_by)
+        ));
+    }
+    lines
 }
 
 /// Prefixes of one request: so many don't hold the daemon up.
@@ -140,8 +176,9 @@ mod tests {
     use crate::{
         command::output::tests::kept,
         control::{
-            protocol::PrefixAnswer,
-            server::by_heart::{by_heart, running},
+            Request,
+            protocol::{Holder, Verdict},
+            server::fake_daemon::{answer, running},
         },
     };
 
@@ -170,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_prefixes_go_in_parts_and_each_is_answered_in_order() {
-        let daemon = running(by_heart);
+        let daemon = running(answer);
         let number = PART * 2 + 1;
         let stdin: String = (0..number as u32)
             .map(|number| format!("{}\n", std::net::Ipv4Addr::from(number)))
@@ -195,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_refused_fails_and_the_rest_is_done() {
-        let daemon = running(by_heart);
+        let daemon = running(answer);
         let prefixes = said(&["203.0.113.7", "0.0.0.0/0"]);
         let (mut output, answer, notes) = kept(false);
         let outcome = say(
@@ -271,5 +308,89 @@ mod tests {
             shown(&Order::Clear, None, &answer),
             (cleared, String::new())
         );
+    }
+
+    #[test]
+    fn who_still_holds_a_prefix_is_named_with_what_lifts_it() {
+        let written = "203.0.113.7".parse().expect("a prefix");
+        let of = |changed, held_by| VerdictAnswer {
+            until: None,
+            prefixes: vec![PrefixAnswer {
+                changed,
+                held_by,
+                ..PrefixAnswer::done("203.0.113.7", &written)
+            }],
+        };
+        let shown = |answer: &VerdictAnswer| shown(&Order::Clear, None, answer).0;
+        assert_eq!(
+            shown(&of(false, Vec::new())),
+            "203.0.113.7/32: there was nothing of yours to clear\n"
+        );
+        let holders = || {
+            vec![
+                Holder::operator("203.0.113.0/24", Verdict::Block),
+                Holder::policy(
+                    "attestation",
+                    "203.0.113.7/32",
+                    Verdict::Limit("suspect".into()),
+                ),
+                Holder::feed("local", "203.0.113.7/32", Verdict::Block),
+            ]
+        };
+        let held = "  block by the operator on 203.0.113.0/24: weir clear 203.0.113.0/24\n  \
+                    limit suspect by feed attestation: weir forgive 203.0.113.7/32\n  \
+                    block by feed local: weir allow 203.0.113.7/32\n";
+        assert_eq!(
+            shown(&of(false, holders())),
+            format!(
+                "203.0.113.7/32: there was nothing of yours to clear, and it is still held\n{held}"
+            )
+        );
+        assert_eq!(
+            shown(&of(true, holders())),
+            format!("203.0.113.7/32 is cleared\n{held}")
+        );
+    }
+
+    #[tokio::test]
+    async fn clearing_what_wasnt_there_fails() {
+        for (order, changed, expected) in [
+            (Order::Clear, true, Outcome::Done),
+            (Order::Clear, false, Outcome::Failed),
+            // What was blocked already is as it should be.
+            (Order::Block, false, Outcome::Done),
+        ] {
+            let daemon = running(move |request| match request {
+                Request::Verdict { request, reply } => {
+                    let text = &request.prefixes[0];
+                    let written = text.parse().expect("a prefix");
+                    let one = PrefixAnswer {
+                        changed,
+                        ..PrefixAnswer::done(text, &written)
+                    };
+                    drop(reply.send(Ok(VerdictAnswer {
+                        until: None,
+                        prefixes: vec![one],
+                    })));
+                }
+                other => panic!("{other:?} wasn't asked"),
+            });
+            for json in [false, true] {
+                let (mut output, ..) = kept(json);
+                let prefixes = said(&["203.0.113.7"]);
+                let outcome = say(
+                    order.clone(),
+                    prefixes,
+                    &b""[..],
+                    &daemon.client,
+                    &mut output,
+                );
+                assert_eq!(
+                    outcome.await.expect("answered"),
+                    expected,
+                    "{order:?}, {changed}"
+                );
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! `judge/force.rs`.
 
 mod force;
+mod forgive;
 
 use super::{
     Alarm, Changes, Mode, Now, Rules, Then,
@@ -15,7 +16,10 @@ use super::{
     table::{Kept, mix},
     trial::{Cause, Hit, Trial},
 };
-use crate::observation::{Observation, Outcome, Reason};
+use crate::{
+    claim::Verdict,
+    observation::{Observation, Outcome, Reason},
+};
 
 /// All of the policy but the records.
 #[derive(Debug)]
@@ -329,6 +333,14 @@ impl Held {
     /// A step led to it, not genuine devices alone.
     pub(super) const fn is_step(&self) -> bool {
         !matches!(self.kind, Kind::Raised)
+    }
+
+    /// What it asks for.
+    pub(super) const fn verdict(&self) -> Verdict {
+        match self.kind {
+            Kind::Blocked => Verdict::Block,
+            _ => Verdict::Limit(self.tier),
+        }
     }
 
     const fn cause(&self) -> Cause {

@@ -13,7 +13,7 @@ use super::{
     },
     Judge, NO_STEP, PROBATION,
 };
-use crate::claim::{Change, Claim, Verdict};
+use crate::claim::{Change, Claim};
 
 impl Judge {
     /// The breaker opened: what the policy said against anybody lapses.
@@ -147,10 +147,7 @@ impl Judge {
         let left = held.until.saturating_sub(self.clock.seconds());
         Claim {
             prefix: source::prefix(source),
-            verdict: match held.kind {
-                Kind::Blocked => Verdict::Block,
-                _ => Verdict::Limit(held.tier),
-            },
+            verdict: held.verdict(),
             reason: Some(self.texts.text(held.reason)),
             evidence: u32::from(held.evidence),
             // A second more, so that what follows it is there before it ends.
