@@ -154,7 +154,6 @@ const SYNONYMS: [(&str, &[&str]); 9] = [
             "undrop",
             "unreject",
             "unthrottle",
-            "lift",
             "release",
             "revoke",
             "unset",

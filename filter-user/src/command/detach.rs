@@ -82,7 +82,7 @@ mod tests {
         type Daemon = fn(Request);
         let cases: [(&str, Option<Daemon>); 4] = [
             ("no daemon", None),
-            ("it is stuck", Some(|request| std::mem::forget(request))),
+            ("it is stuck", Some(std::mem::forget)),
             ("it is going", Some(drop)),
             (
                 "it refuses",

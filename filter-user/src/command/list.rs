@@ -212,9 +212,11 @@ const PART: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
     use crate::{
-        command::output::tests::kept,
+        command::output::tests::{kept, kept_within},
         control::{
             protocol::ClaimLine,
             server::fake_daemon::{answer, running},
@@ -291,5 +293,86 @@ mod tests {
             columns(&cells(&line)),
             "203.0.113.0/24      block          local       limit suspect  block             1,200            -        -"
         );
+    }
+
+    fn line(prefix: &str, hits: u64, reason: Option<&str>) -> Bytes {
+        let line = ListLine {
+            claim: ClaimLine {
+                prefix: prefix.into(),
+                verdict: Verdict::Block,
+                feed: "local".into(),
+                reason: reason.map(ToOwned::to_owned),
+                evidence: 0,
+                expires: None,
+                expires_in_s: None,
+                id: None,
+                hits: Some(hits),
+            },
+            mode: "inherit".into(),
+            enforced: Some(Verdict::Block),
+            shadow: Some(Verdict::Block),
+        };
+        serde_json::to_vec(&line).expect("JSON").into()
+    }
+
+    fn listed(width: Option<usize>, lines: &[Bytes]) -> (String, String) {
+        let (mut output, answer, notes) = kept_within(width, false);
+        let mut listing = Listing::new(width);
+        for line in lines {
+            listing.show(line, &mut output).expect("kept");
+        }
+        listing.end(&mut output).expect("kept");
+        (answer.text(), notes.text())
+    }
+
+    #[test]
+    fn on_a_terminal_only_what_tells_something_is_shown() {
+        let lines = [
+            line("192.0.2.1/32", 0, Some("seen")),
+            line("192.0.2.2/32", 64, None),
+        ];
+        let (shown, notes) = listed(Some(80), &lines);
+        assert_eq!(
+            shown,
+            "PREFIX        VERDICT  HITS  REASON\n\
+             192.0.2.1/32  block     <64  seen\n\
+             192.0.2.2/32  block      64\n"
+        );
+        assert_eq!(
+            notes,
+            "left out (empty, equal, or no room): ENDS IN, ENFORCED, EVIDENCE, FEED, SHADOW\n"
+        );
+        // A column that tells something only later has a head there.
+        let mut lines: Vec<_> = (0..PART).map(|_| lines[1].clone()).collect();
+        lines.push(line(
+            "2001:db8:1111:2222:3333:4444:5555:6666/128",
+            0,
+            Some("other"),
+        ));
+        let (shown, _) = listed(Some(80), &lines);
+        let heads: Vec<_> = shown
+            .lines()
+            .filter(|line| line.starts_with("PREFIX"))
+            .collect();
+        assert_eq!(heads.len(), 2, "{heads:?}");
+        let (wide, notes) = listed(None, &lines);
+        assert_eq!((wide.lines().count(), notes.as_str()), (PART + 2, ""));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_longer_than_the_terminal(
+            claims in vec((any::<std::net::IpAddr>(), 0..=128_u8, any::<u64>(), ".{0,128}"), 1..40),
+            width in 80_usize..160,
+        ) {
+            let lines: Vec<_> = claims.iter().map(|(address, length, hits, reason)| {
+                line(&format!("{address}/{length}"), *hits, Some(reason))
+            }).collect();
+            let (shown, _) = listed(Some(width), &lines);
+            for (row, (address, ..)) in shown.lines().skip(1).zip(&claims) {
+                prop_assert!(row.chars().count() <= width, "{row:?}");
+                prop_assert!(row.starts_with(&address.to_string()), "{row:?}");
+            }
+        }
     }
 }

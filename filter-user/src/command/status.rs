@@ -341,4 +341,6 @@ mod checks;
 mod feeds;
 
 #[cfg(test)]
+mod narrow;
+#[cfg(test)]
 mod tests;

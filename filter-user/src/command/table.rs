@@ -56,12 +56,7 @@ impl<const N: usize> Table<N> {
         self.rows.push(row);
     }
 
-    /// The head's line, then the rows'; nothing where there are no rows.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.fitted(None).lines
-    }
-
-    /// The same within so many columns of a terminal. Columns that are empty or equal
+    /// All of it; or, within so many columns of a terminal, what there is room for: columns that are empty or equal
     /// in all rows are left out, then cells are cut, then columns go from the right.
     pub(crate) fn fitted(&self, width: Option<usize>) -> Fitted {
         if self.rows.is_empty() {
@@ -157,7 +152,7 @@ pub(crate) fn wrapped(text: &str, width: Option<usize>, indent: usize) -> Vec<St
         let mut word: Vec<char> = line.chars().collect();
         loop {
             let last = lines.last_mut().expect("there is one");
-            let room = width.saturating_sub(last.chars().count()).max(1);
+            let room = width.saturating_sub(last.chars().count());
             // The blank behind a word may fall off.
             let needed = word.len() - usize::from(word.last() == Some(&' '));
             if needed <= room {
@@ -184,6 +179,13 @@ const SHORTEST: usize = 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<const N: usize> Table<N> {
+        /// All of it.
+        pub(crate) fn lines(&self) -> Vec<String> {
+            self.fitted(None).lines
+        }
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

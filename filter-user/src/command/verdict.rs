@@ -80,9 +80,12 @@ fn every(written: Vec<String>, stdin: impl BufRead) -> impl Iterator<Item = io::
             (Some(Ok(text)), None)
         };
         let lines = lines.into_iter().flatten().filter_map(|line| {
-            line.map(|line| {
+            line.and_then(|line| {
+                if line.trim_start().starts_with('{') {
+                    return Err(io::Error::other(JSON));
+                }
                 let prefix = line.split('#').next().unwrap_or_default().trim();
-                (!prefix.is_empty()).then(|| prefix.to_owned())
+                Ok((!prefix.is_empty()).then(|| prefix.to_owned()))
             })
             .transpose()
         });
@@ -167,6 +170,10 @@ fn cleared(prefix: &str, one: &PrefixAnswer) -> Vec<String> {
     lines
 }
 
+/// A claim's line isn't a prefix: its end and its verdict would be lost.
+const JSON: &str = "it holds JSON, as weir list --json writes it, with verdicts and ends of its \
+                    own: give it to a file feed, or take its prefixes alone (jq -r .prefix)";
+
 /// Prefixes of one request: so many don't hold the daemon up.
 const PART: usize = 50_000;
 
@@ -193,6 +200,13 @@ mod tests {
         );
         let bad: &[u8] = b"\xff\n";
         assert!(every(vec!["-".into()], bad).any(|line| line.is_err()));
+        let json: &[u8] = b"192.0.2.1\n {\"prefix\":\"192.0.2.2/32\",\"verdict\":\"block\"}\n";
+        let read: io::Result<Vec<_>> = every(vec!["-".into()], json).collect();
+        assert!(
+            read.expect_err("no prefix")
+                .to_string()
+                .contains("jq -r .prefix")
+        );
     }
 
     fn said(prefixes: &[&str]) -> Said {

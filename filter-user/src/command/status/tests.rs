@@ -2,7 +2,7 @@ use filter_common::cause::Cause;
 
 use super::*;
 use crate::{
-    command::output::tests::{kept, kept_within},
+    command::output::tests::kept,
     control::{
         Request,
         protocol::{
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-fn observing() -> Status {
+pub(super) fn observing() -> Status {
     let mut causes = Causes::default();
     causes[Cause::Conforming] = CauseCount {
         packets: 1_234_567,
