@@ -28,6 +28,8 @@ mod table;
 mod truth;
 
 #[cfg(test)]
+mod forgive;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
@@ -43,9 +45,12 @@ pub use self::{
     truth::{Found, Truth, Would},
 };
 
+use std::sync::Arc;
+
 use crate::{
-    claim::{Change, Claim},
+    claim::{Change, Claim, Verdict},
     observation::Observation,
+    prefix::Prefix,
 };
 use active::Kind;
 use judge::Judge;
@@ -68,6 +73,27 @@ pub struct Changes {
     pub enforced: Vec<Change>,
     /// Of the feed that is only counted.
     pub shadow: Vec<Change>,
+}
+
+/// What was forgiven a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgiven {
+    /// The source, an IPv4 /32 or an IPv6 /64; `None`: what was named is none, and
+    /// nothing was done.
+    pub source: Option<Prefix>,
+    /// The verdicts that were withdrawn.
+    pub lifted: Vec<Lifted>,
+}
+
+/// A verdict that was withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifted {
+    /// Whether it was enforced or only counted.
+    pub mode: Mode,
+    /// What it asked for.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Arc<str>,
 }
 
 /// Everything that the two feeds say.
@@ -132,6 +158,25 @@ impl Policy {
             .entry(source, fresh, |record| judge.speaks_of(record));
         judge.observe(record, source, seen, now, &mut changes);
         changes
+    }
+
+    /// Lifts what is held against a source, and forgets what led to it: its failing
+    /// calls and its earlier blocks. That it was attested stays known.
+    pub fn forgive(&mut self, source: &Prefix, now: Now) -> (Changes, Forgiven) {
+        let mut changes = Changes::default();
+        let Some(key) = source::key(source) else {
+            return (changes, Forgiven::default());
+        };
+        self.judge.advance(now, &mut changes);
+        if let Some(record) = self.sources.find_mut(key) {
+            record.forgive();
+        }
+        let lifted = self.judge.forgive(key, now, &mut changes);
+        let forgiven = Forgiven {
+            source: Some(source::prefix(key)),
+            lifted,
+        };
+        (changes, forgiven)
     }
 
     /// Lets time pass, and gives back what follows. To be called when it is

@@ -97,6 +97,12 @@ pub struct PrefixAnswer {
     pub masked: bool,
     /// The verdict stands (or is cleared).
     pub done: bool,
+    /// Something is different now: the operator's claim is new, another, or gone.
+    #[serde(default)]
+    pub changed: bool,
+    /// Claims of others on it that stand after it was cleared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<Holder>,
     /// Why not.
     pub error: Option<String>,
     /// What else the operator should know.
@@ -111,6 +117,8 @@ impl PrefixAnswer {
             prefix: Some(written.prefix.to_string()),
             masked: written.masked,
             done: true,
+            changed: true,
+            held_by: Vec::new(),
             error: None,
             note: None,
         }
@@ -123,8 +131,61 @@ impl PrefixAnswer {
             prefix: None,
             masked: false,
             done: false,
+            changed: false,
+            held_by: Vec::new(),
             error: Some(why.into()),
             note: None,
+        }
+    }
+}
+
+/// A claim that stands on a prefix, and the command that lifts it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Whose claim it is: `operator`, or a feed's name.
+    pub feed: String,
+    /// On which prefix: the cleared one, or a wider one.
+    pub prefix: String,
+    /// What it asks for.
+    pub verdict: Verdict,
+    /// The command that lifts it, as `weir forgive 192.0.2.7`.
+    pub lifted_by: String,
+}
+
+impl Holder {
+    /// A claim of the operator on a wider prefix.
+    #[must_use]
+    pub fn operator(prefix: impl Into<String>, verdict: Verdict) -> Self {
+        let prefix = prefix.into();
+        Self {
+            feed: "operator".to_owned(),
+            lifted_by: format!("weir clear {prefix}"),
+            prefix,
+            verdict,
+        }
+    }
+
+    /// A claim of the policy, in one of its feeds.
+    #[must_use]
+    pub fn policy(feed: impl Into<String>, prefix: impl Into<String>, verdict: Verdict) -> Self {
+        let prefix = prefix.into();
+        Self {
+            feed: feed.into(),
+            lifted_by: format!("weir forgive {prefix}"),
+            prefix,
+            verdict,
+        }
+    }
+
+    /// A claim of any other feed: only the operator's word beats it.
+    #[must_use]
+    pub fn feed(feed: impl Into<String>, prefix: impl Into<String>, verdict: Verdict) -> Self {
+        let prefix = prefix.into();
+        Self {
+            feed: feed.into(),
+            lifted_by: format!("weir allow {prefix}"),
+            prefix,
+            verdict,
         }
     }
 }
@@ -179,6 +240,10 @@ pub struct EventsQuery {
     /// Also those to come, until the client goes.
     #[serde(default)]
     pub follow: bool,
+    /// An empty line now and then where there is nothing to tell, so that a client
+    /// knows a quiet daemon from a dead one.
+    #[serde(default)]
+    pub keepalive: bool,
 }
 
 /// Another mode.
@@ -191,6 +256,9 @@ pub struct ModeRequest {
     /// Even where few sources carry most of the traffic.
     #[serde(default)]
     pub force: bool,
+    /// For so many seconds, then as before; `None`: until it is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_s: Option<u64>,
 }
 
 /// The mode is another, or was so before.
@@ -202,8 +270,41 @@ pub struct ModeAnswer {
     /// What it was.
     #[serde(with = "spelled")]
     pub was: Mode,
+    /// When the mode goes back by itself (RFC 3339); `None`: it doesn't.
+    #[serde(default)]
+    pub until: Option<String>,
     /// What else the operator should know: a sentence each.
     pub notes: Vec<String>,
+}
+
+/// Lift what the policy holds against a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgiveRequest {
+    /// The source's address, or its prefix: an IPv4 /32 or an IPv6 /64.
+    pub address: String,
+}
+
+/// What the policy held against a source is lifted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgiveAnswer {
+    /// The source: an IPv4 /32 or an IPv6 /64.
+    pub source: String,
+    /// What was withdrawn.
+    pub lifted: Vec<LiftedVerdict>,
+    /// What else the operator should know: a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A verdict of the policy that was withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiftedVerdict {
+    /// The policy's feed that held it.
+    pub feed: String,
+    /// What it asked for.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// The configuration was read again.
@@ -286,6 +387,7 @@ mod tests {
         let request = ModeRequest {
             mode: Mode::Enforce,
             force: true,
+            for_s: None,
         };
         assert_eq!(
             to_value(request).expect("json"),

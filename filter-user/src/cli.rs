@@ -1,6 +1,6 @@
 //! The command line: what may be written, and the help that says so.
 
-use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
     Args, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser,
@@ -10,6 +10,8 @@ use clap_complete::Shell;
 use filter_common::settings::Mode;
 
 use crate::{control::protocol::Protocol, prefix::Written};
+
+pub use source::Source;
 
 /// Keeps an API's abusers out of a host, in the kernel, before the network
 /// stack sees them.
@@ -23,9 +25,16 @@ pub struct Cli {
     #[arg(default_value = "/run/weir/control.sock")]
     pub socket: PathBuf,
 
-    /// Answer with JSON: one object, or one a line
+    /// Answer with JSON: one object, or one a line. On standard error then stands one
+    /// object a line too: {"error": "…"} or {"note": "…"}
     #[arg(long, global = true, display_order = LAST)]
     pub json: bool,
+
+    /// How long the daemon may take to answer, as 5s or 1m
+    /// [default: 5s; 2s for detach, 10s for what a feed answers]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    #[arg(display_order = LAST)]
+    pub timeout: Option<Duration>,
 
     /// What to do.
     #[command(subcommand)]
@@ -44,6 +53,10 @@ pub enum Command {
         /// For monitoring: one line, and exit 1 if anything is wrong
         #[arg(long)]
         check: bool,
+
+        /// With --check: exit 1 also if this isn't the mode
+        #[arg(long, value_name = "MODE", value_parser = mode(), requires = "check")]
+        expect: Option<Mode>,
     },
 
     /// List the claims of the feeds and of the operator
@@ -65,11 +78,12 @@ pub enum Command {
     /// Say what happens to packets from an address now, and why
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain {
-        /// The source
-        address: IpAddr,
+        /// The source; of a prefix, the address that is written in it
+        #[arg(value_parser = source::source)]
+        address: Source,
 
-        /// The destination port [default: the first service's]
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        /// The destination port, as 443 or https [default: the first service's]
+        #[arg(long, value_name = "PORT", value_parser = source::port)]
         port: Option<u16>,
 
         /// The protocol [default: the first service's, or tcp]
@@ -78,7 +92,7 @@ pub enum Command {
     },
 
     /// Drop everything from these prefixes
-    #[command(after_help = BLOCK_EXAMPLES)]
+    #[command(after_help = BLOCK_EXAMPLES, visible_alias = "ban")]
     Block(Said),
 
     /// Let these prefixes through, whatever feeds and rates say
@@ -96,11 +110,20 @@ pub enum Command {
         said: Said,
     },
 
-    /// Forget what was said by block, allow or limit
+    /// Withdraw what block, allow or limit laid on these prefixes
+    #[command(after_help = CLEAR_EXAMPLES, visible_aliases = ["unblock", "unban"])]
     Clear {
         /// On what.
         #[command(flatten)]
         prefixes: Prefixes,
+    },
+
+    /// Lift what the policy holds against a source, and begin its counts anew
+    #[command(after_help = FORGIVE_EXAMPLES)]
+    Forgive {
+        /// The source: an address, or an IPv6 /64
+        #[arg(value_parser = source::single)]
+        address: String,
     },
 
     /// Show the latest drops: the first of each source, then a sample
@@ -114,14 +137,21 @@ pub enum Command {
     #[command(subcommand, after_help = FEED_EXAMPLES)]
     Feed(Feed),
 
-    /// Drop what deserves it (enforce), or only count it (observe)
+    /// Drop what deserves it (enforce), or only count it (observe); alone: print the
+    /// mode, and where it comes from
+    #[command(after_help = MODE_EXAMPLES)]
     Mode {
         /// Kept across restarts until the next `weir mode` or `weir reload`
         #[arg(value_parser = mode())]
-        mode: Mode,
+        mode: Option<Mode>,
+
+        /// So long, then back to the mode before, as 90s, 15m, 1h or 7d
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        #[arg(requires = "mode")]
+        lasts: Option<Duration>,
 
         /// Enforce even where few sources carry most of the traffic
-        #[arg(long)]
+        #[arg(long, requires = "mode")]
         force: bool,
     },
 
@@ -280,6 +310,11 @@ pub struct FeedTest {
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
+    /// Exit 1 if a larger share of its lines or claims is refused
+    #[arg(long, value_name = "PERCENT", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub refused_ok: u8,
+
     /// A file with the certificates of the service's authority [default: the feed's]
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
@@ -302,7 +337,15 @@ pub enum Config {
 /// # Errors
 /// If it is wrong, or asks for help or the version.
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(arguments)
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    Cli::try_parse_from(&arguments).map_err(|error| suggest::mended(error, &arguments))
+}
+
+/// Whether a command line asks for JSON, also where it is wrong otherwise.
+#[must_use]
+pub fn wants_json(arguments: &[OsString]) -> bool {
+    let options = arguments.iter().take_while(|argument| *argument != "--");
+    options.into_iter().any(|argument| argument == "--json")
 }
 
 /// The script that completes weir's commands in a shell.
@@ -369,7 +412,26 @@ Examples:
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   weir explain 203.0.113.7
-  weir explain 2001:db8::7 --port 443 --proto udp";
+  weir explain 2001:db8::7 --port https --proto udp";
+
+const CLEAR_EXAMPLES: &str = "\
+Exit 1 if nothing changed. It says then who still holds the prefix, and the command
+that lifts it.
+
+Examples:
+  weir clear 203.0.113.7
+  weir unblock - < prefixes.txt   the same command by another name";
+
+const FORGIVE_EXAMPLES: &str = "\
+That it was attested stays known. What a feed or you hold against it stands.
+
+Examples:
+  weir forgive 203.0.113.7";
+
+const MODE_EXAMPLES: &str = "\
+Examples:
+  weir mode
+  weir mode enforce --for 10m   and back by itself";
 
 const UNDER_ATTACK_EXAMPLES: &str = "\
 Kept across restarts and weir reload. weir status says it while it lasts.
@@ -397,78 +459,8 @@ Example:
 /// Where the configuration is unless something else is said.
 pub const DEFAULT_CONFIG: &str = "/etc/weir/weir.toml";
 
+mod source;
+mod suggest;
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(text: &str) -> Result<Cli, clap::Error> {
-        read(text.split(' ').map(OsString::from))
-    }
-
-    fn wrong(text: &str) -> String {
-        let error = line(text).expect_err(text);
-        assert_eq!(error.exit_code(), 2, "{text}");
-        error.to_string()
-    }
-
-    #[test]
-    fn the_definitions_hold_together() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_verdict_is_read_with_its_prefixes_its_end_and_its_reason() {
-        let cli = line("weir block 203.0.113.7 2001:db8::/48 - --for 15m --reason seen --json")
-            .expect("a command");
-        let Command::Block(said) = cli.command else {
-            panic!("{:?}", cli.command)
-        };
-        assert_eq!(
-            said.prefixes.prefixes,
-            ["203.0.113.7", "2001:db8::/48", "-"]
-        );
-        assert_eq!(said.lasts, Some(Duration::from_secs(900)));
-        assert_eq!(said.reason.as_deref(), Some("seen"));
-        assert!(cli.json);
-    }
-
-    #[test]
-    fn durations_are_read_as_people_write_them() {
-        for (text, seconds) in [("90s", 90), ("15m", 900), ("1h", 3600), ("7d", 604_800)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["0s", "0", "", "1", "-1s", "999ms", "soon"] {
-            assert!(duration(text).is_err(), "{text:?} was taken");
-        }
-    }
-
-    #[test]
-    fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
-        assert!(wrong("weir block banana").contains("no address and no prefix"));
-        assert!(wrong("weir block 203.0.113.7 --for 0s").contains("a second at least"));
-        assert!(wrong("weir block").contains("PREFIX"));
-        assert!(wrong("weir limit 203.0.113.7").contains("--tier"));
-        assert!(wrong("weir mode on").contains("enforce, observe"));
-        assert!(wrong("weir under-attack").contains("Usage"));
-        assert!(wrong("weir under-attack on --for 0s").contains("a second at least"));
-        assert!(wrong("weir under-attack off --for 1h").contains("--for"));
-        assert!(wrong("weir explain 203.0.113.0/24").contains("ADDRESS"));
-        assert!(wrong("weir explain 203.0.113.7 --port 0").contains("--port"));
-        assert!(wrong("weir").contains("Usage"));
-    }
-
-    #[test]
-    fn help_and_version_are_done() {
-        for text in ["weir --help", "weir block --help", "weir --version"] {
-            assert_eq!(line(text).expect_err(text).exit_code(), 0, "{text}");
-        }
-    }
-
-    #[test]
-    fn every_shell_has_completions() {
-        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            let script = String::from_utf8(completions(shell)).expect("text");
-            assert!(script.contains("explain"), "{shell}");
-        }
-    }
-}
+mod tests;

@@ -1,16 +1,23 @@
 //! The commands: each asks the daemon and prints the answer, one table for
 //! people or JSON for programs. Answers go to standard output, notes and errors
-//! to standard error.
+//! to standard error: with `--json` one object a line there too, `{"note": "…"}` or
+//! `{"error": "…"}`.
 
 use std::{
     ffi::OsString,
     io::{self, StdinLock},
     process::ExitCode,
+    time::Duration,
 };
+
+use clap::error::ErrorKind;
 
 use crate::{
     cli::{self, Cli, Command},
-    control::{client::Client, protocol::Order},
+    control::{
+        client::{ANSWER_TIMEOUT, Client},
+        protocol::Order,
+    },
 };
 
 mod config;
@@ -18,6 +25,7 @@ mod detach;
 mod events;
 mod explain;
 mod feed;
+mod forgive;
 mod hooks;
 mod human;
 mod list;
@@ -35,8 +43,13 @@ use output::Output;
 /// Reads the command line, does what it says, and tells how it went: 0 done,
 /// 1 failed, 2 wrong usage.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match cli::read(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let cli = match cli::read(arguments.iter().cloned()) {
         Ok(cli) => cli,
+        Err(error) if error.exit_code() != 0 && cli::wants_json(&arguments) => {
+            Output::standard(true).error(&anyhow::anyhow!(usage(&error)));
+            return ExitCode::from(WRONG_USAGE);
+        }
         Err(error) => {
             // If the help can't be printed there is nobody to be told.
             let _unprinted = error.print();
@@ -59,6 +72,23 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// What is wrong with a command line, in one line.
+fn usage(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let end = ["\n\nUsage:", "\n\nFor more information"]
+        .iter()
+        .filter_map(|end| text.find(end));
+    let what = &text[..end.min().unwrap_or(text.len())];
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+    ) {
+        return "the command is missing: weir --help lists them".to_owned();
+    }
+    what.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// How a command that could be carried out went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -78,6 +108,7 @@ fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Outcome> {
         Command::Version => version(output),
         command => {
             let client = Client::new(cli.socket);
+            let client = client.with_limit(cli.timeout.unwrap_or_else(|| limit(&command)));
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?
@@ -86,11 +117,25 @@ fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Outcome> {
     }
 }
 
+/// How long a command waits for the daemon unless the operator says otherwise.
+const fn limit(command: &Command) -> Duration {
+    match command {
+        Command::Detach { .. } => DETACH_TIMEOUT,
+        Command::Feed(
+            cli::Feed::Refresh { .. } | cli::Feed::Accept { .. } | cli::Feed::Enable { .. },
+        ) => FEED_TIMEOUT,
+        _ => ANSWER_TIMEOUT,
+    }
+}
+
 /// The commands that speak to the daemon.
 async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
     match command {
-        Command::Status { check: false } => status::status(client, output).await,
-        Command::Status { check: true } => status::check(client, output).await,
+        Command::Status { check: false, .. } => status::status(client, output).await,
+        Command::Status {
+            check: true,
+            expect,
+        } => status::check(expect, client, output).await,
         Command::List { feed, sort, prefix } => {
             list::list(feed, sort, prefix, client, output).await
         }
@@ -112,9 +157,15 @@ async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::
             };
             verdict::say(Order::Clear, said, stdin(), client, output).await
         }
+        Command::Forgive { address } => forgive::forgive(address, client, output).await,
         Command::Feed(what) => feed::feed(what, client, output).await,
         Command::Events { follow } => events::events(follow, client, output).await,
-        Command::Mode { mode, force } => mode::mode(mode, force, client, output).await,
+        Command::Mode { mode: None, .. } => mode::show(client, output).await,
+        Command::Mode {
+            mode: Some(mode),
+            lasts,
+            force,
+        } => mode::mode(mode, lasts, force, client, output).await,
         Command::Shadow => shadow::shadow(client, output).await,
         Command::UnderAttack(what) => under_attack::under_attack(what, client, output).await,
         Command::Reload => reload::reload(client, output).await,
@@ -142,3 +193,12 @@ fn version(output: &mut Output) -> anyhow::Result<Outcome> {
 }
 
 const WRONG_USAGE: u8 = 2;
+
+/// For the daemon to take the filter off; then the command does it itself.
+const DETACH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// For what waits for a feed's word: the daemon itself waits 8 seconds for it.
+const FEED_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ pub use filter_core::protocol;
 use tokio::sync::{mpsc, oneshot};
 
 pub mod client;
+pub mod deadline;
 pub mod eventlog;
 pub mod lines;
 pub mod peer;
@@ -19,13 +20,43 @@ pub mod socket;
 use eventlog::Subscription;
 use protocol::{
     DetachAnswer, DetachRequest, ExplainQuery, Explanation, FeedAnswer, FeedDetails, FeedRequest,
-    FeedsQuery, ListQuery, ModeAnswer, ModeRequest, Refused, ReloadAnswer, ShadowLine, Status,
-    UnderAttackAnswer, UnderAttackRequest, VerdictAnswer, VerdictRequest,
+    FeedsQuery, ForgiveAnswer, ForgiveRequest, ListQuery, ModeAnswer, ModeRequest, Refused,
+    ReloadAnswer, ShadowLine, Status, UnderAttackAnswer, UnderAttackRequest, VerdictAnswer,
+    VerdictRequest,
 };
 
 /// Where the answer to a [`Request`] goes: the answer, or a sentence that says
-/// why there is none. Whoever asked may be gone by then.
-pub type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+/// why there is none. The client may be gone by then.
+#[derive(Debug)]
+pub struct Reply<T> {
+    sender: oneshot::Sender<Result<T, Refused>>,
+    /// Until when the request may be begun, as [`deadline::passed`] counts; `None`:
+    /// the client named no time.
+    deadline: Option<u64>,
+}
+
+impl<T> Reply<T> {
+    /// With this deadline, and where the answer will come.
+    #[must_use]
+    pub fn new(deadline: Option<u64>) -> (Self, oneshot::Receiver<Result<T, Refused>>) {
+        let (sender, answer) = oneshot::channel();
+        (Self { sender, deadline }, answer)
+    }
+
+    /// Sends the answer.
+    ///
+    /// # Errors
+    /// With the answer, if the client is gone.
+    pub fn send(self, answer: Result<T, Refused>) -> Result<(), Result<T, Refused>> {
+        self.sender.send(answer)
+    }
+
+    /// Whether the client has gone, or has given up by now.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.sender.is_closed() || self.deadline.is_some_and(deadline::passed)
+    }
+}
 
 /// What is asked of the daemon.
 #[derive(Debug)]
@@ -85,6 +116,13 @@ pub enum Request {
         /// Takes the answer.
         reply: Reply<FeedAnswer>,
     },
+    /// Lift what the policy holds against a source.
+    Forgive {
+        /// Which source.
+        request: ForgiveRequest,
+        /// Takes the answer.
+        reply: Reply<ForgiveAnswer>,
+    },
     /// What feeds, reasons and steps in observe would have hit.
     Shadow {
         /// Takes the answer.
@@ -114,4 +152,28 @@ pub enum Request {
         /// Takes the text.
         reply: Reply<String>,
     },
+}
+
+impl Request {
+    /// Whether the client has gone, or has given up by now: then nothing is to be
+    /// carried out for it.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Status { reply } => reply.is_abandoned(),
+            Self::List { reply, .. } => reply.is_abandoned(),
+            Self::Explain { reply, .. } => reply.is_abandoned(),
+            Self::Verdict { reply, .. } => reply.is_abandoned(),
+            Self::Mode { reply, .. } => reply.is_abandoned(),
+            Self::UnderAttack { reply, .. } => reply.is_abandoned(),
+            Self::Feeds { reply, .. } => reply.is_abandoned(),
+            Self::Feed { reply, .. } => reply.is_abandoned(),
+            Self::Forgive { reply, .. } => reply.is_abandoned(),
+            Self::Shadow { reply } => reply.is_abandoned(),
+            Self::Reload { reply } => reply.is_abandoned(),
+            Self::Detach { reply, .. } => reply.is_abandoned(),
+            Self::Events { reply, .. } => reply.is_abandoned(),
+            Self::Metrics { reply } => reply.is_abandoned(),
+        }
+    }
 }

@@ -139,6 +139,15 @@ pub enum Fault {
     /// JSON, but not a claim's.
     #[error("it is no claim: {0}")]
     Shape(String),
+    /// A key that may change what the line means.
+    #[error(
+        "its key {0:?} isn't known, and could change what it means: leave it out, or begin it \
+         with `x_` if it is a note of your own"
+    )]
+    Key(String),
+    /// An end that counts from a time that nobody knows any more.
+    #[error("it has `expires_in_s` and no `expires`: write when it ends")]
+    NoExpiry,
     /// A claim that asks for nothing.
     #[error("it has no verdict: write \"block\", \"allow\" or {{\"limit\": TIER}}")]
     NoVerdict,

@@ -55,6 +55,7 @@ fn figures() -> Figures {
             pid: 7,
             mode: Mode::Observe,
             mode_from: "weir mode".into(),
+            mode_until: None,
             under_attack: None,
             generation: 4,
             interfaces: Vec::new(),

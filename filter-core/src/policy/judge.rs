@@ -1,6 +1,7 @@
 //! What follows from an observation; what is in force, and how it is said, is in
 //! `judge/sanctions.rs`.
 
+mod forgive;
 mod sanctions;
 
 use super::{
@@ -15,7 +16,10 @@ use super::{
     shadow_stats::{Cause, Hit, ShadowStats},
     table::{Kept, mix},
 };
-use crate::observation::{Observation, Outcome, Reason};
+use crate::{
+    claim::Verdict,
+    observation::{Observation, Outcome, Reason},
+};
 
 /// All of the policy but the records.
 #[derive(Debug)]
@@ -331,6 +335,14 @@ impl Sanction {
     /// A step led to it, not genuine devices alone.
     pub(super) const fn is_step(&self) -> bool {
         !matches!(self.kind, Kind::Raised)
+    }
+
+    /// What it asks for.
+    pub(super) const fn verdict(&self) -> Verdict {
+        match self.kind {
+            Kind::Blocked => Verdict::Block,
+            _ => Verdict::Limit(self.tier),
+        }
     }
 
     const fn cause(&self) -> Cause {

@@ -90,6 +90,11 @@ impl Record {
         self.failing[rule] = 0;
     }
 
+    /// Forgets every failing call.
+    pub(super) const fn forgive(&mut self) {
+        self.failing = [0; MAX_RULES];
+    }
+
     /// Failing calls that one rule is about.
     pub(super) fn evidence(&self, rule: usize) -> u32 {
         u32::from(self.failing[rule] / ONE)

@@ -46,6 +46,11 @@ impl<R: Kept> Table<R> {
         all.find(|record| record.key() == key)
     }
 
+    pub(super) fn find_mut(&mut self, key: u64) -> Option<&mut R> {
+        let (line, way) = self.place(key)?;
+        Some(&mut self.lines[line][way])
+    }
+
     /// The record of a key, or else `fresh` in its place. What gives way is the
     /// idlest that `spared` doesn't speak for, if there is one.
     pub(super) fn entry(

@@ -23,6 +23,9 @@ pub struct ClaimLine {
     pub reason: Option<String>,
     /// How often it was seen.
     pub evidence: u32,
+    /// When it ends (RFC 3339); `None`: when it is withdrawn.
+    #[serde(default)]
+    pub expires: Option<String>,
     /// Seconds until it ends; `None`: when it is withdrawn.
     pub expires_in_s: Option<u64>,
     /// The feed's own label.
@@ -141,6 +144,7 @@ mod tests {
                 feed: "local".into(),
                 reason: None,
                 evidence: 1,
+                expires: Some("2026-11-22T20:00:00Z".into()),
                 expires_in_s: Some(9),
                 id: None,
                 hits: None,
@@ -150,7 +154,7 @@ mod tests {
         let text = serde_json::to_string(&losing).expect("json");
         assert_eq!(
             text,
-            r#"{"prefix":"192.0.2.0/24","verdict":{"limit":"suspect"},"feed":"local","reason":null,"evidence":1,"expires_in_s":9,"id":null,"why":"a stronger feed"}"#
+            r#"{"prefix":"192.0.2.0/24","verdict":{"limit":"suspect"},"feed":"local","reason":null,"evidence":1,"expires":"2026-11-22T20:00:00Z","expires_in_s":9,"id":null,"why":"a stronger feed"}"#
         );
         assert_eq!(
             serde_json::from_str::<LosingClaim>(&text).expect("a claim"),

@@ -22,6 +22,9 @@ pub struct Status {
     pub mode: Mode,
     /// Where the mode comes from: `configuration`, `command line`, `weir mode`.
     pub mode_from: String,
+    /// When the mode goes back by itself (RFC 3339); `None`: it doesn't.
+    #[serde(default)]
+    pub mode_until: Option<String>,
     /// The host is under attack; `None`: it isn't.
     #[serde(default)]
     pub under_attack: Option<UnderAttackStatus>,

@@ -17,7 +17,7 @@ pub(super) async fn events(
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
     let path = if follow {
-        "/v1/events?follow=true"
+        "/v1/events?follow=true&keepalive=true"
     } else {
         "/v1/events"
     };

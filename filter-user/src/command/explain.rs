@@ -1,29 +1,33 @@
 //! `weir explain`.
 
-use std::net::IpAddr;
-
 use filter_common::cause::{Action, Cause};
 
 use super::{
     Outcome,
-    human::{bytes, count, counted, plain, seconds},
+    human::{bytes, count, counted, hits, plain, seconds},
     output::{Output, Tone},
 };
-use crate::control::{
-    client::{self, Client},
-    protocol::{ClaimLine, Explanation, Protocol, RateRoom},
+use crate::{
+    cli::Source,
+    control::{
+        client::{self, Client},
+        protocol::{ClaimLine, Explanation, Protocol, RateRoom},
+    },
 };
 
 /// Says what happens to packets of an address, and why.
 pub(super) async fn explain(
-    address: IpAddr,
+    source: Source,
     port: Option<u16>,
     proto: Option<Protocol>,
     client: &Client,
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
+    if let Some(note) = &source.note {
+        output.note(plain(note));
+    }
     let pairs = [
-        ("address", Some(address.to_string())),
+        ("address", Some(source.address.to_string())),
         ("port", port.map(|port| port.to_string())),
         ("proto", proto.map(|proto| proto.name().to_owned())),
     ];
@@ -118,6 +122,7 @@ fn judged(explanation: &Explanation) -> Option<ClaimLine> {
         feed: explanation.feed.clone()?,
         reason: explanation.reason.clone(),
         evidence: explanation.evidence.unwrap_or_default(),
+        expires: None,
         expires_in_s: explanation.expires_in_s,
         id: None,
         hits: None,
@@ -141,6 +146,9 @@ fn claimed(claim: &ClaimLine) -> String {
     });
     if operator || claim.evidence == 0 {
         of.pop();
+    }
+    if claim.hits.is_some() {
+        of.push(format!("{} hits", hits(claim.hits)));
     }
     let who = if operator {
         "the operator".to_owned()

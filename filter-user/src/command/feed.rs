@@ -73,7 +73,8 @@ async fn list(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
         ("REFUSED", Right),
         ("AGE", Right),
         ("SOURCE", Left),
-    ]);
+    ])
+    .always(3);
     for feed in &feeds {
         let status = &feed.status;
         table.push([
@@ -88,15 +89,9 @@ async fn list(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
             plain(&feed.source),
         ]);
     }
-    for (number, line) in table.lines().iter().enumerate() {
-        if number == 0 {
-            output.line(output.toned(Tone::Head, line))?;
-        } else {
-            output.line(line)?;
-        }
-    }
+    output.table(&table)?;
     for feed in feeds.iter().filter(|feed| feed.status.state != "ok") {
-        output.line(output.toned(Tone::Bad, &line(feed)))?;
+        output.sentence(Some(Tone::Bad), &line(feed), 2)?;
     }
     Ok(Outcome::Done)
 }
@@ -187,11 +182,11 @@ mod tests {
     use super::*;
     use crate::{
         command::output::tests::kept,
-        control::server::by_heart::{by_heart, running},
+        control::server::fake_daemon::{answer, running},
     };
 
     async fn said(what: cli::Feed, json: bool) -> (Outcome, String, String) {
-        let daemon = running(by_heart);
+        let daemon = running(answer);
         let (mut output, answer, notes) = kept(json);
         let outcome = feed(what, &daemon.client, &mut output)
             .await

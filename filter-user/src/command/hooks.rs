@@ -1,7 +1,12 @@
 //! What commands need of the other rooms: the daemon, the configuration and
 //! the datapath. The one place where they are wired.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 
@@ -40,13 +45,31 @@ pub(crate) fn detach_offline(
     config: &Path,
     interface: Option<&str>,
 ) -> anyhow::Result<Vec<String>> {
-    // The emergency exit mustn't depend on a good configuration: without one
-    // the pins are where they are unless something else is said.
-    let config = config_file::read(config).unwrap_or_else(|_| Config::embedded());
-    let pins = &config.daemon.pins;
-    pins::detach(pins, interface)
+    let pins = pins_of(config);
+    pins::detach(&pins, interface)
         .with_context(|| format!("taking the filter off by its pins in {}", pins.display()))
 }
+
+/// Where the pins are. The emergency exit mustn't depend on a good configuration, nor
+/// on one that can be read at all: without it they are at their usual place.
+pub(crate) fn pins_of(config: &Path) -> PathBuf {
+    let (found, read) = mpsc::channel();
+    let config = config.to_owned();
+    // A pipe or a hung file system keeps its reader for ever: it is left behind.
+    thread::spawn(move || {
+        let config = config_file::read(&config).map(|config| config.daemon.pins);
+        // The wait for it may be over.
+        let _late = found.send(config);
+    });
+    let config = read.recv_timeout(CONFIG_TIMEOUT);
+    config
+        .ok()
+        .and_then(Result::ok)
+        .unwrap_or_else(|| Config::embedded().daemon.pins)
+}
+
+/// For reading the configuration before the filter is taken off without a daemon.
+const CONFIG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a feed says, and what it would be judged by.
 #[derive(Debug, Default)]

@@ -19,6 +19,33 @@ pub(crate) fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{plural}", count(number))
 }
 
+/// How many packets a claim has judged. The kernel counts in steps of
+/// [`HITS_STEP`], so that few can't be told from none.
+pub(crate) fn hits(number: Option<u64>) -> String {
+    match number {
+        None => "-".to_owned(),
+        Some(0) => format!("<{HITS_STEP}"),
+        Some(number) => count(number),
+    }
+}
+
+/// An error with its causes, each of which says something new: many a text holds
+/// that of its cause already.
+pub(crate) fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text += ": ";
+        }
+        text += &cause;
+    }
+    text
+}
+
 /// Bytes in the largest unit that leaves a whole part, as `1.5 MiB`.
 pub(crate) fn bytes(number: u64) -> String {
     let (mut whole, mut unit) = (number as f64, 0);
@@ -69,6 +96,9 @@ pub(crate) fn plain(text: &str) -> String {
         .collect()
 }
 
+/// Packets of one claim that one CPU sees before it counts them.
+const HITS_STEP: u64 = 64;
+
 const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 #[cfg(test)]
@@ -108,6 +138,57 @@ mod tests {
             (604_800, "7d"),
         ] {
             assert_eq!(seconds(number), text);
+        }
+    }
+
+    #[test]
+    fn few_hits_arent_none() {
+        for (number, text) in [
+            (None, "-"),
+            (Some(0), "<64"),
+            (Some(64), "64"),
+            (Some(64_000), "64,000"),
+        ] {
+            assert_eq!(hits(number), text);
+        }
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{path} can't be read: {source}")]
+        struct Unreadable {
+            path: &'static str,
+            source: std::io::Error,
+        }
+        let gone = || std::io::Error::from_raw_os_error(2);
+        let unreadable = || Unreadable {
+            path: "a",
+            source: gone(),
+        };
+        let io = "No such file or directory (os error 2)";
+        for (error, text) in [
+            (anyhow::Error::new(gone()), io.to_owned()),
+            (
+                anyhow::Error::new(unreadable()),
+                format!("a can't be read: {io}"),
+            ),
+            (
+                anyhow::Error::new(unreadable()).context("looking"),
+                format!("looking: a can't be read: {io}"),
+            ),
+            (
+                anyhow::Error::new(gone())
+                    .context("reading a")
+                    .context("looking"),
+                format!("looking: reading a: {io}"),
+            ),
+            (
+                anyhow::Error::new(gone()).context(format!("reading a: {io}")),
+                format!("reading a: {io}"),
+            ),
+        ] {
+            assert_eq!(causes(&error), text);
         }
     }
 

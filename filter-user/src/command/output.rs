@@ -7,7 +7,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::human::plain;
+use super::{
+    human::{causes, plain},
+    table::{Table, wrapped},
+};
 
 /// The way out of a command: its answer, and notes beside it.
 pub(crate) struct Output {
@@ -15,6 +18,9 @@ pub(crate) struct Output {
     notes: Box<dyn Write>,
     json: bool,
     colours: bool,
+    /// Columns of the terminal that the answer goes to; `None`: it goes elsewhere,
+    /// and lines are as long as they are.
+    width: Option<usize>,
 }
 
 /// What a text is about, for colours.
@@ -35,7 +41,13 @@ impl Output {
             notes: Box::new(io::stderr()),
             json,
             colours,
+            width: io::stdout().is_terminal().then(columns),
         }
+    }
+
+    /// Columns that a line of an answer may have; `None`: any number.
+    pub(crate) const fn width(&self) -> Option<usize> {
+        self.width
     }
 
     /// Whether the answer is to be JSON.
@@ -46,6 +58,39 @@ impl Output {
     /// One line of an answer for people.
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> io::Result<()> {
         writeln!(self.answer, "{line}")
+    }
+
+    /// A sentence of an answer, on a terminal in as many lines as it needs; what
+    /// follows the first stands under this column.
+    pub(crate) fn sentence(
+        &mut self,
+        tone: Option<Tone>,
+        text: &str,
+        indent: usize,
+    ) -> io::Result<()> {
+        for line in wrapped(text, self.width, indent) {
+            match tone {
+                Some(tone) => self.line(self.toned(tone, &line))?,
+                None => self.line(line)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A table, its head first; what isn't shown of it is given back.
+    pub(crate) fn table<const N: usize>(
+        &mut self,
+        table: &Table<N>,
+    ) -> io::Result<Vec<&'static str>> {
+        let fitted = table.fitted(self.width);
+        for (number, line) in fitted.lines.iter().enumerate() {
+            if number == 0 {
+                self.line(self.toned(Tone::Head, line))?;
+            } else {
+                self.line(line)?;
+            }
+        }
+        Ok(fitted.left_out)
     }
 
     /// An answer, or one line of it, for programs.
@@ -67,7 +112,17 @@ impl Output {
     /// What the operator should know beside the answer. If it can't be written
     /// there is nobody to be told.
     pub(crate) fn note(&mut self, note: impl fmt::Display) {
-        let _unwritten = writeln!(self.notes, "{note}");
+        self.beside("note", &note, &note);
+    }
+
+    /// For people a line, for programs an object with this key.
+    fn beside(&mut self, key: &str, line: impl fmt::Display, value: impl fmt::Display) {
+        let _unwritten = if self.json {
+            let object = serde_json::json!({ key: value.to_string() });
+            writeln!(self.notes, "{object}")
+        } else {
+            writeln!(self.notes, "{line}")
+        };
     }
 
     /// The same, of what the daemon says in an answer.
@@ -79,7 +134,8 @@ impl Output {
 
     /// Why nothing, or not everything, was done.
     pub(crate) fn error(&mut self, error: &anyhow::Error) {
-        self.note(format_args!("weir: {error:#}"));
+        let text = causes(error);
+        self.beside("error", format_args!("weir: {text}"), &text);
     }
 
     /// The text in a colour, on a terminal.
@@ -95,6 +151,16 @@ impl Output {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 }
+
+/// Columns of the terminal, as far as it says.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { USUAL_COLUMNS } else { columns }
+}
+
+/// Columns of a terminal that doesn't say.
+pub(crate) const USUAL_COLUMNS: usize = 80;
 
 /// Whether whoever read the answer has had enough of it, as `head` does.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -135,12 +201,18 @@ pub(crate) mod tests {
 
     /// An output that is kept: the answer's page and the notes'.
     pub(crate) fn kept(json: bool) -> (Output, Page, Page) {
+        kept_within(None, json)
+    }
+
+    /// The same, as on a terminal of so many columns.
+    pub(crate) fn kept_within(width: Option<usize>, json: bool) -> (Output, Page, Page) {
         let (answer, notes) = (Page::default(), Page::default());
         let output = Output {
             answer: Box::new(answer.clone()),
             notes: Box::new(notes.clone()),
             json,
             colours: false,
+            width,
         };
         (output, answer, notes)
     }
@@ -175,6 +247,13 @@ pub(crate) mod tests {
         output.note("b");
         output.error(&anyhow::anyhow!("c").context("d"));
         assert_eq!(answer.text(), "{\"a\":1}\n");
-        assert_eq!(notes.text(), "b\nweir: d: c\n");
+        assert_eq!(notes.text(), "{\"note\":\"b\"}\n{\"error\":\"d: c\"}\n");
+        let (mut output, answer, notes) = kept(false);
+        output.note("b");
+        output.error(&anyhow::anyhow!("c").context("d"));
+        assert_eq!(
+            (answer.text().as_str(), notes.text().as_str()),
+            ("", "b\nweir: d: c\n")
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Outcome,
     human::{count, plain},
-    output::{Output, Tone},
+    output::Output,
     table::{Align::Left, Align::Right, Table},
 };
 use crate::control::{client::Client, protocol::ShadowLine};
@@ -22,13 +22,7 @@ pub(super) async fn shadow(client: &Client, output: &mut Output) -> anyhow::Resu
             "nothing was hit within the last day: of sources is known what the check endpoint and other verifiers saw",
         );
     }
-    for (number, line) in table(&lines).lines().iter().enumerate() {
-        if number == 0 {
-            output.line(output.toned(Tone::Head, line))?;
-        } else {
-            output.line(line)?;
-        }
-    }
+    output.table(&table(&lines))?;
     Ok(Outcome::Done)
 }
 

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::{
     Outcome,
-    human::{bytes, count, counted, plain, seconds},
+    human::{bytes, count, counted, plain},
     output::{Output, Tone},
-    table::{Align::Left, Align::Right, Table},
+    table::{Align::Left, Align::Right, Table, wrapped},
     under_attack::until,
 };
 use crate::control::{
@@ -28,9 +28,22 @@ pub(super) async fn status(client: &Client, output: &mut Output) -> anyhow::Resu
     Ok(Outcome::Done)
 }
 
-/// Says in one line whether anything is wrong; if so, exit 1.
-pub(super) async fn check(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
-    let status: Status = client.get("/v1/status").await?;
+/// Says in one line whether anything is wrong, or the mode another than expected; if
+/// so, exit 1.
+pub(super) async fn check(
+    expect: Option<Mode>,
+    client: &Client,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
+    let mut status: Status = client.get("/v1/status").await?;
+    if let Some(expected) = expect.filter(|expected| *expected != status.mode) {
+        status.problems.push(format!(
+            "the mode is {} (from: {}), and {} was expected",
+            status.mode.name(),
+            status.mode_from,
+            expected.name()
+        ));
+    }
     verdict(&status, output)
 }
 
@@ -57,91 +70,116 @@ fn verdict(status: &Status, output: &mut Output) -> anyhow::Result<Outcome> {
 }
 
 fn show(status: &Status, output: &mut Output) -> anyhow::Result<()> {
-    output.line(format_args!(
+    let text = format!(
         "weir {}, pid {}, generation {}",
         status.version, status.pid, status.generation
-    ))?;
+    );
+    output.sentence(None, &text, UNDER)?;
+    let on_terminal = output.width().is_some();
+    if on_terminal {
+        problems(status, output)?;
+    }
     if let Some(attack) = &status.under_attack {
         let line = format!(
             "UNDER ATTACK since {}, {}: unknown sources are held to tier bootstrap",
             plain(&attack.since),
             until(attack)
         );
-        output.line(output.toned(Tone::Bad, &line))?;
+        output.sentence(Some(Tone::Bad), &line, UNDER)?;
     }
-    let (tone, means) = match status.mode {
-        Mode::Enforce => (Tone::Good, "packets are dropped"),
-        Mode::Observe => (Tone::Head, "packets are only counted"),
-    };
-    output.line(format_args!(
-        "mode        {}: {means} (from: {})",
-        output.toned(tone, status.mode.name()),
-        status.mode_from
-    ))?;
-    output.line(format_args!("interfaces  {}", interfaces(status)))?;
-    output.line(format_args!("verdicts    {}", verdicts(status)))?;
-    if let Some(line) = shadow_verdicts(status) {
-        output.line(line)?;
+    mode(status, output)?;
+    for (name, text) in facts(status) {
+        output.sentence(None, &format!("{name:<UNDER$}{text}"), UNDER)?;
     }
-    output.line(format_args!("tables      {}", tables(status)))?;
-    output.line(format_args!(
-        "events      {} sent, {} suppressed, {} lost",
-        count(status.events.sent),
-        count(status.events.suppressed),
-        count(status.events.lost)
-    ))?;
-    if let Some(line) = readers(status) {
-        output.line(line)?;
+    if status
+        .policy
+        .as_ref()
+        .is_some_and(|policy| policy.alarm.is_some())
+    {
+        let whence = if on_terminal { "above" } else { "below" };
+        let line = format!("            IT MAKES NO VERDICTS: the problem {whence} says why");
+        output.sentence(Some(Tone::Bad), &line, UNDER)?;
     }
-    output.line(format_args!(
-        "buckets     {} of {} used, {} evicted, {} found none idle",
-        count(status.buckets.used),
-        count(status.buckets.capacity),
-        count(status.buckets.evicted),
-        counted(status.buckets.saturated, "packet")
-    ))?;
-    if let Some(policy) = &status.policy {
-        output.line(format_args!(
-            "policy      {}: {}",
-            policy.mode,
-            said(policy.enforced)
-        ))?;
-        if policy.shadow != PolicyVerdicts::default() {
-            output.line(format_args!(
-                "            {}: only counted",
-                said(policy.shadow)
-            ))?;
-        }
-        if policy.alarm.is_some() {
-            let line = "            IT MAKES NO VERDICTS: the problem below says why";
-            output.line(output.toned(Tone::Bad, line))?;
-        }
-    }
-    table(&feeds(status), output)?;
-    for line in feed_notes(status) {
-        output.line(output.toned(Tone::Bad, &line))?;
-    }
+    feeds::show(status, output)?;
     table(&services(status), output)?;
     if let Some(check) = &status.check {
         checks::show(check, output)?;
     }
     table(&causes(&status.causes), output)?;
     if let Some(line) = would(&status.causes, status.mode) {
-        output.line(line)?;
+        output.sentence(None, &line, 0)?;
     }
     let shadow = causes(&status.shadow);
-    if !shadow.lines().is_empty() {
+    if shadow.len() > 0 {
         output.line("\nShadow: what the feeds in observe would have done")?;
-        for line in shadow.lines() {
+        output.table(&shadow)?;
+    }
+    if !on_terminal && !status.problems.is_empty() {
+        output.line("")?;
+        problems(status, output)?;
+    }
+    Ok(())
+}
+
+/// The mode in its colour.
+fn mode(status: &Status, output: &mut Output) -> anyhow::Result<()> {
+    let (tone, means) = match status.mode {
+        Mode::Enforce => (Tone::Good, "packets are dropped"),
+        Mode::Observe => (Tone::Head, "packets are only counted"),
+    };
+    let name = status.mode.name();
+    let until = status.mode_until.as_ref();
+    let until = until.map_or_else(String::new, |until| format!(", until {}", plain(until)));
+    let from = plain(&status.mode_from);
+    let text = format!("{:<UNDER$}{name}{until}: {means} (from: {from})", "mode");
+    for (number, line) in wrapped(&text, output.width(), UNDER).iter().enumerate() {
+        if number == 0 {
+            output.line(line.replacen(name, &output.toned(tone, name), 1))?;
+        } else {
             output.line(line)?;
         }
     }
-    if !status.problems.is_empty() {
-        output.line("")?;
+    Ok(())
+}
+
+/// What there is to know in a line each.
+fn facts(status: &Status) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("interfaces", interfaces(status)),
+        ("verdicts", verdicts(status)),
+    ];
+    facts.extend(shadow_verdicts(status).map(|text| ("shadow", text)));
+    facts.push(("tables", tables(status)));
+    let events = format!(
+        "{} sent, {} suppressed, {} lost",
+        count(status.events.sent),
+        count(status.events.suppressed),
+        count(status.events.lost)
+    );
+    facts.push(("events", events));
+    facts.extend(readers(status).map(|text| ("readers", text)));
+    let buckets = format!(
+        "{} of {} used, {} evicted, {} found none idle",
+        count(status.buckets.used),
+        count(status.buckets.capacity),
+        count(status.buckets.evicted),
+        counted(status.buckets.saturated, "packet")
+    );
+    facts.push(("buckets", buckets));
+    if let Some(policy) = &status.policy {
+        let text = format!("{}: {}", plain(&policy.mode), said(policy.enforced));
+        facts.push(("policy", text));
+        if policy.shadow != PolicyVerdicts::default() {
+            facts.push(("", format!("{}: only counted", said(policy.shadow))));
+        }
     }
+    facts
+}
+
+fn problems(status: &Status, output: &mut Output) -> anyhow::Result<()> {
     for problem in &status.problems {
         let line = format!("problem: {}", plain(problem));
-        output.line(output.toned(Tone::Bad, &line))?;
+        output.sentence(Some(Tone::Bad), &line, 2)?;
     }
     Ok(())
 }
@@ -157,13 +195,9 @@ fn said(of: PolicyVerdicts) -> String {
 
 /// An empty line, and the table with its head; nothing where it has no rows.
 fn table<const N: usize>(table: &Table<N>, output: &mut Output) -> anyhow::Result<()> {
-    let lines = table.lines();
-    let Some((head, rows)) = lines.split_first() else {
-        return Ok(());
-    };
-    output.line(format_args!("\n{}", output.toned(Tone::Head, head)))?;
-    for row in rows {
-        output.line(row)?;
+    if table.len() > 0 {
+        output.line("")?;
+        output.table(table)?;
     }
     Ok(())
 }
@@ -209,7 +243,7 @@ fn shadow_verdicts(status: &Status) -> Option<String> {
     let shadow = &status.shadow_verdicts;
     (*shadow != ShadowVerdicts::default()).then(|| {
         format!(
-            "shadow      {} blocked, {} limited, {} allowed: only counted",
+            "{} blocked, {} limited, {} allowed: only counted",
             count(shadow.blocked),
             count(shadow.limited),
             count(shadow.allowed)
@@ -228,52 +262,10 @@ fn readers(status: &Status) -> Option<String> {
         many => format!("{} follow the events", count(many)),
     };
     Some(if missed == 0 {
-        format!("readers     {follow}")
+        follow
     } else {
-        format!(
-            "readers     {follow}, too slow for {} of them",
-            count(missed)
-        )
+        format!("{follow}, too slow for {} of them", count(missed))
     })
-}
-
-fn feeds(status: &Status) -> Table<7> {
-    let mut table = Table::new([
-        ("FEED", Left),
-        ("KIND", Left),
-        ("MODE", Left),
-        ("STATE", Left),
-        ("CLAIMS", Right),
-        ("REFUSED", Right),
-        ("AGE", Right),
-    ]);
-    for feed in &status.feeds {
-        table.push([
-            plain(&feed.name),
-            feed.kind.clone(),
-            feed.mode.clone(),
-            feed.state.clone(),
-            count(feed.claims),
-            count(feed.refused),
-            feed.age_s.map_or_else(|| "-".into(), seconds),
-        ]);
-    }
-    table
-}
-
-/// What is wrong with a feed, below their table.
-fn feed_notes(status: &Status) -> Vec<String> {
-    let mut lines = Vec::new();
-    for feed in &status.feeds {
-        let name = plain(&feed.name);
-        if let Some(error) = &feed.last_error {
-            lines.push(format!("  {name}: {}", plain(error)));
-        }
-        for refusal in &feed.refusals {
-            lines.push(format!("  {name} refused: {}", plain(refusal)));
-        }
-    }
-    lines
 }
 
 fn services(status: &Status) -> Table<4> {
@@ -285,10 +277,10 @@ fn services(status: &Status) -> Table<4> {
     ]);
     for service in &status.services {
         table.push([
-            service.name.clone(),
-            service.ports.join(" "),
-            service.default_tier.clone(),
-            service.mode.clone(),
+            plain(&service.name),
+            plain(&service.ports.join(" ")),
+            plain(&service.default_tier),
+            plain(&service.mode),
         ]);
     }
     table
@@ -342,7 +334,13 @@ fn would(causes: &Causes, mode: Mode) -> Option<String> {
     })
 }
 
-mod checks;
+/// The column that texts stand in.
+const UNDER: usize = 12;
 
+mod checks;
+mod feeds;
+
+#[cfg(test)]
+mod narrow;
 #[cfg(test)]
 mod tests;

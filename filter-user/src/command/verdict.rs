@@ -13,7 +13,7 @@ use crate::{
     cli::{STDIN, Said},
     control::{
         client::Client,
-        protocol::{Order, VerdictAnswer, VerdictRequest},
+        protocol::{Order, PrefixAnswer, VerdictAnswer, VerdictRequest},
     },
 };
 
@@ -49,7 +49,8 @@ pub(super) async fn say(
             Err(error) if number > 0 => return Err(error).with_context(before),
             answer => answer?,
         };
-        if answer.prefixes.iter().any(|one| !one.done) {
+        let failed = |one: &PrefixAnswer| !one.done || (order == Order::Clear && !one.changed);
+        if answer.prefixes.iter().any(failed) {
             outcome = Outcome::Failed;
         }
         number += answer.prefixes.len() as u64;
@@ -79,9 +80,12 @@ fn every(written: Vec<String>, stdin: impl BufRead) -> impl Iterator<Item = io::
             (Some(Ok(text)), None)
         };
         let lines = lines.into_iter().flatten().filter_map(|line| {
-            line.map(|line| {
+            line.and_then(|line| {
+                if line.trim_start().starts_with('{') {
+                    return Err(io::Error::other(JSON));
+                }
                 let prefix = line.split('#').next().unwrap_or_default().trim();
-                (!prefix.is_empty()).then(|| prefix.to_owned())
+                Ok((!prefix.is_empty()).then(|| prefix.to_owned()))
             })
             .transpose()
         });
@@ -99,7 +103,7 @@ fn show(
         Order::Allow => "is allowed",
         Order::Block => "is blocked",
         Order::Limit(tier) => &format!("is held to tier {tier}"),
-        Order::Clear => "is cleared",
+        Order::Clear => "",
     };
     let until = match (order, for_s, &answer.until) {
         (Order::Clear, ..) => String::new(),
@@ -123,13 +127,52 @@ fn show(
                 plain(&one.written)
             ));
         }
-        output.line(format_args!("{prefix} {is}{until}"))?;
+        if matches!(order, Order::Clear) {
+            for line in cleared(prefix, one) {
+                output.line(line)?;
+            }
+        } else {
+            output.line(format_args!("{prefix} {is}{until}"))?;
+        }
         if let Some(note) = &one.note {
             output.note(format_args!("{prefix}: {}", plain(note)));
         }
     }
     Ok(())
 }
+
+/// What became of a prefix that was to be cleared: whether anything of the operator's
+/// was there, who still holds it, and what lifts that.
+fn cleared(prefix: &str, one: &PrefixAnswer) -> Vec<String> {
+    let mut lines = vec![if one.changed {
+        format!("{prefix} is cleared")
+    } else if one.held_by.is_empty() {
+        format!("{prefix}: there was nothing of yours to clear")
+    } else {
+        format!("{prefix}: there was nothing of yours to clear, and it is still held")
+    }];
+    for holder in &one.held_by {
+        let on = if holder.prefix == prefix {
+            String::new()
+        } else {
+            format!(" on {}", plain(&holder.prefix))
+        };
+        lines.push(format!(
+            "  {} by {}{on}: {}",
+            plain(&holder.verdict.to_string()),
+            match holder.feed.as_str() {
+                "operator" => "the operator".to_owned(),
+                feed => format!("feed {}", plain(feed)),
+            },
+            plain(&holder.lifted_by)
+        ));
+    }
+    lines
+}
+
+/// A claim's line isn't a prefix: its end and its verdict would be lost.
+const JSON: &str = "it holds JSON, as weir list --json writes it, with verdicts and ends of its \
+                    own: give it to a file feed, or take its prefixes alone (jq -r .prefix)";
 
 /// Prefixes of one request: so many don't hold the daemon up.
 const PART: usize = 50_000;
@@ -140,8 +183,9 @@ mod tests {
     use crate::{
         command::output::tests::kept,
         control::{
-            protocol::PrefixAnswer,
-            server::by_heart::{by_heart, running},
+            Request,
+            protocol::{Holder, Verdict},
+            server::fake_daemon::{answer, running},
         },
     };
 
@@ -156,6 +200,13 @@ mod tests {
         );
         let bad: &[u8] = b"\xff\n";
         assert!(every(vec!["-".into()], bad).any(|line| line.is_err()));
+        let json: &[u8] = b"192.0.2.1\n {\"prefix\":\"192.0.2.2/32\",\"verdict\":\"block\"}\n";
+        let read: io::Result<Vec<_>> = every(vec!["-".into()], json).collect();
+        assert!(
+            read.expect_err("no prefix")
+                .to_string()
+                .contains("jq -r .prefix")
+        );
     }
 
     fn said(prefixes: &[&str]) -> Said {
@@ -170,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_prefixes_go_in_parts_and_each_is_answered_in_order() {
-        let daemon = running(by_heart);
+        let daemon = running(answer);
         let number = PART * 2 + 1;
         let stdin: String = (0..number as u32)
             .map(|number| format!("{}\n", std::net::Ipv4Addr::from(number)))
@@ -195,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_refused_fails_and_the_rest_is_done() {
-        let daemon = running(by_heart);
+        let daemon = running(answer);
         let prefixes = said(&["203.0.113.7", "0.0.0.0/0"]);
         let (mut output, answer, notes) = kept(false);
         let outcome = say(
@@ -271,5 +322,89 @@ mod tests {
             shown(&Order::Clear, None, &answer),
             (cleared, String::new())
         );
+    }
+
+    #[test]
+    fn who_still_holds_a_prefix_is_named_with_what_lifts_it() {
+        let written = "203.0.113.7".parse().expect("a prefix");
+        let of = |changed, held_by| VerdictAnswer {
+            until: None,
+            prefixes: vec![PrefixAnswer {
+                changed,
+                held_by,
+                ..PrefixAnswer::done("203.0.113.7", &written)
+            }],
+        };
+        let shown = |answer: &VerdictAnswer| shown(&Order::Clear, None, answer).0;
+        assert_eq!(
+            shown(&of(false, Vec::new())),
+            "203.0.113.7/32: there was nothing of yours to clear\n"
+        );
+        let holders = || {
+            vec![
+                Holder::operator("203.0.113.0/24", Verdict::Block),
+                Holder::policy(
+                    "attestation",
+                    "203.0.113.7/32",
+                    Verdict::Limit("suspect".into()),
+                ),
+                Holder::feed("local", "203.0.113.7/32", Verdict::Block),
+            ]
+        };
+        let held = "  block by the operator on 203.0.113.0/24: weir clear 203.0.113.0/24\n  \
+                    limit suspect by feed attestation: weir forgive 203.0.113.7/32\n  \
+                    block by feed local: weir allow 203.0.113.7/32\n";
+        assert_eq!(
+            shown(&of(false, holders())),
+            format!(
+                "203.0.113.7/32: there was nothing of yours to clear, and it is still held\n{held}"
+            )
+        );
+        assert_eq!(
+            shown(&of(true, holders())),
+            format!("203.0.113.7/32 is cleared\n{held}")
+        );
+    }
+
+    #[tokio::test]
+    async fn clearing_what_wasnt_there_fails() {
+        for (order, changed, expected) in [
+            (Order::Clear, true, Outcome::Done),
+            (Order::Clear, false, Outcome::Failed),
+            // What was blocked already is as it should be.
+            (Order::Block, false, Outcome::Done),
+        ] {
+            let daemon = running(move |request| match request {
+                Request::Verdict { request, reply } => {
+                    let text = &request.prefixes[0];
+                    let written = text.parse().expect("a prefix");
+                    let one = PrefixAnswer {
+                        changed,
+                        ..PrefixAnswer::done(text, &written)
+                    };
+                    drop(reply.send(Ok(VerdictAnswer {
+                        until: None,
+                        prefixes: vec![one],
+                    })));
+                }
+                other => panic!("{other:?} wasn't asked"),
+            });
+            for json in [false, true] {
+                let (mut output, ..) = kept(json);
+                let prefixes = said(&["203.0.113.7"]);
+                let outcome = say(
+                    order.clone(),
+                    prefixes,
+                    &b""[..],
+                    &daemon.client,
+                    &mut output,
+                );
+                assert_eq!(
+                    outcome.await.expect("answered"),
+                    expected,
+                    "{order:?}, {changed}"
+                );
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The API's client, over the control socket: what the CLI speaks through.
 
 use std::{
+    future::Future,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -16,7 +17,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::protocol::Refused;
+use super::{deadline, protocol::Refused};
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod tests;
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    limit: Duration,
 }
 
 /// Why there is no answer.
@@ -40,8 +42,26 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refused),
     /// The daemon takes its time.
-    #[error("the daemon on {0} hasn't answered within {TIMEOUT:?}: its log may say why")]
-    Late(PathBuf),
+    #[error(
+        "the daemon on {path} hasn't answered within {limit:?}: its log may say why. What it \
+         hasn't begun by now it won't carry out"
+    )]
+    Late {
+        /// The socket.
+        path: PathBuf,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The answer has begun, and doesn't go on.
+    #[error(
+        "the daemon on {path} has sent nothing for {limit:?} within its answer, which isn't whole"
+    )]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+        /// How long was waited.
+        limit: Duration,
+    },
     /// The connection broke.
     #[error("the connection to the daemon on {path} broke: {what}")]
     Broken {
@@ -56,10 +76,21 @@ pub enum Error {
 }
 
 impl Client {
-    /// Speaks to the daemon behind this socket.
+    /// Speaks to the daemon behind this socket, and waits [`ANSWER_TIMEOUT`].
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self {
             socket: socket.into(),
+            limit: ANSWER_TIMEOUT,
+        }
+    }
+
+    /// The same, and waits so long for each answer. Of an answer of many lines that
+    /// is the wait for its beginning, and for each of its parts.
+    #[must_use]
+    pub fn with_limit(&self, limit: Duration) -> Self {
+        Self {
+            socket: self.socket.clone(),
+            limit,
         }
     }
 
@@ -108,12 +139,14 @@ impl Client {
     /// # Errors
     /// If there is no answer.
     pub async fn lines(&self, path: &str) -> Result<Lines, Error> {
-        let response = self.ask(Method::GET, path, Bytes::new()).await?;
+        let response = self
+            .within(self.ask(Method::GET, path, Bytes::new()))
+            .await?;
         Ok(Lines {
             body: response.into_body(),
             read: BytesMut::new(),
             searched: 0,
-            socket: self.socket.clone(),
+            client: self.clone(),
         })
     }
 
@@ -122,9 +155,9 @@ impl Client {
     /// # Errors
     /// If there is no answer.
     pub async fn text(&self, path: &str) -> Result<String, Error> {
-        let response = self.ask(Method::GET, path, Bytes::new()).await?;
-        let body = response.into_body().collect().await;
-        let bytes = body.map_err(|error| self.broken(&error))?.to_bytes();
+        let bytes = self
+            .within(self.whole(Method::GET, path, Bytes::new()))
+            .await?;
         String::from_utf8(bytes.into()).map_err(|error| self.broken(&error))
     }
 
@@ -134,10 +167,27 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<T, Error> {
+        let bytes = self.within(self.whole(method, path, body)).await?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    /// Waits no longer than is allowed.
+    async fn within<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        timeout(self.limit, answer)
+            .await
+            .unwrap_or_else(|_elapsed| {
+                Err(Error::Late {
+                    path: self.socket.clone(),
+                    limit: self.limit,
+                })
+            })
+    }
+
+    /// The answer's body, all of it.
+    async fn whole(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Error> {
         let response = self.ask(method, path, body).await?;
         let body = response.into_body().collect().await;
-        let bytes = body.map_err(|error| self.broken(&error))?.to_bytes();
-        Ok(serde_json::from_slice(&bytes)?)
+        Ok(body.map_err(|error| self.broken(&error))?.to_bytes())
     }
 
     /// The answer's head, if it is a good one.
@@ -147,8 +197,7 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, Error> {
-        let answer = timeout(TIMEOUT, self.send(method, path, body)).await;
-        let response = answer.map_err(|_elapsed| Error::Late(self.socket.clone()))??;
+        let response = self.send(method, path, body).await?;
         if response.status() == StatusCode::OK {
             return Ok(response);
         }
@@ -166,6 +215,7 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, Error> {
+        let deadline = deadline::after(self.limit);
         let stream = self.connect().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -180,6 +230,7 @@ impl Client {
             .method(method)
             .uri(path)
             .header(HOST, "weir")
+            .header(deadline::HEADER, deadline)
             .body(Full::new(body))
             .map_err(|error| self.broken(&error))?;
         sender
@@ -188,7 +239,7 @@ impl Client {
             .map_err(|error| self.broken(&error))
     }
 
-    /// Comes in, or queues at the door for as long as an answer may take. The
+    /// Comes in, or queues at the listener for as long as an answer may take. The
     /// kernel says of a full queue only that it is full, and never when it isn't.
     async fn connect(&self) -> Result<UnixStream, Error> {
         loop {
@@ -222,15 +273,25 @@ pub struct Lines {
     read: BytesMut,
     /// How much of what was read holds no line's end.
     searched: usize,
-    socket: PathBuf,
+    client: Client,
 }
 
 impl Lines {
-    /// The next line, with its end; `None`: the answer is complete.
+    /// The next line, with its end; `None`: the answer is complete. Empty lines only
+    /// keep the connection alive, and are passed over.
     ///
     /// # Errors
-    /// If the connection broke.
+    /// If the connection broke, or nothing came for too long.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            match self.line().await? {
+                Some(line) if line.iter().all(u8::is_ascii_whitespace) => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    async fn line(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let end = self.read[self.searched..]
                 .iter()
@@ -241,13 +302,18 @@ impl Lines {
                 return Ok(Some(line.freeze()));
             }
             self.searched = self.read.len();
-            match self.body.frame().await {
+            let frame = timeout(self.client.limit, self.body.frame()).await;
+            let frame = frame.map_err(|_elapsed| Error::Silent {
+                path: self.client.socket.clone(),
+                limit: self.client.limit,
+            })?;
+            match frame {
                 Some(Ok(frame)) => {
                     if let Some(bytes) = frame.data_ref() {
                         self.read.extend_from_slice(bytes);
                     }
                 }
-                Some(Err(error)) => return Err(broken(&self.socket, &error)),
+                Some(Err(error)) => return Err(self.client.broken(&error)),
                 None if self.read.is_empty() => return Ok(None),
                 None => {
                     self.searched = 0;
@@ -294,9 +360,8 @@ fn broken(socket: &Path, error: &impl std::error::Error) -> Error {
     }
 }
 
-/// For the beginning of an answer. Reading a large configuration again, or
-/// hundreds of thousands of prefixes, takes a few seconds.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// For an answer, unless the command says otherwise.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two tries at a door with a full queue.
+/// Between two tries at a listener with a full queue.
 const AGAIN: Duration = Duration::from_millis(5);

@@ -4,7 +4,7 @@
 //! It knows nothing but how to ask: every path becomes a [`Request`], every
 //! answer a body. What goes wrong is `{"error": "sentence"}` with a status that
 //! says whose affair it is: 4xx the client's, 422 refused by the daemon, 503 the
-//! daemon is going. `door` bounds the connections.
+//! daemon is going. `listener` bounds the connections.
 
 use std::{convert::Infallible, future::Future};
 
@@ -24,17 +24,21 @@ use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tokio::{
     net::{TcpListener, UnixStream},
-    sync::{mpsc, oneshot},
+    sync::mpsc,
 };
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
-use self::door::Limits;
+use self::{
+    ask::{ask, note_deadline},
+    keepalive::KeptAlive,
+    listener::Limits,
+};
 use super::{
-    Reply, Request,
+    Request,
     peer::{Peer, Rules},
     protocol::{
-        DetachRequest, EventsQuery, ExplainQuery, FeedRequest, FeedsQuery, ListQuery, ModeRequest,
-        Refused, UnderAttackRequest, VerdictRequest,
+        DetachRequest, EventsQuery, ExplainQuery, FeedRequest, FeedsQuery, ForgiveRequest,
+        ListQuery, ModeRequest, Refused, UnderAttackRequest, VerdictRequest,
     },
     socket::ControlSocket,
 };
@@ -52,7 +56,7 @@ pub async fn serve(
     tracing::info!(path = %file.path.display(), "the control API answers");
     let app = guarded(requests, rules);
     tokio::select! {
-        () = door::open(listener, Limits::CONTROL, |io| {
+        () = listener::open(listener, Limits::CONTROL, |io| {
             app.clone().layer(Extension(ConnectInfo(Connection::of(io))))
         }) => {}
         () = shutdown => {}
@@ -77,7 +81,7 @@ pub async fn serve_metrics(
         .layer(middleware::from_fn(without_body))
         .with_state(requests);
     tokio::select! {
-        () = door::open(listener, Limits::METRICS, |_| app.clone()) => {}
+        () = listener::open(listener, Limits::METRICS, |_| app.clone()) => {}
         () = shutdown => {}
     }
 }
@@ -97,6 +101,7 @@ fn routes(requests: mpsc::Sender<Request>) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/feeds", get(feeds).post(feed))
         .route("/v1/mode", put(mode))
+        .route("/v1/forgive", post(forgive))
         .route("/v1/shadow", get(shadow))
         .route("/v1/under-attack", put(under_attack))
         .route("/v1/reload", post(reload))
@@ -105,6 +110,7 @@ fn routes(requests: mpsc::Sender<Request>) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(note_deadline))
         .with_state(requests)
 }
 
@@ -144,9 +150,14 @@ async fn events(
     State(daemon): Daemon,
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
-    let Query(EventsQuery { follow }) = query?;
+    let Query(EventsQuery { follow, keepalive }) = query?;
     let subscription = ask(&daemon, |reply| Request::Events { follow, reply }).await?;
-    let body = Body::from_stream(subscription.lines().map(Ok::<_, Infallible>));
+    let lines = subscription.lines();
+    let body = if follow && keepalive {
+        Body::from_stream(KeptAlive::new(lines).map(Ok::<_, Infallible>))
+    } else {
+        Body::from_stream(lines.map(Ok::<_, Infallible>))
+    };
     Ok(([(CONTENT_TYPE, NDJSON)], body).into_response())
 }
 
@@ -156,6 +167,15 @@ async fn mode(
 ) -> Result<Response, Failure> {
     let request: ModeRequest = read(&body?)?;
     let answer = ask(&daemon, |reply| Request::Mode { request, reply }).await?;
+    Ok(Json(answer).into_response())
+}
+
+async fn forgive(
+    State(daemon): Daemon,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let request: ForgiveRequest = read(&body?)?;
+    let answer = ask(&daemon, |reply| Request::Forgive { request, reply }).await?;
     Ok(Json(answer).into_response())
 }
 
@@ -265,25 +285,6 @@ impl Connection {
 
 type Daemon = State<mpsc::Sender<Request>>;
 
-async fn ask<T>(
-    daemon: &mpsc::Sender<Request>,
-    request: impl FnOnce(Reply<T>) -> Request,
-) -> Result<T, Failure> {
-    let (reply, answer) = oneshot::channel();
-    let gone = || {
-        let sentence = "the daemon is going down: ask again when it is back";
-        Failure(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned())
-    };
-    if daemon.send(request(reply)).await.is_err() {
-        return Err(gone());
-    }
-    match answer.await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(refused)) => Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, refused.error)),
-        Err(_dropped) => Err(gone()),
-    }
-}
-
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         let sentence = format!("the request isn't the JSON that belongs here: {error}");
@@ -327,9 +328,13 @@ const MAX_BODY: usize = 8 << 20;
 const NDJSON: &str = "application/x-ndjson";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-mod door;
+mod ask;
+mod keepalive;
+mod listener;
 
 #[cfg(test)]
-pub(crate) mod by_heart;
+pub(crate) mod fake_daemon;
+#[cfg(test)]
+mod late;
 #[cfg(test)]
 mod tests;

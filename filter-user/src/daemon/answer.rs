@@ -38,6 +38,9 @@ impl Daemon {
                 let answer = self.change_mode(request);
                 send(reply, answer);
             }
+            Request::Forgive { reply, .. } => {
+                send(reply, Err(Refused::new("this daemon can't forgive yet")));
+            }
             Request::Shadow { reply } => send(reply, Ok(self.shadow_lines())),
             Request::UnderAttack { request, reply } => {
                 let answer = self.change_attack(request);
@@ -130,6 +133,7 @@ impl Daemon {
             }
             let mut answer = PrefixAnswer::done(text, &written);
             if verdict.is_none() && applied.withdrawn == 0 {
+                answer.changed = false;
                 answer.note = Some("the operator had said nothing of it".to_owned());
             } else {
                 changes.push(change);
@@ -202,6 +206,7 @@ impl Daemon {
         Ok(ModeAnswer {
             mode: request.mode,
             was,
+            until: None,
             notes,
         })
     }

@@ -11,7 +11,7 @@ use crate::{
         lines,
         protocol::{ClaimLine, ListLine, ListQuery, Refused, Verdict},
     },
-    feed::FeedId,
+    feed::{FeedId, codec::ndjson},
     ledger::View,
     prefix::{NotAPrefix, Prefix, Written},
 };
@@ -131,6 +131,7 @@ impl Daemon {
             feed: self.feeds.name(claim.feed).to_owned(),
             reason: claim.reason.map(ToOwned::to_owned),
             evidence: claim.evidence,
+            expires: claim.expires.map(ndjson::time),
             expires_in_s: claim
                 .expires
                 .map(|end| u64::from(end.saturating_sub(now().unix))),

@@ -43,6 +43,7 @@ impl Daemon {
             pid: std::process::id(),
             mode: self.mode(),
             mode_from: self.mode_from.name().to_owned(),
+            mode_until: None,
             under_attack: self.attack_status(),
             generation: self.settings.generation,
             interfaces: self

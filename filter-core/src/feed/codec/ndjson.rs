@@ -9,6 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use self::line::Line;
 use super::Fault;
 use crate::{
     claim::{Change, Claim, Verdict},
@@ -48,13 +49,23 @@ impl<'r> Reader<'r> {
             return Err(Fault::Syntax("it doesn't begin with `{`".to_owned()));
         }
         let line: Line<'_> = serde_json::from_str(text).map_err(|error| fault(&error))?;
+        if let Some(key) = line.unknown {
+            return Err(Fault::Key(key));
+        }
+        if line.expires_in && line.expires.is_none() {
+            return Err(Fault::NoExpiry);
+        }
         let Written { prefix, masked } = line.prefix.0.parse()?;
         let prefix = self.rules.widen(prefix);
         if line.withdrawn == Some(true) {
             return Ok(Some((Change::Withdraw(prefix), masked)));
         }
         let verdict = self.verdict(line.verdict.ok_or(Fault::NoVerdict)?)?;
-        let expires = line.expires.map(|text| seconds(&text.0)).transpose()?;
+        let expires = line
+            .expires
+            .flatten()
+            .map(|text| seconds(&text.0))
+            .transpose()?;
         let claim = Claim {
             prefix,
             verdict,
@@ -126,25 +137,9 @@ pub enum Unwritable {
     Id,
 }
 
-#[derive(Deserialize)]
-#[serde(expecting = "a claim such as {\"prefix\": \"192.0.2.7\", \"verdict\": \"block\"}")]
-struct Line<'a> {
-    #[serde(borrow)]
-    prefix: Text<'a>,
-    #[serde(borrow)]
-    verdict: Option<WireVerdict<'a>>,
-    #[serde(borrow)]
-    reason: Option<Text<'a>>,
-    evidence: Option<u64>,
-    #[serde(borrow)]
-    expires: Option<Text<'a>>,
-    #[serde(borrow)]
-    id: Option<Text<'a>>,
-    withdrawn: Option<bool>,
-}
-
 #[derive(Deserialize, Serialize)]
-#[serde(untagged, expecting = "a verdict is a word, or an object with `limit`")]
+#[serde(untagged, deny_unknown_fields)]
+#[serde(expecting = "a verdict is a word, or an object with `limit` alone")]
 enum WireVerdict<'a> {
     #[serde(borrow)]
     Word(Text<'a>),
@@ -201,12 +196,16 @@ fn written<'a>(
         verdict,
         reason: claim.reason.as_deref(),
         evidence: claim.evidence,
-        expires: claim.expires.map(|seconds| {
-            let time = UNIX_EPOCH + Duration::from_secs(seconds.into());
-            humantime::format_rfc3339_seconds(time).to_string()
-        }),
+        expires: claim.expires.map(time),
         id: claim.id.as_deref(),
     })
+}
+
+/// A time in Unix seconds as it is written in a line.
+#[must_use]
+pub fn time(unix_seconds: u32) -> String {
+    let time = UNIX_EPOCH + Duration::from_secs(unix_seconds.into());
+    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 /// Unix seconds; a started second counts, and what is beyond 2106 ends there.
@@ -255,6 +254,8 @@ pub const ID: usize = 256;
 
 /// Reasons that are shared: there are few, unless somebody writes sentences.
 const SHARED: usize = 4096;
+
+mod line;
 
 #[cfg(test)]
 mod tests;

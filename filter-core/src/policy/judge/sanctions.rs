@@ -13,7 +13,7 @@ use super::{
     },
     Judge, NO_STEP, PROBATION,
 };
-use crate::claim::{Change, Claim, Verdict};
+use crate::claim::{Change, Claim};
 
 impl Judge {
     /// The breaker opened: what the policy said against anybody lapses.
@@ -149,10 +149,7 @@ impl Judge {
         let left = sanction.until.saturating_sub(self.clock.seconds());
         Claim {
             prefix: source::prefix(source),
-            verdict: match sanction.kind {
-                Kind::Blocked => Verdict::Block,
-                _ => Verdict::Limit(sanction.tier),
-            },
+            verdict: sanction.verdict(),
             reason: Some(self.texts.text(sanction.reason)),
             evidence: u32::from(sanction.evidence),
             // A second more, so that what follows it is there before it ends.

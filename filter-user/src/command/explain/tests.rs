@@ -146,9 +146,10 @@ fn what_lost_and_what_the_shadow_says_follows() {
         feed: "wide".into(),
         reason: None,
         evidence: 1,
+        expires: None,
         expires_in_s: None,
         id: None,
-        hits: None,
+        hits: Some(0),
     };
     let explanation = Explanation {
         shadow: Some(ShadowOutcome {
@@ -166,9 +167,9 @@ fn what_lost_and_what_the_shadow_says_follows() {
         details(&explanation)[2..],
         [
             "  shadow  would be dropped: over the new connections a second of tier suspect of \
-             service api, by feed wide (203.0.0.0/16, 1 piece of evidence), until withdrawn",
-            "  losing  limit suspect by feed wide (203.0.0.0/16, 1 piece of evidence), until \
-             withdrawn: a narrower prefix of its rank",
+             service api, by feed wide (203.0.0.0/16, 1 piece of evidence, <64 hits), until withdrawn",
+            "  losing  limit suspect by feed wide (203.0.0.0/16, 1 piece of evidence, <64 hits), \
+             until withdrawn: a narrower prefix of its rank",
         ]
     );
 }

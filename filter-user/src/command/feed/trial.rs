@@ -12,7 +12,7 @@ use crate::{
     command::{
         Outcome,
         hooks::{self, Tried},
-        human::{counted, plain},
+        human::{count, counted, plain},
         output::Output,
     },
     control::{
@@ -60,19 +60,20 @@ pub(super) async fn test(
             trial.withdrawn
         ));
     }
+    let outcome = if trial.refused_percent() > f64::from(test.refused_ok) {
+        Outcome::Failed
+    } else {
+        Outcome::Done
+    };
     if output.json() {
         output.object(&trial)?;
-        return Ok(Outcome::Done);
+        return Ok(outcome);
     }
     output.notes(&trial.notes);
     for refusal in &trial.refusals {
         output.line(format_args!("refused: {}", plain(refusal)))?;
     }
-    output.line(format_args!(
-        "it is good: {}, {} refused",
-        counted(trial.claims - trial.refused, "claim"),
-        trial.refused
-    ))?;
+    output.line(trial.sentence(test.refused_ok))?;
     let beside = match &trial.feed {
         Some(feed) => format!("in place of what {} says now", plain(feed)),
         None => "as a new feed".to_owned(),
@@ -84,7 +85,36 @@ pub(super) async fn test(
     for first in &trial.first {
         output.line(format_args!("  {}", plain(first)))?;
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
+}
+
+impl Trial {
+    /// The share of what was read that can't be taken.
+    fn refused_percent(&self) -> f64 {
+        if self.claims == 0 {
+            return 0.0;
+        }
+        self.refused as f64 * 100.0 / self.claims as f64
+    }
+
+    /// How good it is, if so much may be refused.
+    fn sentence(&self, refused_ok: u8) -> String {
+        let taken = counted(self.claims - self.refused, "claim");
+        let percent = self.refused_percent();
+        let refused = format!(
+            "{} of {} refused ({percent:.1} %)",
+            count(self.refused),
+            count(self.claims)
+        );
+        match (self.claims, self.refused) {
+            (0, _) => "there are no claims in it: as a feed it would say nothing".to_owned(),
+            (_, 0) => format!("it is good: {taken}, none refused"),
+            _ if percent > f64::from(refused_ok) => {
+                format!("it is not good: {taken}, {refused}, and at most {refused_ok} % may be")
+            }
+            _ => format!("it is good but for what is refused: {taken}, {refused}"),
+        }
+    }
 }
 
 /// What the feed says now, as far as a daemon runs.
@@ -214,5 +244,53 @@ mod tests {
             "{:?}",
             trial.refusals
         );
+    }
+
+    #[test]
+    fn the_share_that_is_refused_decides() {
+        for (claims, refused, ok, good, words) in [
+            (0, 0, 10, true, "there are no claims in it"),
+            (1, 0, 10, true, "it is good: 1 claim, none refused"),
+            (1_000, 0, 0, true, "it is good: 1,000 claims, none refused"),
+            (
+                10,
+                1,
+                10,
+                true,
+                "it is good but for what is refused: 9 claims, 1 of 10 refused (10.0 %)",
+            ),
+            (
+                1_000,
+                1,
+                0,
+                false,
+                "it is not good: 999 claims, 1 of 1,000 refused (0.1 %), and at most 0 % may be",
+            ),
+            (9, 1, 10, false, "it is not good"),
+            (
+                3,
+                2,
+                10,
+                false,
+                "it is not good: 1 claim, 2 of 3 refused (66.7 %)",
+            ),
+            (3, 2, 100, true, "it is good but for"),
+            (
+                3,
+                3,
+                99,
+                false,
+                "it is not good: 0 claims, 3 of 3 refused (100.0 %)",
+            ),
+        ] {
+            let trial = Trial {
+                claims,
+                refused,
+                ..Trial::default()
+            };
+            let sentence = trial.sentence(ok);
+            assert!(sentence.contains(words), "{sentence}");
+            assert_eq!(trial.refused_percent() <= f64::from(ok), good, "{sentence}");
+        }
     }
 }

@@ -3,13 +3,18 @@ use filter_common::cause::Cause;
 use super::*;
 use crate::{
     command::output::tests::kept,
-    control::protocol::{
-        AnswerCount, BucketsStatus, CauseCount, CheckKeys, CheckStatus, EventsStatus, FeedStatus,
-        InterfaceStatus, PolicyStatus, ServiceStatus, ShadowVerdicts, VerdictsStatus,
+    control::{
+        Request,
+        protocol::{
+            AnswerCount, BucketsStatus, CauseCount, CheckKeys, CheckStatus, EventsStatus,
+            FeedStatus, InterfaceStatus, PolicyStatus, ServiceStatus, ShadowVerdicts,
+            VerdictsStatus,
+        },
+        server::fake_daemon::running,
     },
 };
 
-fn observing() -> Status {
+pub(super) fn observing() -> Status {
     let mut causes = Causes::default();
     causes[Cause::Conforming] = CauseCount {
         packets: 1_234_567,
@@ -28,6 +33,7 @@ fn observing() -> Status {
         pid: 812,
         mode: Mode::Observe,
         mode_from: "configuration".into(),
+        mode_until: None,
         under_attack: None,
         generation: 42,
         interfaces: vec![InterfaceStatus {
@@ -220,6 +226,33 @@ fn a_check_is_one_line_and_fails_if_anything_is_wrong() {
     let (mut output, answer, _) = kept(true);
     verdict(&status, &mut output).expect("kept");
     assert_eq!(answer.text(), "{\"ok\":true,\"problems\":[]}\n");
+}
+
+#[tokio::test]
+async fn a_check_knows_which_mode_is_expected() {
+    for (is, expect, outcome) in [
+        (Mode::Enforce, None, Outcome::Done),
+        (Mode::Enforce, Some(Mode::Enforce), Outcome::Done),
+        (Mode::Observe, Some(Mode::Observe), Outcome::Done),
+        (Mode::Observe, Some(Mode::Enforce), Outcome::Failed),
+        (Mode::Enforce, Some(Mode::Observe), Outcome::Failed),
+    ] {
+        let daemon = running(move |request| match request {
+            Request::Status { reply } => {
+                let mut status = observing();
+                status.mode = is;
+                status.problems.clear();
+                drop(reply.send(Ok(status)));
+            }
+            other => panic!("{other:?} wasn't asked"),
+        });
+        let (mut output, answer, _) = kept(false);
+        let found = super::check(expect, &daemon.client, &mut output).await;
+        assert_eq!(found.expect("answered"), outcome, "{is:?}, {expect:?}");
+        let text = answer.text();
+        let names_it = text.contains("was expected");
+        assert_eq!(names_it, outcome == Outcome::Failed, "{text}");
+    }
 }
 
 fn check() -> CheckStatus {

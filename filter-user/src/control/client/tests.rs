@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 use super::*;
 
 #[tokio::test]
-async fn a_queue_at_the_door_is_waited_out() {
+async fn a_full_queue_is_waited_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("socket");
     let flags = SocketFlags::CLOEXEC;

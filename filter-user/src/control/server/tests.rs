@@ -4,7 +4,7 @@ use axum::extract::connect_info::MockConnectInfo;
 use filter_common::settings::Mode;
 
 use super::{
-    by_heart::{Running, by_heart, claim, event, explanation, running, status},
+    fake_daemon::{Running, answer, claim, event, explanation, running, status},
     *,
 };
 use crate::control::{
@@ -26,7 +26,7 @@ fn sentence<T: std::fmt::Debug>(answer: Result<T, client::Error>) -> String {
 
 #[tokio::test]
 async fn every_question_gets_its_answer() {
-    let daemon = running(by_heart);
+    let daemon = running(answer);
     let client = &daemon.client;
     let answer: Status = client.get("/v1/status").await.expect("a status");
     assert_eq!(answer, status());
@@ -55,6 +55,7 @@ async fn every_question_gets_its_answer() {
     let request = ModeRequest {
         mode: Mode::Enforce,
         force: true,
+        for_s: None,
     };
     let answer: ModeAnswer = client.put("/v1/mode", &request).await.expect("done");
     assert_eq!(answer.mode, Mode::Enforce);
@@ -73,11 +74,12 @@ async fn every_question_gets_its_answer() {
 
 #[tokio::test]
 async fn what_the_daemon_refuses_comes_back_as_its_sentence() {
-    let daemon = running(by_heart);
+    let daemon = running(answer);
     let client = &daemon.client;
     let request = ModeRequest {
         mode: Mode::Enforce,
         force: false,
+        for_s: None,
     };
     let answer = client.put::<ModeAnswer>("/v1/mode", &request).await;
     assert_eq!(sentence(answer), "few sources carry most of the traffic");
@@ -85,7 +87,7 @@ async fn what_the_daemon_refuses_comes_back_as_its_sentence() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_request_is_said() {
-    let daemon = running(by_heart);
+    let daemon = running(answer);
     let client = &daemon.client;
     let answer = client.post::<VerdictAnswer>("/v1/verdicts", &[1, 2]).await;
     let said = sentence(answer);
@@ -105,7 +107,7 @@ async fn what_is_wrong_with_a_request_is_said() {
 
 #[tokio::test]
 async fn a_list_of_many_claims_comes_whole_and_in_order() {
-    let daemon = running(by_heart);
+    let daemon = running(answer);
     let client = &daemon.client;
     let mut lines = client.lines("/v1/claims?feed=local").await.expect("lines");
     let mut number = 0;
@@ -121,7 +123,7 @@ async fn a_list_of_many_claims_comes_whole_and_in_order() {
 
 #[tokio::test]
 async fn the_events_so_far_end_where_nobody_follows() {
-    let daemon = running(by_heart);
+    let daemon = running(answer);
     let client = &daemon.client;
     for path in ["/v1/events", "/v1/events?follow=false"] {
         let mut lines = client.lines(path).await.expect("lines");
@@ -208,7 +210,7 @@ async fn the_metrics_port_gives_metrics_and_nothing_else() {
     tokio::spawn(serve_metrics(listener, sender, std::future::pending()));
     tokio::spawn(async move {
         while let Some(request) = requests.recv().await {
-            by_heart(request);
+            answer(request);
         }
     });
     let ask = async |head: &str| fetch(address, head).await;
@@ -262,7 +264,7 @@ async fn after_the_shutdown_the_socket_is_gone() {
         stop,
         server,
         _folder,
-    } = running(by_heart);
+    } = running(answer);
     assert!(path.exists());
     stop.send(()).expect("it runs");
     server.await.expect("it ends");

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    control::protocol,
     feed::tests::{prefix, rules},
     prefix::Prefix,
 };
@@ -21,7 +22,7 @@ fn claim(line: &str) -> Claim {
 fn a_full_line_is_a_claim() {
     let claim = claim(
         r#"{"prefix": "203.0.113.7/32", "verdict": {"limit": "suspect"}, "reason": "dev_hooked",
-           "evidence": 12, "expires": "2026-11-22T20:00:00Z", "id": "a\u0062", "new": [1, {}]}"#,
+           "evidence": 12, "expires": "2026-11-22T20:00:00Z", "id": "a\u0062", "x_new": [1, {}]}"#,
     );
     assert_eq!(
         claim,
@@ -107,6 +108,38 @@ fn what_cant_be_accepted_says_why() {
             "doesn't begin with",
         ),
         (r#"{"prefix":"::1","verdict":"block"} x"#, "no JSON"),
+        (
+            r#"{"prefix":"::1","verdict":"block","not_before":"2027-01-01T00:00:00Z"}"#,
+            "its key \"not_before\" isn't known",
+        ),
+        (
+            r#"{"prefix":"::1","verdict":"block","Expires":"2027-01-01T00:00:00Z"}"#,
+            "its key \"Expires\" isn't known",
+        ),
+        (
+            r#"{"prefix":"::1","ports":["tcp/443"],"withdrawn":true}"#,
+            "its key \"ports\" isn't known",
+        ),
+        (
+            r#"{"prefix":"::1","verdict":{"limit":"suspect","for":"1h"}}"#,
+            "with `limit` alone",
+        ),
+        (
+            r#"{"prefix":"::1","verdict":"block","expires_in_s":3600}"#,
+            "no `expires`",
+        ),
+        (
+            r#"{"prefix":"::1","verdict":"block","prefix":"::2"}"#,
+            "duplicate field `prefix`",
+        ),
+        (
+            r#"{"prefix":"::1","verdict":"block","hits":"many"}"#,
+            "no claim",
+        ),
+        (
+            r#"{"prefix":"::1","verdict":"block","enforced":7}"#,
+            "a verdict is a word",
+        ),
     ] {
         let fault = read(line).expect_err(line).to_string();
         assert!(fault.contains(part), "{line}: {fault}");
@@ -183,6 +216,43 @@ proptest! {
             prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
             prop_assert_eq!(read(&line), Ok(Some((change, false))));
         }
+    }
+
+    /// What `weir list --json` writes, fed back as a feed.
+    #[test]
+    fn a_listed_line_is_read_as_the_claim_that_was_listed(
+        claim in any_claim(),
+        observed: bool,
+        hits: Option<u64>,
+        left: u64,
+    ) {
+        let spelled = |verdict| match verdict {
+            Verdict::Allow => protocol::Verdict::Allow,
+            Verdict::Block => protocol::Verdict::Block,
+            Verdict::Limit(tier) => {
+                let rules = rules();
+                let name = rules.tiers.iter().find(|(_, number)| **number == tier);
+                protocol::Verdict::Limit(name.expect("a tier").0.clone())
+            }
+        };
+        let line = protocol::ListLine {
+            claim: protocol::ClaimLine {
+                prefix: claim.prefix.to_string(),
+                verdict: spelled(claim.verdict),
+                feed: "local".into(),
+                reason: claim.reason.as_deref().map(ToOwned::to_owned),
+                evidence: claim.evidence,
+                expires: claim.expires.map(time),
+                expires_in_s: claim.expires.map(|_| left),
+                id: claim.id.as_deref().map(ToOwned::to_owned),
+                hits,
+            },
+            mode: if observed { "observe" } else { "inherit" }.into(),
+            enforced: Some(spelled(claim.verdict)),
+            shadow: None,
+        };
+        let text = serde_json::to_string(&line).expect("JSON");
+        prop_assert_eq!(read(&text), Ok(Some((Change::Claim(claim), false))));
     }
 
     #[test]

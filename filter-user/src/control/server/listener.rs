@@ -1,4 +1,4 @@
-//! The door: how many connections are inside at a time, and how long each may
+//! The listener: how many connections are inside at a time, and how long each may
 //! take to say what it wants.
 //!
 //! A connection asks one question. Where as many are inside as there is room
@@ -34,7 +34,7 @@ use tokio::{
 
 use super::Refused;
 
-/// How much of everything a door lets in.
+/// How much of everything a listener lets in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Connections that are inside at a time.

@@ -1,4 +1,4 @@
-//! A daemon for tests, behind a served socket: it answers by heart.
+//! A fake daemon for tests, behind a served socket: its answers are fixed.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -20,9 +20,9 @@ use crate::{
         lines,
         protocol::{
             CauseCount, Causes, ClaimLine, DetachAnswer, EventLine, Explanation, FeedAnswer,
-            FeedDetails, FeedOrder, FeedStatus, ModeAnswer, PrefixAnswer, Protocol, Refused,
-            ReloadAnswer, ShadowLine, Status, UnderAttackAnswer, UnderAttackStatus, Verdict,
-            VerdictAnswer,
+            FeedDetails, FeedOrder, FeedStatus, ForgiveAnswer, LiftedVerdict, ModeAnswer,
+            PrefixAnswer, Protocol, Refused, ReloadAnswer, ShadowLine, Status, UnderAttackAnswer,
+            UnderAttackStatus, Verdict, VerdictAnswer,
         },
         socket,
     },
@@ -32,7 +32,7 @@ use crate::{
 /// A served socket, and the client for it.
 pub(crate) struct Running {
     pub(crate) client: Client,
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     pub(super) stop: oneshot::Sender<()>,
     pub(super) server: JoinHandle<()>,
     pub(super) _folder: TempDir,
@@ -40,19 +40,25 @@ pub(crate) struct Running {
 
 /// Serves a daemon that is handed each request.
 pub(crate) fn running(mut daemon: impl FnMut(Request) + Send + 'static) -> Running {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("control.sock");
-    let socket = socket::bind(&path).expect("a socket");
-    let rules = Rules::of(&path).expect("rules");
     let (sender, mut requests) = mpsc::channel(4);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let shutdown = async { stopped.await.unwrap_or_default() };
-    let server = tokio::spawn(serve(socket, sender, rules, shutdown));
+    let running = served(sender);
     tokio::spawn(async move {
         while let Some(request) = requests.recv().await {
             daemon(request);
         }
     });
+    running
+}
+
+/// Serves a socket whose requests come out of a channel.
+pub(super) fn served(requests: mpsc::Sender<Request>) -> Running {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("control.sock");
+    let socket = socket::bind(&path).expect("a socket");
+    let rules = Rules::of(&path).expect("rules");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async { stopped.await.unwrap_or_default() };
+    let server = tokio::spawn(serve(socket, requests, rules, shutdown));
     Running {
         client: Client::new(&path),
         path,
@@ -63,7 +69,7 @@ pub(crate) fn running(mut daemon: impl FnMut(Request) + Send + 'static) -> Runni
 }
 
 /// Answers what a daemon with one blocked source would.
-pub(crate) fn by_heart(request: Request) {
+pub(crate) fn answer(request: Request) {
     match request {
         Request::Status { reply } => drop(reply.send(Ok(status()))),
         Request::List { query, reply } => {
@@ -88,6 +94,7 @@ pub(crate) fn by_heart(request: Request) {
             Ok(ModeAnswer {
                 mode: request.mode,
                 was: Mode::Observe,
+                until: request.for_s.map(|_| "2026-11-22T20:00:00Z".into()),
                 notes: Vec::new(),
             })
         } else {
@@ -111,6 +118,21 @@ pub(crate) fn by_heart(request: Request) {
             heard: request.order != FeedOrder::Refresh,
             note: None,
         }))),
+        Request::Forgive { request, reply } => {
+            drop(reply.send(if request.address == "192.0.2.9" {
+                Err(Refused::new("there is no policy"))
+            } else {
+                Ok(ForgiveAnswer {
+                    source: request.address.clone() + "/32",
+                    lifted: vec![LiftedVerdict {
+                        feed: "attestation".into(),
+                        verdict: Verdict::Block,
+                        reason: Some("tok_badsig".into()),
+                    }],
+                    notes: Vec::new(),
+                })
+            }))
+        }
         Request::Shadow { reply } => drop(reply.send(Ok(vec![ShadowLine::default()]))),
         Request::Reload { reply } => drop(reply.send(Ok(ReloadAnswer::default()))),
         Request::Detach { request, reply } => drop(reply.send(Ok(DetachAnswer {
@@ -152,6 +174,7 @@ pub(super) fn status() -> Status {
         pid: 7,
         mode: Mode::Enforce,
         mode_from: "configuration".into(),
+        mode_until: None,
         under_attack: None,
         generation: 3,
         interfaces: Vec::new(),
@@ -177,6 +200,7 @@ pub(super) fn claim(number: u32) -> ClaimLine {
         feed: "local".into(),
         reason: None,
         evidence: 1,
+        expires: None,
         expires_in_s: None,
         id: None,
         hits: Some(u64::from(number) * 64),

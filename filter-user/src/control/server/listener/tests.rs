@@ -23,7 +23,7 @@ const HASTY: Limits = Limits {
     whole: Some(Duration::from_millis(100)),
 };
 
-/// Something to ask behind a door, `/slow` without an answer.
+/// Something to ask behind a listener, `/slow` without an answer.
 async fn behind(limits: Limits) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
