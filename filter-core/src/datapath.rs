@@ -1,22 +1,29 @@
-//! The datapath: the loaded programs and their tables.
+//! The datapath: the loaded programs, their tables, and where they are attached.
 //!
-//! Two of them exist: the kernel's, and one in memory that runs the same law
-//! on the host (the model of the tests, and the daemon's tests without root).
+//! Two of them exist: the kernel's, and one in memory that runs the same law on the
+//! host and may refuse (the model of the tests, and of an engine without root).
 
 use anyhow::Result;
 use filter_common::{
-    bucket::{Usage, WAYS},
+    bucket::{BucketKey, Line, Place, Usage, WAYS},
     cause::Cause,
     decide::Decision,
     event::{Counter, Sketch, WORDS},
+    rate::Still,
     settings::Settings,
+    source::Family,
 };
 
-use crate::{patch::Patch, plan::Plan, prefix::Prefix};
+use crate::{config, patch::Patch, plan::Plan, prefix::Prefix, table::Fill};
 
 pub mod memory;
 
-/// What the daemon asks of the loaded programs and their tables.
+/// All that the daemon asks of the loaded programs, their tables, and the interfaces
+/// that they are attached to.
+#[expect(
+    async_fn_in_trait,
+    reason = "the daemon's loop awaits them on its own thread"
+)]
 pub trait Datapath {
     /// Puts what the configuration asks for into the tables: ports, services
     /// and tiers. What was there from an earlier plan and isn't in this one
@@ -36,7 +43,15 @@ pub trait Datapath {
     /// what was in force for them stays.
     fn apply(&mut self, patch: &Patch) -> Vec<(Prefix, String)>;
 
-    /// What would happen to this frame now. Changes nothing.
+    /// Whether memory of the verdict tables waits for the programs that run from now
+    /// on to end. Then a grace period is to be waited for, and
+    /// [`release`](Self::release) to be called.
+    fn seal(&mut self) -> bool;
+
+    /// The programs that ran when it was sealed have ended.
+    fn release(&mut self);
+
+    /// Decides about this frame as the filter would now. Changes nothing.
     ///
     /// # Errors
     /// If the program can't be run.
@@ -47,6 +62,92 @@ pub trait Datapath {
     /// # Errors
     /// If the tables can't be read.
     fn counts(&self) -> Result<Counts>;
+
+    /// About how many packets a claim has judged; `None` for a number beyond those
+    /// that are counted.
+    fn hits(&self, claim: u32) -> Option<u64>;
+
+    /// Begins to count the hits of this number anew: it is nobody's any more.
+    fn forget_hits(&self, claim: u32);
+
+    /// How full the verdict table of a family is.
+    fn fill(&self, family: Family) -> Fill;
+
+    /// Where a bucket is, and the words that stand there.
+    ///
+    /// # Errors
+    /// If the table can't be read.
+    fn bucket(&self, key: &BucketKey) -> Result<(Place, Line<Still>)>;
+
+    /// Looks whether the filter can be put on an interface, and changes nothing.
+    ///
+    /// # Errors
+    /// If the interface is missing, isn't Ethernet, or carries somebody else's
+    /// program.
+    async fn check(&self, interface: &str) -> Result<()>;
+
+    /// Puts the filter on these interfaces, on all or on none: where one refuses, the
+    /// others are as they were before.
+    ///
+    /// # Errors
+    /// If one of them refuses, and which.
+    async fn attach(&mut self, interfaces: &[String], wish: config::Attach)
+    -> Result<Vec<Attached>>;
+
+    /// Takes the filter off an interface, and waits until it is off.
+    ///
+    /// # Errors
+    /// If it stays on.
+    async fn detach(&mut self, attached: &Attached) -> Result<()>;
+
+    /// Whether the filter is still where it was attached.
+    ///
+    /// # Errors
+    /// If the interface can't be seen.
+    async fn holds(&self, attached: &Attached) -> Result<bool>;
+}
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// In the driver.
+    Native,
+    /// In the stack, where frames may be many packets merged into one.
+    Generic,
+}
+
+impl Attach {
+    /// The spelling in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// Whether an operator who wished so gets what was wished.
+    #[must_use]
+    pub const fn fulfils(self, wish: config::Attach) -> bool {
+        match wish {
+            config::Attach::Auto => true,
+            config::Attach::Native => matches!(self, Self::Native),
+            config::Attach::Generic => matches!(self, Self::Generic),
+        }
+    }
+}
+
+/// An interface with the filter on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Its name.
+    pub interface: String,
+    /// Its index.
+    pub index: u32,
+    /// How.
+    pub attach: Attach,
+    /// The kernel's number of the program.
+    pub program: u32,
 }
 
 /// How many entries the tables hold.

@@ -47,6 +47,9 @@ pub enum News {
         /// What of that its whole word left out without being believed.
         held: Vec<Prefix>,
     },
+    /// The last good copy of the feed's file, which can't be read itself; `None`: there
+    /// is none that can be read.
+    Recalled(Option<(Update, Refused)>),
     /// What is doubtful about the feed though it works: a sentence each, in
     /// place of those before.
     Notes(Vec<String>),

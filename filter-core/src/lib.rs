@@ -12,8 +12,10 @@
 #![forbid(unsafe_code)]
 
 pub mod claim;
+pub mod clock;
 pub mod config;
 pub mod datapath;
+pub mod engine;
 pub mod feed;
 pub mod ledger;
 pub mod metrics;

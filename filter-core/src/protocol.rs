@@ -190,6 +190,44 @@ impl Holder {
     }
 }
 
+/// What an operator can have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The operator's verdict on prefixes.
+    Verdict(VerdictRequest),
+    /// Another mode.
+    Mode(ModeRequest),
+    /// The host is under attack, or isn't any more.
+    UnderAttack(UnderAttackRequest),
+    /// Do something about a feed.
+    Feed(FeedRequest),
+    /// Read the configuration again.
+    Reload,
+    /// Take the filter off.
+    Detach(DetachRequest),
+    /// Lift what the policy holds against a source.
+    Forgive(ForgiveRequest),
+}
+
+/// What became of a [`Command`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Of [`Command::Verdict`].
+    Verdict(VerdictAnswer),
+    /// Of [`Command::Mode`].
+    Mode(ModeAnswer),
+    /// Of [`Command::UnderAttack`].
+    UnderAttack(UnderAttackAnswer),
+    /// Of [`Command::Feed`].
+    Feed(FeedAnswer),
+    /// Of [`Command::Reload`].
+    Reload(ReloadAnswer),
+    /// Of [`Command::Detach`].
+    Detach(DetachAnswer),
+    /// Of [`Command::Forgive`].
+    Forgive(ForgiveAnswer),
+}
+
 /// Which claims are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

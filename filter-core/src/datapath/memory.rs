@@ -5,20 +5,20 @@
 
 use std::{
     cell::Cell as Value,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use filter_common::{
     abi::ScopeKey,
-    bucket::{CLASSES, Line, Notes, Seed, Usage},
+    bucket::{BucketKey, CLASSES, Line, Notes, Place, Seed, Usage},
     cause::Cause,
     decide::{Clock, Decision, Tables, judge},
     event::{Event, Sampler, Sketch},
     handshake::{self, Handshake},
     packet::Packet,
-    rate::{Cell, Tier},
+    rate::{Cell, Still, Tier},
     settings::{MAX_SERVICES, Port, Service, Settings},
     source::{Address, Family},
     table::Standing,
@@ -26,11 +26,13 @@ use filter_common::{
 };
 
 use self::peek::Peek;
-use super::{Counts, Datapath, Sizes, sources};
+use super::{Attach, Attached, Counts, Datapath, Sizes, sources};
 use crate::{
+    config,
     patch::Patch,
     plan::{Plan, Scope},
     prefix::Prefix,
+    table::Fill,
 };
 
 mod peek;
@@ -58,6 +60,43 @@ pub struct Memory {
     shadow_sketches: [Sketch; Cause::COUNT],
     sampler: Sampler,
     events: Vec<Event>,
+    interfaces: Interfaces,
+}
+
+/// The interfaces of a host in memory.
+#[derive(Debug, Default)]
+struct Interfaces {
+    on: BTreeSet<String>,
+    /// Those that take no program.
+    refusing: BTreeSet<String>,
+}
+
+impl Interfaces {
+    fn check(&self, interface: &str) -> Result<()> {
+        ensure!(
+            !self.refusing.contains(interface),
+            "{interface} takes no XDP program"
+        );
+        Ok(())
+    }
+
+    fn attach(&mut self, interfaces: &[String]) -> Result<Vec<Attached>> {
+        for interface in interfaces {
+            self.check(interface)?;
+        }
+        self.on.extend(interfaces.iter().cloned());
+        let attached = interfaces.iter().zip(1..).map(|(interface, index)| Attached {
+            interface: interface.clone(),
+            index,
+            attach: Attach::Native,
+            program: 1,
+        });
+        Ok(attached.collect())
+    }
+
+    fn detach(&mut self, interface: &str) {
+        self.on.remove(interface);
+    }
 }
 
 impl Memory {
@@ -94,7 +133,29 @@ impl Memory {
             shadow_sketches: [Sketch::NEW; Cause::COUNT],
             sampler: Sampler::NEW,
             events: Vec::new(),
+            interfaces: Interfaces::default(),
         }
+    }
+
+    /// Says which interfaces take no program.
+    pub fn set_refusing(&mut self, interfaces: impl IntoIterator<Item = String>) {
+        self.interfaces.refusing = interfaces.into_iter().collect();
+    }
+
+    /// The interfaces that the filter is on.
+    pub fn interfaces(&self) -> impl Iterator<Item = &str> {
+        self.interfaces.on.iter().map(String::as_str)
+    }
+
+    /// Every entry of the verdict tables.
+    pub fn entries(&self) -> impl Iterator<Item = (&Prefix, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub const fn settings_in_force(&self) -> &Settings {
+        &self.settings
     }
 
     /// Sets the clocks: monotonic nanoseconds, and seconds since boot.
@@ -226,6 +287,12 @@ impl Datapath for Memory {
             .collect()
     }
 
+    fn seal(&mut self) -> bool {
+        false
+    }
+
+    fn release(&mut self) {}
+
     fn explain(&mut self, frame: &[u8]) -> Result<Decision> {
         Ok(judge(frame, &Peek::at(self), &self.now).1)
     }
@@ -241,6 +308,53 @@ impl Datapath for Memory {
             buckets: self.usage.get(),
             ..self.counts.clone()
         })
+    }
+
+    fn hits(&self, _claim: u32) -> Option<u64> {
+        None
+    }
+
+    fn forget_hits(&self, _claim: u32) {}
+
+    fn fill(&self, family: Family) -> Fill {
+        let prefixes = |addresses| self.used.get(&(family, addresses)).copied().unwrap_or(0);
+        let capacity = match family {
+            Family::V4 => self.sizes.ipv4,
+            Family::V6 => self.sizes.ipv6,
+        };
+        Fill {
+            prefixes: u64::from(prefixes(false)) + u64::from(prefixes(true)),
+            capacity: u64::from(capacity),
+            used: 0,
+            room: 0,
+        }
+    }
+
+    fn bucket(&self, key: &BucketKey) -> Result<(Place, Line<Still>)> {
+        let place = self.seed.place(key);
+        let line = self.line(place.line).context("there is no such line")?;
+        Ok((place, Line(std::array::from_fn(|word| Still(line.0[word].load())))))
+    }
+
+    async fn check(&self, interface: &str) -> Result<()> {
+        self.interfaces.check(interface)
+    }
+
+    async fn attach(
+        &mut self,
+        interfaces: &[String],
+        _wish: config::Attach,
+    ) -> Result<Vec<Attached>> {
+        self.interfaces.attach(interfaces)
+    }
+
+    async fn detach(&mut self, attached: &Attached) -> Result<()> {
+        self.interfaces.detach(&attached.interface);
+        Ok(())
+    }
+
+    async fn holds(&self, attached: &Attached) -> Result<bool> {
+        Ok(self.interfaces.on.contains(&attached.interface))
     }
 }
 

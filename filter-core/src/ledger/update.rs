@@ -134,6 +134,18 @@ impl Ledger {
         }
     }
 
+    /// Why no claim of this feed on this prefix is taken, however much room there is.
+    #[must_use]
+    pub fn fault(&self, feed: FeedId, prefix: &Prefix) -> Option<Fault> {
+        if self.rules.feed(feed).is_none() {
+            Some(Fault::NoFeed(feed))
+        } else if let Some(protected) = self.store.protection(prefix) {
+            Some(Fault::Protected(protected))
+        } else {
+            too_wide(prefix)
+        }
+    }
+
     /// A claim that isn't there yet, if it may be.
     fn add(
         &mut self,
@@ -144,14 +156,7 @@ impl Ledger {
         applied: &mut Applied,
     ) {
         let prefix = claim.prefix;
-        let fault = if self.rules.feed(feed).is_none() {
-            Some(Fault::NoFeed(feed))
-        } else if let Some(protected) = self.store.protection(&prefix) {
-            Some(Fault::Protected(protected))
-        } else {
-            too_wide(&prefix)
-        };
-        match fault.map_or_else(|| self.store.add(adding, feed, claim), Err) {
+        match self.fault(feed, &prefix).map_or_else(|| self.store.add(adding, feed, claim), Err) {
             Ok(number) => {
                 let expires = self.store.records.at(number).expires;
                 self.expiries.push(expires, number);

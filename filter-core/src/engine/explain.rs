@@ -12,19 +12,38 @@ use filter_common::{
     source::{Address, Family},
 };
 
-use super::Daemon;
+use super::Engine;
 use crate::{
-    control::protocol::{
-        ExplainQuery, Explanation, LosingClaim, Protocol, RateRoom, Refused, ShadowOutcome,
-    },
-    datapath::Datapath as _,
-    host::clock,
+    clock::Now,
+    datapath::Datapath,
     ledger::View,
     prefix::{self, ip},
+    protocol::{
+        ExplainQuery, Explanation, LosingClaim, Protocol, RateRoom, Refused, ShadowOutcome,
+    },
 };
 
-impl Daemon {
-    pub(super) fn explain(&mut self, query: &ExplainQuery) -> Result<Explanation, Refused> {
+/// What an explanation is made of besides the engine.
+struct Asked<'a, D> {
+    datapath: &'a D,
+    now: Now,
+    /// Nanoseconds of the clock of the buckets.
+    nanoseconds: u64,
+}
+
+impl Engine {
+    /// Explains what would happen to a packet now: the datapath decides, the ledger says
+    /// who claims what. `nanoseconds` are those of the buckets' clock.
+    ///
+    /// # Errors
+    /// If no port is meant, or the datapath can't be asked.
+    pub fn explain(
+        &self,
+        query: &ExplainQuery,
+        datapath: &mut impl Datapath,
+        nanoseconds: u64,
+        now: Now,
+    ) -> Result<Explanation, Refused> {
         let (protocol, port) = self.port(query)?;
         let source = prefix::address(query.address);
         let number = match protocol {
@@ -37,19 +56,22 @@ impl Daemon {
             number,
             port,
         );
-        let decision = self
-            .kernel
+        let decision = datapath
             .explain(&frame)
             .map_err(|error| Refused::new(format!("the kernel can't be asked: {error:#}")))?;
-        Ok(self.explained(source, protocol, port, &decision))
+        let asked = Asked {
+            datapath,
+            now,
+            nanoseconds,
+        };
+        Ok(self.explained((source, protocol, port), &decision, &asked))
     }
 
     fn explained(
         &self,
-        source: Address,
-        protocol: Protocol,
-        port: u16,
+        (source, protocol, port): (Address, Protocol, u16),
         decision: &Decision,
+        asked: &Asked<'_, impl Datapath>,
     ) -> Explanation {
         let cause = Cause::from_code(decision.cause).unwrap_or(Cause::Unlimited);
         let covering = self.ledger.covering(source);
@@ -60,7 +82,7 @@ impl Daemon {
         // A source that is blocked or allowed never comes as far as a service.
         let rated = cause.is_over() || cause == Cause::Conforming;
         let reached = rated || cause == Cause::Unlimited;
-        let line = judged.map(|claim| self.claim_line(claim));
+        let line = judged.map(|claim| self.claim_line(claim, asked.datapath, asked.now));
         Explanation {
             address: ip(source),
             protocol,
@@ -97,12 +119,12 @@ impl Daemon {
                 })
                 .flatten(),
             bucket: if rated {
-                self.room(source, decision)
+                self.room(source, decision, asked)
             } else {
                 Vec::new()
             },
-            shadow: self.shadow(decision, &covering),
-            losing: self.losing(&covering, decision, protection.is_some()),
+            shadow: self.shadow(decision, &covering, asked),
+            losing: self.losing(&covering, (decision, protection.is_some()), asked),
         }
     }
 
@@ -157,7 +179,12 @@ impl Daemon {
     }
 
     /// What is left in the buckets that judged.
-    fn room(&self, source: Address, decision: &Decision) -> Vec<RateRoom> {
+    fn room(
+        &self,
+        source: Address,
+        decision: &Decision,
+        asked: &Asked<'_, impl Datapath>,
+    ) -> Vec<RateRoom> {
         let mut tiers = self.plan.tiers_in_ticks();
         let tier =
             tiers.find(|(service, tier, _)| (*service, *tier) == (decision.service, decision.tier));
@@ -193,10 +220,10 @@ impl Daemon {
                 BucketKey::together(decision.service, 0),
             ),
         ];
-        let now = clock::monotonic_nanoseconds();
+        let now = asked.nanoseconds;
         let mut room = Vec::new();
         for (level, rates, key) in levels {
-            let Ok((place, line)) = self.kernel.bucket(&key) else {
+            let Ok((place, line)) = asked.datapath.bucket(&key) else {
                 continue;
             };
             for (kind, name) in Kind::ALL
@@ -218,7 +245,12 @@ impl Daemon {
         room
     }
 
-    fn shadow(&self, decision: &Decision, covering: &[View<'_>]) -> Option<ShadowOutcome> {
+    fn shadow(
+        &self,
+        decision: &Decision,
+        covering: &[View<'_>],
+        asked: &Asked<'_, impl Datapath>,
+    ) -> Option<ShadowOutcome> {
         let cause = Cause::from_code(decision.shadow)?;
         let claim = covering
             .iter()
@@ -233,15 +265,15 @@ impl Daemon {
                         .map(ToOwned::to_owned)
                 })
                 .flatten(),
-            claim: claim.map(|claim| self.claim_line(claim)),
+            claim: claim.map(|claim| self.claim_line(claim, asked.datapath, asked.now)),
         })
     }
 
     fn losing(
         &self,
         covering: &[View<'_>],
-        decision: &Decision,
-        protected: bool,
+        (decision, protected): (&Decision, bool),
+        asked: &Asked<'_, impl Datapath>,
     ) -> Vec<LosingClaim> {
         let winner = covering.iter().find(|claim| claim.number == decision.claim);
         let losing = covering
@@ -249,7 +281,7 @@ impl Daemon {
             .filter(|claim| claim.number != decision.claim);
         losing
             .map(|claim| LosingClaim {
-                claim: self.claim_line(claim),
+                claim: self.claim_line(claim, asked.datapath, asked.now),
                 why: match winner {
                     _ if protected => "the source is protected".to_owned(),
                     _ if claim.shadow => "its feed is in observe".to_owned(),
@@ -262,11 +294,7 @@ impl Daemon {
 
     /// To what a claim lost: half a sentence.
     fn why(&self, claim: &View<'_>, winner: &View<'_>) -> String {
-        let rank = |feed| {
-            let slots = self.feeds.iter();
-            let mut slots = slots.filter(|(number, _)| *number == feed);
-            slots.next().map_or(0, |(_, slot)| slot.config().rank)
-        };
+        let rank = |feed| self.feeds.get(feed).map_or(0, |feed| feed.config().rank);
         if rank(claim.feed) != rank(winner.feed) {
             return format!("{} is a stronger feed", self.feeds.name(winner.feed));
         }
