@@ -91,8 +91,11 @@ pub trait Datapath {
     ///
     /// # Errors
     /// If one of them refuses, and which.
-    async fn attach(&mut self, interfaces: &[String], wish: config::Attach)
-    -> Result<Vec<Attached>>;
+    async fn attach(
+        &mut self,
+        interfaces: &[String],
+        wish: config::Attach,
+    ) -> Result<Vec<Attached>>;
 
     /// Takes the filter off an interface, and waits until it is off.
     ///

@@ -20,7 +20,7 @@ use filter_common::settings::{Mode, Settings};
 use crate::{
     claim::Change,
     clock::{Now, Step, Steps},
-    config::{self, Config, tier::Tiers},
+    config::{self, Config},
     datapath::Attached,
     feed::{FeedId, News, Rules},
     ledger::Ledger,
@@ -49,6 +49,16 @@ mod status;
 mod steer;
 mod tables;
 
+use self::{
+    attack::AttackPending,
+    feeds::{Feeds, Waiting},
+    kept::Writing,
+    mode::{ModeEnd, ModePending},
+    operator::{Timed, VerdictPending},
+    policing::Policing,
+    reload::ReloadPending,
+    tables::Troubles,
+};
 pub use self::{
     event::read_event,
     feed_state::FeedState,
@@ -60,16 +70,6 @@ pub use self::{
     start::{Recalled, Start},
     status::{Looked, Outside},
     steer::Traffic,
-};
-use self::{
-    attack::AttackPending,
-    feeds::{Feeds, Waiting},
-    kept::Writing,
-    mode::{ModeEnd, ModePending},
-    operator::{Timed, VerdictPending},
-    policing::Policing,
-    reload::ReloadPending,
-    tables::Troubles,
 };
 
 /// Names a question of a client, until it is answered.
@@ -389,7 +389,11 @@ impl Engine {
         if let Some(step) = self.steps.observe(now) {
             self.stepped(step, now);
         }
-        if self.ledger.next_expiry().is_some_and(|unix| unix <= now.unix) {
+        if self
+            .ledger
+            .next_expiry()
+            .is_some_and(|unix| unix <= now.unix)
+        {
             self.expire(now);
         }
         self.pass_attack(now);
@@ -496,8 +500,9 @@ impl Engine {
         &self.attached
     }
 
-    fn tiers(&self) -> &Tiers {
-        &self.plan.tier_names
+    /// What was wrong at the start: a sentence each.
+    pub fn start_troubles(&self) -> impl Iterator<Item = &str> {
+        self.troubles.start.iter().map(String::as_str)
     }
 }
 

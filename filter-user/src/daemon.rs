@@ -1,16 +1,23 @@
-//! The daemon: one loop that wires feeds, ledger, datapath and control.
+//! The daemon: one loop that carries out what the engine decides.
 //!
-//! The only room that spawns tasks, selects and reads clocks. A verdict's way:
-//! a feed's [`News`] or an operator's request → [`Ledger`] → patch → datapath.
-//! `start` builds what runs here, `feeds` runs the feeds' tasks, `keeper` sends
-//! the operator's claims to the store. The control API has a thread of its own, and the check endpoint, which is `checks`. `answer`, `status` and
-//! `explain` answer requests, `tell` makes lines of events.
+//! The only room that spawns tasks, selects and reads clocks. Everything that happens is
+//! an [`Input`] of the [`Engine`]; what it gives in return are [`Effect`]s, which are
+//! carried out here, and what came of them is the next input.
+//!
+//! `start` builds what runs here, `load` reads the configuration and the host, `tasks`
+//! runs the feeds' tasks, `requests` finds the client of each answer, `outside` looks at
+//! what a status shows. The control API has a thread of its own, and the check endpoint,
+//! which is `checks`; the store has one for the disk.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, RingBuf};
-use filter_common::settings::{Mode, Settings};
+use filter_core::{
+    clock::Now,
+    datapath::Datapath,
+    engine::{Effect, Engine, Input, read_event},
+};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
@@ -21,183 +28,131 @@ use tokio::{
 
 use crate::{
     cli,
-    config::{Config, OnStop},
+    config::OnStop,
     control::{Request, eventlog::EventLog},
-    datapath::{
-        Datapath as _,
-        attach::{Attached, off},
-        kernel::{Kernel, grace},
-        pins::Pins,
-    },
+    datapath::kernel::{Kernel, grace},
     feed::Message,
     host::clock,
-    ledger::{Ledger, Now},
     log::Log,
     observation::Observation,
-    patch::Patch,
-    plan::{Plan, Scope},
-    policy::Truth,
-    prefix::Prefix,
     pulse::Pulses,
-    under_attack::UnderAttack,
+    store::Store,
     worker_thread::WorkerThread,
 };
 
 mod allocator;
-mod answer;
-mod attack;
 mod checks;
 mod copy;
-mod explain;
-mod feeds;
-mod keeper;
+mod events;
 mod list;
-mod policing;
+mod load;
+mod outside;
 mod readiness;
-mod reload;
-mod slot;
+mod requests;
 mod start;
-mod status;
-mod steer;
-mod tell;
+mod tasks;
 
 use checks::Checks;
-use feeds::Feeds;
-pub(crate) use feeds::rules_of;
-use keeper::Keeper;
-use policing::Policing;
+use load::Loads;
+use requests::Replies;
+use tasks::Tasks;
 
-/// Runs the daemon in the foreground until it is told to stop.
+/// Runs the daemon in the foreground until a signal ends it.
 ///
 /// # Errors
-/// If it can't start: nothing is attached then, and what an earlier daemon left
-/// in force goes on.
+/// If it can't start: the filter of an earlier daemon goes on then, as it was.
 pub fn run(options: &cli::Run) -> Result<()> {
     let pulses = Pulses::default();
-    let _log = Log::to_stderr(pulses.register("log"));
+    let log = Log::to_stderr(pulses.register("log"));
     allocator::give_back();
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("making the runtime")?
-        .block_on(async {
-            // From here on no signal ends the process by itself.
-            let signals = Signals::new()?;
-            let daemon = start::start(options, &pulses).await?;
-            daemon.run(signals).await
-        })
+        .context("making the runtime")?;
+    let ended = runtime.block_on(async {
+        // From here on no signal ends the process by itself.
+        let signals = Signals::new()?;
+        let daemon = start::start(options, pulses, log).await?;
+        daemon.run(signals).await
+    });
+    // A read that hangs must not keep the process.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Everything that runs.
-struct Daemon {
-    options: cli::Run,
-    config: Config,
-    plan: Plan,
-    /// What protects the operator's SSH sessions, besides the plan.
-    peers: Vec<Scope>,
-    /// Whether the host is under attack; the plan is made for it.
-    attack: Option<UnderAttack>,
-    ledger: Ledger,
-    kernel: Kernel,
-    settings: Settings,
-    mode_from: ModeFrom,
-    pins: Pins,
-    attached: Vec<Attached>,
-    feeds: Feeds,
-    keeper: Keeper,
+struct Daemon<D> {
+    engine: Engine,
+    datapath: D,
+    loads: Loads,
+    tasks: Tasks,
+    store: Store,
+    replies: Replies,
     events: EventLog,
-    /// Seconds that the wall clock is ahead of the time since boot.
-    wall_ahead: i64,
-    /// Sentences about what went wrong and still matters.
-    troubles: Troubles,
-    news: mpsc::Receiver<Message>,
-    requests: mpsc::Receiver<Request>,
-    pages: mpsc::Receiver<list::Page>,
-    observations: mpsc::Receiver<Observation>,
-    /// What follows from them, if there is a policy.
-    policing: Option<Policing>,
-    /// What feeds in observe would do to genuine sources.
-    truth: Truth,
+    ring: Option<AsyncFd<RingBuf<MapData>>>,
+    inputs: Inputs,
     /// For tasks that make a list, to ask for its pages.
-    ask_page: mpsc::Sender<list::Page>,
-    ring: AsyncFd<RingBuf<MapData>>,
+    ask_page: mpsc::Sender<list::Asked>,
     /// The wait for programs that may still read what the tables gave up.
     grace: Option<JoinHandle<()>>,
     /// Ends what serves the sockets.
     stop: watch::Sender<bool>,
+    pulses: Pulses,
+    log: Log,
     /// Answers gateways. Dropped after `stop`, since it waits.
     checks: Option<Checks>,
     /// Serves the control socket. Dropped after `stop`, since it waits.
     _server: WorkerThread,
 }
 
-/// Where the mode comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ModeFrom {
-    Configuration,
-    CommandLine,
-    WeirMode,
+/// Where what happens comes from.
+struct Inputs {
+    messages: mpsc::Receiver<Message>,
+    requests: mpsc::Receiver<Request>,
+    pages: mpsc::Receiver<list::Asked>,
+    observations: mpsc::Receiver<Observation>,
+    /// Outcomes of the store.
+    kept: mpsc::UnboundedReceiver<(u64, Result<(), String>)>,
+    /// Outcomes of threads that read.
+    read: mpsc::UnboundedReceiver<Input>,
 }
 
-impl ModeFrom {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Configuration => "configuration",
-            Self::CommandLine => "command line",
-            Self::WeirMode => "weir mode",
-        }
-    }
-}
-
-/// What went wrong and still matters.
-#[derive(Debug, Default)]
-struct Troubles {
-    /// The tables refused part of a patch.
-    tables: Option<String>,
-    /// The prefixes whose entries may be old ones.
-    refused: BTreeSet<Prefix>,
-    /// Something at the start that needs the operator.
-    start: Vec<String>,
-}
-
-impl Daemon {
+impl<D: Datapath> Daemon<D> {
     async fn run(mut self, mut signals: Signals) -> Result<()> {
         let mut look_around = interval(LOOK_AROUND);
         look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // After a wake-up the ring is read again and again until it is empty:
-        // the kernel wakes once, not for each event.
+        // After a wake-up the ring is read again and again until it is empty: the kernel
+        // wakes once, not for each event.
         let mut drain_at: Option<Instant> = None;
         let mut seen = Vec::with_capacity(AT_ONCE);
-        tracing::info!(mode = self.mode().name(), "weir runs");
+        tracing::info!(mode = self.engine.mode().name(), "weir runs");
 
         loop {
-            self.free_numbers();
-            let expiry = self.next_expiry();
-            let attack = self.attack_end();
-            let policy = self.policing.as_ref().map(Policing::due);
+            self.carry_out().await;
+            let due = self.due();
             tokio::select! {
-                Some(message) = self.news.recv() => self.take(message),
-                Some(request) = self.requests.recv() => self.answer(request).await,
-                Some(page) = self.pages.recv() => self.page(page),
-                1.. = self.observations.recv_many(&mut seen, AT_ONCE) => self.observe(&mut seen),
-                () = until(policy) => self.let_policy_pass(),
-                ready = self.ring.readable_mut() => {
-                    ready.context("waiting for events")?.clear_ready();
-                    let again = self.tell().unwrap_or(DRAIN_AGAIN);
+                Some(message) = self.inputs.messages.recv() => self.take(message),
+                Some(request) = self.inputs.requests.recv() => self.answer(request).await,
+                Some(asked) = self.inputs.pages.recv() => self.page(asked),
+                1.. = self.inputs.observations.recv_many(&mut seen, AT_ONCE) => {
+                    let seen = std::mem::replace(&mut seen, Vec::with_capacity(AT_ONCE));
+                    self.handle(Input::Observations(seen));
+                }
+                Some((ticket, result)) = self.inputs.kept.recv() => {
+                    self.handle(Input::Kept { ticket, result });
+                }
+                Some(input) = self.inputs.read.recv() => self.handle(input),
+                () = readable(&mut self.ring) => {
+                    let again = self.read_events().unwrap_or(DRAIN_AGAIN);
                     drain_at = Some(Instant::now() + again);
                 }
                 () = until(drain_at) => {
-                    drain_at = self.tell().map(|again| Instant::now() + again);
+                    drain_at = self.read_events().map(|again| Instant::now() + again);
                 }
-                () = until(expiry) => self.expire(),
-                () = until(attack) => self.let_attack_pass(),
+                () = until(Some(due)) => self.handle(Input::Tick),
                 () = ended(&mut self.grace) => self.release(),
-                _ = look_around.tick() => self.look_around(),
-                () = received(&mut signals.hang_up) => {
-                    if let Err(refused) = self.reload().await {
-                        tracing::error!(why = refused.error, "the configuration wasn't taken");
-                    }
-                }
+                _ = look_around.tick() => self.loads.look_at_peers(self.engine.config()),
+                () = received(&mut signals.hang_up) => self.handle(Input::HangUp),
                 () = received(&mut signals.terminate) => break,
                 () = received(&mut signals.interrupt) => break,
             }
@@ -205,167 +160,129 @@ impl Daemon {
         self.finish().await
     }
 
-    /// Removes claims that have ended. What the kernel enforces doesn't change
-    /// by it: its timelines have ended by themselves.
-    fn expire(&mut self) {
-        let patch = self.ledger.expire(now());
-        self.carry_out(&patch);
+    fn handle(&mut self, input: Input) {
+        self.engine.handle(input, now());
     }
 
-    /// What changes outside without telling: the clock, and who is logged in.
-    fn look_around(&mut self) {
-        if self.troubles.tables.is_some() {
-            self.mend_tables();
-        }
+    /// When the engine wants to be asked again, on the runtime's clock.
+    fn due(&self) -> Instant {
         let now = now();
-        let ahead = i64::from(now.unix) - i64::from(now.boot);
-        if std::mem::replace(&mut self.wall_ahead, ahead) - ahead > STEP_BACK {
-            // What has ended by the wrong time hasn't by the right one.
-            tracing::info!("the clock was set back: every feed is read again");
-            self.feeds.refresh();
-        }
-        // Also what moves every end if the wall clock was set.
-        self.expire();
-        self.let_attack_pass();
-        self.protect_peers();
+        let left = self.engine.poll_timeout(now).saturating_sub(now.boot_ms);
+        Instant::now() + Duration::from_millis(left)
     }
 
-    /// Claim numbers that have rested enough are free once the ring was read.
-    fn free_numbers(&mut self) {
-        let due = self.ledger.next_free();
-        if due.is_some_and(|due| due <= clock::boot_seconds()) {
-            self.tell();
-        }
+    /// Takes what a feed's task sent.
+    fn take(&mut self, message: Message) {
+        let Message {
+            feed,
+            news,
+            applied,
+        } = message;
+        self.tasks.awaits(feed, applied);
+        self.handle(Input::News { feed, news });
     }
 
-    fn protect_peers(&mut self) {
-        let ports = self.config.ssh_ports();
-        if ports.is_empty() && self.peers.is_empty() {
-            return;
-        }
-        match crate::host::ssh_peers(Path::new("/"), &ports) {
-            Ok(peers) => {
-                let scopes = self.config.ssh_peers(&peers);
-                if scopes != self.peers {
-                    tracing::info!(peers = peers.len(), "other SSH sessions are protected now");
-                    self.peers = scopes;
-                    let configured = self.kernel.configure(&self.whole_plan());
-                    self.note_tables(configured.err().map(|error| format!("{error:#}")));
+    /// Carries out everything that the engine wants done.
+    async fn carry_out(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            match effect {
+                Effect::Apply(patch) => {
+                    let refused = self.datapath.apply(&patch);
+                    self.let_go();
+                    self.handle(Input::Applied(refused));
                 }
+                Effect::Configure(plan) => {
+                    let result = self.datapath.configure(&plan);
+                    self.handle(Input::Configured(sentence(result)));
+                }
+                Effect::Set(settings) => {
+                    let result = self.datapath.set(&settings);
+                    self.handle(Input::SettingsPut(sentence(result)));
+                }
+                Effect::Journal {
+                    ticket,
+                    changes,
+                    tiers,
+                } => self.store.journal(ticket, changes, tiers),
+                Effect::Persist {
+                    ticket,
+                    file,
+                    content,
+                } => self.store.persist(ticket, file.name().to_owned(), content),
+                Effect::Load { ticket } => self.loads.configuration(ticket),
+                Effect::Start {
+                    feed,
+                    config,
+                    rules,
+                } => self.tasks.start(feed, &config, &rules),
+                Effect::Stop { feed } => self.tasks.stop(feed),
+                Effect::Fetch { feed, accept } => self.tasks.fetch(feed, accept),
+                Effect::Recall { feed } => self.tasks.recall(feed, &self.loads),
+                Effect::KeepCopy { feed } => self.tasks.keep_copy(feed),
+                Effect::Applied { feed, held } => self.tasks.applied(feed, held),
+                Effect::Attach {
+                    ticket,
+                    interfaces,
+                    wish,
+                } => {
+                    let result = sentence(self.datapath.attach(&interfaces, wish).await);
+                    self.handle(Input::Attached { ticket, result });
+                }
+                Effect::Detach { ticket, attached } => {
+                    let (mut off, mut failed) = (Vec::new(), None);
+                    for one in attached {
+                        match self.datapath.detach(&one).await {
+                            Ok(()) => off.push(one.interface),
+                            Err(error) => failed = Some(format!("{error:#}")),
+                        }
+                    }
+                    self.handle(Input::Detached {
+                        ticket,
+                        off,
+                        failed,
+                    });
+                }
+                Effect::ReadEvents => {
+                    self.read_events();
+                }
+                Effect::ForgetHits(claims) => {
+                    for claim in claims {
+                        self.datapath.forget_hits(claim);
+                    }
+                }
+                Effect::Answer { id, answer } => self.replies.answer(id, *answer),
             }
-            Err(error) => tracing::warn!(%error, "can't see the SSH sessions"),
         }
-    }
-
-    /// The plan with what protects the operator's sessions.
-    fn whole_plan(&self) -> Plan {
-        let mut plan = self.plan.clone();
-        plan.scopes.extend(&self.peers);
-        plan
-    }
-
-    /// Carries out a patch, and counts it. The prefixes that the tables refused,
-    /// with the reason: they are written again with the next look around.
-    fn carry_out(&mut self, patch: &Patch) -> Vec<(Prefix, String)> {
-        let mut refused = Vec::new();
-        if !patch.is_empty() {
-            refused = self.kernel.apply(patch);
-            self.let_go();
-            self.note_tables(refused.first().map(|(prefix, why)| {
-                format!(
-                    "the tables refused {} prefixes, the first {prefix}: {why}",
-                    refused.len()
-                )
-            }));
-            let prefixes = refused.iter().map(|(prefix, _why)| *prefix);
-            self.troubles.refused.extend(prefixes);
-            self.settings.generation += 1;
-            self.put_settings();
-        }
-        // What the tables refused may still name claims that are gone.
-        if self.troubles.refused.is_empty() && self.ledger.awaits_force() {
-            self.ledger.in_force(clock::boot_seconds());
-        }
-        refused
     }
 
     /// Waits, beside the loop, until nobody reads what the tables have given up.
     fn let_go(&mut self) {
-        if self.grace.is_none() && self.kernel.seal() {
+        if self.grace.is_none() && self.datapath.seal() {
             self.grace = Some(spawn_blocking(grace));
         }
     }
 
     fn release(&mut self) {
         self.grace = None;
-        self.kernel.release();
+        self.datapath.release();
         self.let_go();
     }
 
-    /// Puts the settings in force; `false` if the kernel refuses.
-    fn put_settings(&mut self) -> bool {
-        let put = self.kernel.set(&self.settings);
-        let done = put.is_ok();
-        self.note_tables(put.err().map(|error| format!("{error:#}")));
-        done
-    }
-
-    /// Writes everything once more after the tables have refused something.
-    fn mend_tables(&mut self) {
-        self.troubles.tables = None;
-        let configured = self.kernel.configure(&self.whole_plan());
-        self.note_tables(configured.err().map(|error| format!("{error:#}")));
-        let mut whole = self.ledger.table();
-        // Some were to leave the tables, and aren't in the whole.
-        let mut leave = std::mem::take(&mut self.troubles.refused);
-        for (prefix, _entry) in whole.iter() {
-            leave.remove(&prefix);
-        }
-        for prefix in leave {
-            whole.push(prefix, &[], &[]);
-        }
-        self.carry_out(&whole);
-        if self.troubles.tables.is_none() {
-            tracing::info!("the tables are as they should be again");
-        }
-    }
-
-    fn note_tables(&mut self, trouble: Option<String>) {
-        if let Some(trouble) = trouble {
-            tracing::error!(trouble, "the tables aren't as they should be");
-            self.troubles.tables = Some(trouble);
-        }
-    }
-
-    /// When the next claim ends, on the runtime's clock.
-    fn next_expiry(&self) -> Option<Instant> {
-        let expires = self.ledger.next_expiry()?;
-        let left = u64::from(expires).saturating_sub(clock::unix_seconds());
-        Some(Instant::now() + Duration::from_secs(left))
-    }
-
-    const fn mode(&self) -> Mode {
-        if self.settings.enforces() {
-            Mode::Enforce
-        } else {
-            Mode::Observe
-        }
-    }
-
     async fn finish(mut self) -> Result<()> {
-        if let Some(policing) = &mut self.policing {
-            policing.keep_all().await;
-        }
         // Nobody listens any more if it is already gone.
         let _ended = self.stop.send(true);
-        match self.config.datapath.on_stop {
+        self.engine.finish(now());
+        self.carry_out().await;
+        if !self.store.flush_within(LAST_WRITES) {
+            tracing::error!("the disk hasn't taken everything: what the policy knew last is lost");
+        }
+        match self.engine.config().datapath.on_stop {
             OnStop::Keep => {
-                tracing::info!("weir stops; the filter stays in force (on_stop = keep)")
+                tracing::info!("weir stops; the filter stays in force (on_stop = keep)");
             }
             OnStop::Detach => {
-                for attached in &self.attached {
-                    self.pins.detach(&attached.interface)?;
-                    off(&attached.interface, attached.program).await?;
+                for attached in self.engine.interfaces().to_vec() {
+                    self.datapath.detach(&attached).await?;
                 }
                 tracing::info!("weir stops; the filter is off (on_stop = detach)");
             }
@@ -374,7 +291,7 @@ impl Daemon {
     }
 }
 
-/// What the daemon is told by signals.
+/// The signals that the daemon acts on.
 struct Signals {
     hang_up: Signal,
     terminate: Signal,
@@ -392,11 +309,28 @@ impl Signals {
     }
 }
 
-/// This moment, as the ledger wants it.
+/// This moment, on the clocks that the engine goes by.
 fn now() -> Now {
     Now {
         unix: u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX),
-        boot: clock::boot_seconds(),
+        boot_ms: clock::boot_milliseconds(),
+    }
+}
+
+fn sentence<T>(result: Result<T>) -> Result<T, String> {
+    result.map_err(|error| format!("{error:#}"))
+}
+
+async fn readable(ring: &mut Option<AsyncFd<RingBuf<MapData>>>) {
+    match ring {
+        Some(ring) => match ring.readable_mut().await {
+            Ok(mut ready) => ready.clear_ready(),
+            Err(error) => {
+                tracing::error!(%error, "can't wait for events");
+                std::future::pending().await
+            }
+        },
+        None => std::future::pending().await,
     }
 }
 
@@ -421,14 +355,24 @@ async fn received(signal: &mut Signal) {
     }
 }
 
-/// Seconds by which the wall clock may be corrected without being set back.
-const STEP_BACK: i64 = 5;
+/// The daemon of an edge host.
+type OnKernel = Daemon<Kernel>;
+
+/// The root of the file system that the host's facts are read from.
+const ROOT: &str = "/";
+
+fn root() -> &'static Path {
+    Path::new(ROOT)
+}
 
 /// Observations that are taken before anything else gets a turn.
 const AT_ONCE: usize = 256;
 
-/// How often the daemon looks at what doesn't tell.
+/// How often the daemon looks who is logged in.
 const LOOK_AROUND: Duration = Duration::from_secs(10);
 
 /// A little more than the kernel's time between two wake-ups.
 const DRAIN_AGAIN: Duration = Duration::from_millis(25);
+
+/// How long the end waits for the disk.
+const LAST_WRITES: Duration = Duration::from_millis(500);

@@ -85,12 +85,15 @@ impl Interfaces {
             self.check(interface)?;
         }
         self.on.extend(interfaces.iter().cloned());
-        let attached = interfaces.iter().zip(1..).map(|(interface, index)| Attached {
-            interface: interface.clone(),
-            index,
-            attach: Attach::Native,
-            program: 1,
-        });
+        let attached = interfaces
+            .iter()
+            .zip(1..)
+            .map(|(interface, index)| Attached {
+                interface: interface.clone(),
+                index,
+                attach: Attach::Native,
+                program: 1,
+            });
         Ok(attached.collect())
     }
 
@@ -333,7 +336,10 @@ impl Datapath for Memory {
     fn bucket(&self, key: &BucketKey) -> Result<(Place, Line<Still>)> {
         let place = self.seed.place(key);
         let line = self.line(place.line).context("there is no such line")?;
-        Ok((place, Line(std::array::from_fn(|word| Still(line.0[word].load())))))
+        Ok((
+            place,
+            Line(std::array::from_fn(|word| Still(line.0[word].load()))),
+        ))
     }
 
     async fn check(&self, interface: &str) -> Result<()> {

@@ -7,7 +7,10 @@ use filter_common::settings::Mode;
 use super::{AfterConfigure, Engine, File, RequestId, kept::Then};
 use crate::{
     clock::Now,
-    config::{Config, policy, tier::{Tiers, TooManyTiers}},
+    config::{
+        Config,
+        tier::{Tiers, TooManyTiers},
+    },
     plan::Plan,
     protocol::{Answer, Refused, UnderAttackAnswer, UnderAttackRequest, UnderAttackStatus},
     under_attack::UnderAttack,
@@ -24,12 +27,7 @@ pub(super) struct AttackPending {
 }
 
 impl Engine {
-    pub(super) fn change_attack(
-        &mut self,
-        id: RequestId,
-        request: UnderAttackRequest,
-        now: Now,
-    ) {
+    pub(super) fn change_attack(&mut self, id: RequestId, request: UnderAttackRequest, now: Now) {
         let lasts = match request.for_s.map(i64::try_from) {
             Some(Ok(lasts)) if lasts <= LONGEST_SECONDS => Some(lasts),
             None => None,
@@ -181,10 +179,10 @@ impl Engine {
         }
         let asked = !self.config.attestations.is_empty() || self.config.check.token_file.is_some();
         let nobody = match self.config.policy.mode {
-            policy::Mode::Off => "[policy] is off",
-            policy::Mode::Observe => "[policy] is in observe",
-            policy::Mode::Enforce if !asked => "there is no [check]",
-            policy::Mode::Enforce => return notes,
+            None => "[policy] is off",
+            Some(Mode::Observe) => "[policy] is in observe",
+            Some(Mode::Enforce) if !asked => "there is no [check]",
+            Some(Mode::Enforce) => return notes,
         };
         notes.push(format!(
             "{nobody}, so that no source becomes attested by its calls: all are unknown but those that a feed or the operator holds to tier attested"

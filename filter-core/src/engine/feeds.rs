@@ -6,11 +6,18 @@ use std::{
     sync::Arc,
 };
 
-use super::{Effect, Engine, RequestId, feed_state::{FeedState, Health}};
+use super::{
+    Effect, Engine, RequestId,
+    feed_state::{FeedState, Health},
+};
 use crate::{
     claim::{Change, Update, Verdict},
     clock::Now,
-    config::{self, Config, Kind, feed::{ENFORCED, SHADOW}, tier::Tiers},
+    config::{
+        self, Config, Kind,
+        feed::{ENFORCED, SHADOW},
+        tier::Tiers,
+    },
     feed::{self, FeedId, News, Refused, Rules},
     ledger::{FeedRules, OPERATOR},
     protocol::{Answer, FeedAnswer},
@@ -82,7 +89,9 @@ impl Feeds {
             return Some(OPERATOR);
         }
         let mut feeds = self.iter();
-        feeds.find(|feed| feed.name() == name).map(FeedState::number)
+        feeds
+            .find(|feed| feed.name() == name)
+            .map(FeedState::number)
     }
 
     /// The name of a feed.

@@ -76,7 +76,11 @@ impl Engine {
                 .filter(|claim| query.feed.is_none_or(|feed| feed == claim.feed))
                 .collect();
             around.sort_by_key(|claim| claim.prefix.length());
-            lines.extend(around.iter().map(|claim| self.list_line(claim, datapath, now)));
+            lines.extend(
+                around
+                    .iter()
+                    .map(|claim| self.list_line(claim, datapath, now)),
+            );
         }
         let mut last = None;
         let mut more = None;

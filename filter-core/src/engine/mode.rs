@@ -205,7 +205,10 @@ impl Engine {
             (self.mode_from, self.mode_ends) = (from, ends);
             self.keep_mode(now);
             if let Some(id) = id {
-                let sentence = format!("the kernel refused the settings, so the mode stays {}: {why}", mode.name());
+                let sentence = format!(
+                    "the kernel refused the settings, so the mode stays {}: {why}",
+                    mode.name()
+                );
                 self.answer(id, Err(Refused::new(sentence)));
             }
             return;
@@ -315,7 +318,16 @@ mod tests {
                 assert_eq!(KeptMode::read(&kept.text()), Some(kept));
             }
         }
-        for damaged in ["", " ", "\0\0\0", "enforc", "observe until", "observe until x then enforce", "observe until 7 then", "enforce observe"] {
+        for damaged in [
+            "",
+            " ",
+            "\0\0\0",
+            "enforc",
+            "observe until",
+            "observe until x then enforce",
+            "observe until 7 then",
+            "enforce observe",
+        ] {
             assert_eq!(KeptMode::read(damaged), None, "{damaged:?}");
         }
     }

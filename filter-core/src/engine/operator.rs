@@ -202,12 +202,12 @@ impl Engine {
     /// Refuses claims that were allowed when they were looked at, and aren't any more,
     /// or that there is no room for.
     fn refuse_late(&mut self, pending: &mut VerdictPending, refused: &crate::ledger::Refused) {
-        let (stand, gone) = std::mem::take(&mut pending.changes)
-            .into_iter()
-            .partition(|(_, change)| match change {
+        let (stand, gone) = std::mem::take(&mut pending.changes).into_iter().partition(
+            |(_, change)| match change {
                 Change::Claim(claim) => self.operators(&claim.prefix).is_some(),
                 Change::Withdraw(_) => true,
-            });
+            },
+        );
         pending.changes = stand;
         for (place, change) in &gone {
             let prefix = about(change);

@@ -8,12 +8,12 @@ use crate::{
     claim::{Change, Update, Verdict},
     clock::Now,
     config::{
-        self, Config,
+        Config,
         feed::{ENFORCED, SHADOW},
     },
     feed::{FeedId, Refused},
     observation::Observation,
-    policy::{self, Changes, Hits, Policy, Rules, Then, Would},
+    policy::{Changes, Forgiven, Hits, Policy, Rules, Then, Would},
     prefix::Prefix,
     protocol::{PolicyStatus, PolicyVerdicts, ShadowLine},
 };
@@ -71,6 +71,14 @@ impl Policing {
         } else {
             due
         }
+    }
+}
+
+impl Policing {
+    /// Lifts the sanctions on a source, and begins its counts anew.
+    pub(super) fn forgive(&mut self, source: &Prefix, now: Now) -> (Changes, Forgiven) {
+        self.unkept = true;
+        self.policy.forgive(source, now.into())
     }
 }
 
@@ -195,7 +203,11 @@ impl Engine {
         if !policing.unkept || now.boot_ms < policing.keep_from {
             return;
         }
-        if self.writing.get(&File::Policy).is_some_and(Writing::is_under_way) {
+        if self
+            .writing
+            .get(&File::Policy)
+            .is_some_and(Writing::is_under_way)
+        {
             policing.keep_from = now.boot_ms + KEEP_EVERY_MS;
             return;
         }
@@ -224,7 +236,7 @@ impl Engine {
             blocked: status.blocked[of],
         };
         Some(PolicyStatus {
-            mode: mode_name(self.config.policy.mode == config::policy::Mode::Enforce),
+            mode: mode_name(self.config.policy.mode == Some(Mode::Enforce)),
             alarm: alarm.map(|alarm| alarm.why.to_string()),
             alarm_since: alarm.map(|alarm| u64::from(alarm.since)),
             sources: status.sources as u64,
@@ -272,14 +284,14 @@ impl Engine {
         });
         let rows = self.policing.iter().flat_map(|one| one.policy.shadow());
         let of_policy = rows.map(|row| {
-            let enforced = row.mode == policy::Mode::Enforce;
+            let enforced = row.mode == Mode::Enforce;
             ShadowLine {
                 feed: if enforced { ENFORCED } else { SHADOW }.to_owned(),
                 rule: Some(row.rule),
                 step: Some(row.step as u64 + 1),
                 verdict: match row.then {
                     Then::Limit { tier: number, .. } => tier(number),
-                    Then::Block => Verdict::Block.name().to_owned(),
+                    Then::Block => "block".to_owned(),
                 },
                 reason: row.reason.to_string(),
                 ..line(row.hits, enforced)

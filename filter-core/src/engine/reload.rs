@@ -5,12 +5,13 @@
 
 use filter_common::{settings::Mode, source::Address};
 
-use super::{
-    AfterConfigure, Effect, Engine, File, ModeFrom, Pending, RequestId, Ticket, attack::plan,
-};
+use super::{AfterConfigure, Engine, File, ModeFrom, Pending, RequestId, Ticket, attack::plan};
 use crate::{
     clock::Now,
-    config::Config,
+    config::{
+        Config,
+        changes::{self, Change, Effect},
+    },
     datapath::Attached,
     feed::FeedId,
     ledger::Rules,
@@ -65,7 +66,7 @@ impl Engine {
         }
         let ticket = self.ticket();
         self.pending.insert(ticket, Pending::Load(id));
-        self.effects.push_back(Effect::Load { ticket });
+        self.effects.push_back(super::Effect::Load { ticket });
     }
 
     fn is_reloading(&self) -> bool {
@@ -74,12 +75,7 @@ impl Engine {
     }
 
     /// The configuration was read, or can't be.
-    pub(super) fn loaded(
-        &mut self,
-        ticket: Ticket,
-        result: Result<Box<Loaded>, String>,
-        now: Now,
-    ) {
+    pub(super) fn loaded(&mut self, ticket: Ticket, result: Result<Box<Loaded>, String>, now: Now) {
         let Some(Pending::Load(id)) = self.pending.remove(&ticket) else {
             return;
         };
@@ -92,11 +88,7 @@ impl Engine {
             Ok(planned) => planned,
             Err(why) => return self.refuse_reload(id, why, now),
         };
-        let mut answer = ReloadAnswer {
-            changes: changes(&self.config, &loaded.config),
-            notes: loaded.config.warnings.clone(),
-        };
-        answer.notes.extend(needs_restart(&self.config, &loaded.config));
+        let answer = differences(&self.config, &loaded.config);
         let fresh: Vec<_> = loaded
             .config
             .datapath
@@ -118,7 +110,7 @@ impl Engine {
         }
         let ticket = self.ticket();
         self.pending.insert(ticket, Pending::AttachNew);
-        self.effects.push_back(Effect::Attach {
+        self.effects.push_back(super::Effect::Attach {
             ticket,
             interfaces: fresh,
             wish,
@@ -126,7 +118,10 @@ impl Engine {
     }
 
     fn refuse_reload(&mut self, id: Option<RequestId>, why: String, now: Now) {
-        tracing::error!(why, "the configuration is refused; the last one stays in force");
+        tracing::error!(
+            why,
+            "the configuration is refused; the last one stays in force"
+        );
         if let Some(id) = id {
             self.answer(id, Err(Refused::new(why.clone())));
         }
@@ -197,14 +192,8 @@ impl Engine {
             return;
         };
         let before = self.config.clone();
-        let mut taken = reload.loaded.config.clone();
+        let taken = before.clone().taking(reload.loaded.config.clone());
         let mode_given = reload.loaded.mode_given;
-        // What can't change while it runs stays as it is.
-        taken.daemon = before.daemon.clone();
-        taken.tables = before.tables.clone();
-        taken.metrics = before.metrics.clone();
-        taken.check = before.check.clone();
-        taken.attestations = before.attestations.clone();
         self.plan = (*reload.plan).clone();
         self.essential = reload.loaded.essential.clone();
         self.troubles.config = None;
@@ -244,7 +233,7 @@ impl Engine {
             self.put_settings();
         }
         for feed in self.feeds.enabled() {
-            self.effects.push_back(Effect::Fetch {
+            self.effects.push_back(super::Effect::Fetch {
                 feed,
                 accept: false,
             });
@@ -312,7 +301,7 @@ impl Engine {
         let ticket = self.ticket();
         self.pending.insert(ticket, Pending::DetachOld);
         // Also where there are none: the answer comes when all before it is done.
-        self.effects.push_back(Effect::Detach {
+        self.effects.push_back(super::Effect::Detach {
             ticket,
             attached: old,
         });
@@ -391,60 +380,34 @@ impl Engine {
     }
 }
 
-/// What is different, table by table.
-fn changes(old: &Config, new: &Config) -> Vec<String> {
-    let mut changes = Vec::new();
-    for (table, differs) in [
-        ("datapath", old.datapath != new.datapath),
-        ("protect", old.protect != new.protect),
-        ("events", old.events != new.events),
-        ("services", old.services != new.services),
-        ("tiers", old.tiers != new.tiers),
-        ("under_attack", old.under_attack != new.under_attack),
-    ] {
-        if differs {
-            changes.push(format!("{table} changed"));
+/// What is different, key by key, and what of it waits for something.
+fn differences(old: &Config, new: &Config) -> ReloadAnswer {
+    let mut answer = ReloadAnswer {
+        changes: Vec::new(),
+        notes: new.warnings.clone(),
+    };
+    for Change {
+        key,
+        old,
+        new,
+        effect,
+    } in changes::between(old, new)
+    {
+        // The mode has a sentence of its own: the file's may not be the one in force.
+        if key == "datapath.mode" {
+            continue;
+        }
+        let change = format!("{key}: {new}, was {old}");
+        match effect {
+            Effect::Live => answer.changes.push(change),
+            Effect::Restart => answer.notes.push(format!(
+                "{change}: that takes a restart of weir (the filter goes on meanwhile)"
+            )),
+            Effect::Attach => answer.notes.push(format!(
+                "{change}: where the filter is on, it stays as it is until weir detach and \
+                 another weir reload"
+            )),
         }
     }
-    for feed in &new.feeds {
-        match old.feeds.iter().find(|known| known.name == feed.name) {
-            None => changes.push(format!("feed {} is new", feed.name)),
-            Some(known) if known != feed => changes.push(format!("feed {} changed", feed.name)),
-            Some(_) => {}
-        }
-    }
-    for feed in &old.feeds {
-        if !new.feeds.iter().any(|known| known.name == feed.name) {
-            changes.push(format!(
-                "feed {} is gone, and its claims with it",
-                feed.name
-            ));
-        }
-    }
-    changes
-}
-
-fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
-    let mut notes = Vec::new();
-    if old.datapath.attach != new.datapath.attach {
-        notes.push(
-            "attach changed: where the filter is on, it stays as it is until weir detach and \
-             another weir reload"
-                .to_owned(),
-        );
-    }
-    for (table, differs) in [
-        ("[daemon]", old.daemon != new.daemon),
-        ("[tables]", old.tables != new.tables),
-        ("[metrics]", old.metrics != new.metrics),
-        ("[check]", old.check != new.check),
-        ("[[attestation]]", old.attestations != new.attestations),
-    ] {
-        if differs {
-            notes.push(format!(
-                "{table} changed: that takes a restart of weir (the filter goes on meanwhile)"
-            ));
-        }
-    }
-    notes
+    answer
 }

@@ -133,7 +133,13 @@ impl Engine {
             effects: VecDeque::new(),
             config,
         };
-        engine.begin(mode_given, files.remove(&File::Mode), &operator, troubles, now);
+        engine.begin(
+            mode_given,
+            files.remove(&File::Mode),
+            &operator,
+            troubles,
+            now,
+        );
         Ok(engine)
     }
 
@@ -165,7 +171,9 @@ impl Engine {
         self.apply(begun.patch, None, now);
         self.remember_recalled(operator);
         let changes = operator.iter().cloned().map(Change::Claim).collect();
-        let kept = self.ledger.apply(OPERATOR, Update::Delta(changes), now.into());
+        let kept = self
+            .ledger
+            .apply(OPERATOR, Update::Delta(changes), now.into());
         for refusal in &kept.refused.first {
             troubles.push(format!("of the operator's claims of before, {refusal}"));
         }

@@ -1,20 +1,24 @@
 //! The operator's orders about feeds, interfaces and sources: `weir feed`, `detach`,
 //! `forgive`.
 
+use filter_common::{cause::Cause, settings::Mode, source::Family};
+
 use super::{Effect, Engine, File, Pending, RequestId, feed_state::FeedState, feeds, kept::Then};
 use crate::{
     claim::Update,
     clock::Now,
-    config::Kind,
+    config::{
+        Kind,
+        feed::{ENFORCED, SHADOW},
+    },
     datapath::Counts,
     feed::FeedId,
-    prefix::{self, Prefix},
+    prefix::{Prefix, Written},
     protocol::{
         Answer, DetachAnswer, DetachRequest, FeedAnswer, FeedDetails, FeedOrder, FeedRequest,
-        FeedStatus, FeedsQuery, ForgiveAnswer, ForgiveRequest, Refused,
+        FeedStatus, FeedsQuery, ForgiveAnswer, ForgiveRequest, LiftedVerdict, Refused,
     },
 };
-use filter_common::cause::Cause;
 
 /// The traffic so far, as far as it tells who is in front of this host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -194,7 +198,10 @@ impl Engine {
             None => Ok(Answer::Detach(DetachAnswer { interfaces: off })),
             Some(why) if off.is_empty() => Err(Refused::new(why)),
             Some(why) => {
-                let sentence = format!("it is off {}, but not off the others: {why}", off.join(", "));
+                let sentence = format!(
+                    "it is off {}, but not off the others: {why}",
+                    off.join(", ")
+                );
                 Err(Refused::new(sentence))
             }
         };
@@ -203,8 +210,55 @@ impl Engine {
 
     /// `weir forgive`.
     pub(super) fn forgive(&mut self, id: RequestId, request: &ForgiveRequest, now: Now) {
-        let _ = (request, now);
-        self.answer(id, Err(Refused::new("this daemon can't forgive yet")));
+        let written: Written = match request.address.parse() {
+            Ok(written) => written,
+            Err(error) => return self.answer(id, Err(Refused::new(error.to_string()))),
+        };
+        let Some(policing) = &mut self.policing else {
+            let sentence =
+                "there is no policy: [policy] mode is off, so it holds nothing against anybody";
+            return self.answer(id, Err(Refused::new(sentence)));
+        };
+        let address = written.prefix.address();
+        let whole = match address.family {
+            Family::V4 => Prefix::of(address),
+            Family::V6 => Prefix::of(address).widened(64),
+        };
+        let (changes, forgiven) = policing.forgive(&whole, now);
+        let Some(source) = forgiven.source else {
+            let sentence = format!("{} isn't a source that the policy judges", written.prefix);
+            return self.answer(id, Err(Refused::new(sentence)));
+        };
+        let own = self.policys_feeds();
+        self.follow_policy(changes, now);
+        let lifted = forgiven.lifted.into_iter().map(|lifted| LiftedVerdict {
+            feed: match lifted.mode {
+                Mode::Enforce => ENFORCED,
+                Mode::Observe => SHADOW,
+            }
+            .to_owned(),
+            verdict: self.spelled(lifted.verdict),
+            reason: Some(lifted.reason.to_string()),
+        });
+        let lifted = lifted.collect();
+        let covering = self.ledger.covering(address);
+        let others = covering
+            .iter()
+            .filter(|claim| !claim.shadow && !own.contains(&Some(claim.feed)));
+        let notes = others.map(|claim| {
+            format!(
+                "{} says {} on {}",
+                self.feeds.name(claim.feed),
+                claim.verdict.name(),
+                claim.prefix
+            )
+        });
+        let answer = ForgiveAnswer {
+            source: source.to_string(),
+            lifted,
+            notes: notes.collect(),
+        };
+        self.answer(id, Ok(Answer::Forgive(answer)));
     }
 
     /// All that is known of the configured feeds.
@@ -213,7 +267,11 @@ impl Engine {
     /// If one is asked for that there isn't.
     pub fn feed_details(&self, query: &FeedsQuery, now: Now) -> Result<Vec<FeedDetails>, Refused> {
         match &query.feed {
-            None => Ok(self.feeds.iter().map(|feed| self.details(feed, now)).collect()),
+            None => Ok(self
+                .feeds
+                .iter()
+                .map(|feed| self.details(feed, now))
+                .collect()),
             Some(name) => {
                 let feed = self.configured_feed(name)?;
                 Ok(vec![self.details_of(feed, now)])

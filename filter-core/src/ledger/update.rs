@@ -156,7 +156,10 @@ impl Ledger {
         applied: &mut Applied,
     ) {
         let prefix = claim.prefix;
-        match self.fault(feed, &prefix).map_or_else(|| self.store.add(adding, feed, claim), Err) {
+        match self
+            .fault(feed, &prefix)
+            .map_or_else(|| self.store.add(adding, feed, claim), Err)
+        {
             Ok(number) => {
                 let expires = self.store.records.at(number).expires;
                 self.expiries.push(expires, number);

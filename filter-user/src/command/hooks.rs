@@ -131,7 +131,7 @@ pub(crate) async fn try_feed(test: &cli::FeedTest) -> anyhow::Result<Tried> {
     if let (Some(name), None) = (&test.feed, known) {
         bail!("there is no feed {name:?} in {}", test.config.display());
     }
-    let rules = daemon::rules_of(&config, known, &tiers);
+    let rules = filter_core::engine::rules_of(&config, known, &tiers);
     let mut tried = Tried {
         feed: known.map(|feed| feed.name.clone()),
         is_stream,

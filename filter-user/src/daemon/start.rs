@@ -1,146 +1,147 @@
-//! From nothing to a running daemon, in the order in which it can fail without
-//! harm: nothing is attached before everything else is in place.
+//! From nothing to a running daemon, in the order in which it can fail without harm:
+//! nothing is attached before everything else is in place.
 
-use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::DirBuilder,
+    hash::{BuildHasher as _, RandomState},
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use aya_log::EbpfLogger;
-use filter_common::settings::Mode;
+use filter_core::{
+    engine::{Engine, File, Input, Recalled, Start, tier_numbers},
+    feed,
+};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
+    time::{Instant, timeout_at},
 };
 
 use super::{
-    Daemon, ModeFrom, Troubles, attack, checks,
-    feeds::{self, Feeds, tier_numbers},
-    keeper::Keeper,
-    now,
-    policing::{self, Policing},
-    readiness,
+    Daemon, Inputs, OnKernel, checks,
+    load::{self, Loads},
+    now, readiness,
+    requests::Replies,
+    root,
+    tasks::Tasks,
 };
 use crate::{
-    claim::{Change, Update},
+    claim::Claim,
     cli,
-    config::{self, Config, tier::Tiers},
-    config_file,
+    config::{Config, tier::Tiers},
     control::{eventlog::EventLog, peer, server, socket},
-    datapath::{
-        Datapath as _, Sizes,
-        attach::{attach, check},
-        kernel::Kernel,
-        pins::Pins,
-    },
+    datapath::{Datapath as _, Sizes, kernel::Kernel, pins::Pins},
     host,
-    ledger::{Capacity, Ledger, OPERATOR, Rules},
-    plan::Plan,
-    prefix::Prefix,
+    log::Log,
     pulse::Pulses,
-    store::{Journal, state_dir},
+    store::{Journal, Store, reader::detached, state_dir},
     worker_thread::WorkerThread,
 };
 
 /// Builds the daemon and attaches the filter.
-pub(super) async fn start(options: &cli::Run, pulses: &Pulses) -> Result<Daemon> {
-    let config = read(options)?;
-    fit(&config)?;
-    let folder = &config.daemon.state_dir;
+pub(super) async fn start(options: &cli::Run, pulses: Pulses, log: Log) -> Result<OnKernel> {
+    let loaded = apart("load", {
+        let options = options.clone();
+        move || {
+            fit()?;
+            load::load(&options)
+        }
+    })
+    .await?;
+    let config = &loaded.config;
+    let folder = config.daemon.state_dir.clone();
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(folder)
+        .create(&folder)
         .with_context(|| format!("making daemon.state_dir, {}", folder.display()))?;
     // First of all what keeps two daemons apart.
     let pins = Pins::open(&config.daemon.pins)?;
     let control = socket::bind(&config.daemon.control)?;
     let rules = peer::Rules::of(&config.daemon.control).context("looking at the control socket")?;
 
-    let mut troubles = Troubles::default();
-    let attack = attack::recall(folder, &mut troubles.start)?;
-    let plan = attack::plan(&config, &Tiers::default(), attack.as_ref())?;
-    let mut settings = plan.settings;
-    let (mode, mode_from) = mode(options, &config)?;
-    settings.mode = mode as u8;
-
-    let protected = protected(&config);
+    let kept = apart("recall", {
+        let folder = folder.clone();
+        let tiers = tier_numbers(&config.plan(&Tiers::default())?.tier_names);
+        move || Kept::read(&folder, tiers)
+    })
+    .await?;
+    let protected = config.protect.sources.len() + loaded.essential.len();
     let mut kernel = Kernel::load_pinned(
-        &sizes(&config, &protected),
+        &sizes(config, protected),
         Some(&folder.join("verifier.log")),
         Some(&pins.staging()?),
     )?;
-    kernel.configure(&plan)?;
     let ring = readiness::of(kernel.take_events()?).context("waiting for events")?;
     follow_kernel_log(&mut kernel);
+    kernel.hold(pins);
 
-    let (journal, said, warnings) =
-        Journal::open(folder, tier_numbers(&plan.tier_names), now().unix)
-            .context("opening what the operator said before")?;
-    troubles.start.extend(warnings);
-    let (news_sender, news) = feeds::channel();
-    let disabled =
-        state_dir::read(folder, feeds::DISABLED).context("reading which feeds are disabled")?;
-    let mut feeds = Feeds::new(news_sender, disabled.as_deref());
-    feeds.configure(&config, &plan.tier_names);
-    let mut ledger = Ledger::new(Capacity {
-        ipv4: config.tables.ipv4,
-        ipv6: config.tables.ipv6,
-    });
-    let begun = ledger.configure(self::rules(feeds.rules(), protected, &plan), now());
-    let changes = said.into_iter().map(Change::Claim).collect();
-    let kept = ledger.apply(OPERATOR, Update::Delta(changes), now());
-    for refusal in &kept.refused.first {
-        troubles
-            .start
-            .push(format!("of what the operator said before, {refusal}"));
-    }
-
-    let policing = Policing::start(&config, &plan, &mut troubles.start);
+    let (messages_sender, messages) = mpsc::channel(16);
     let (request_sender, requests) = mpsc::channel(64);
     let (ask_page, pages) = mpsc::channel(4);
+    let (done, kept_outcomes) = mpsc::unbounded_channel();
+    let (inputs, read) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
     let ended = end(stopped.clone());
     let server = server::serve(control, request_sender.clone(), rules, ended);
-    // Threads that run wait for `stop`, so nothing may fail behind them without
-    // a word to them; and what is likely to fail comes first.
-    let (checks, observations) = checks::start(&config, &stopped, pulses).await?;
+    // Threads that run wait for `stop`, so nothing may fail behind them without it being
+    // sent; and what is likely to fail comes first.
+    let (checks, observations) = checks::start(config, &stopped, &pulses).await?;
     let server = WorkerThread::run(pulses.register("control"), server).inspect_err(|_error| {
         let _ended = stop.send(true);
     })?;
-    let mut daemon = Daemon {
-        options: options.clone(),
-        peers: Vec::new(),
-        attack,
-        ledger,
-        kernel,
-        settings,
-        mode_from,
-        pins,
-        attached: Vec::new(),
-        feeds,
-        keeper: Keeper::new(folder.clone(), journal)?,
-        events: EventLog::default(),
-        wall_ahead: i64::from(now().unix) - i64::from(now().boot),
+    let metrics = config.metrics.listen;
+    let Kept {
+        journal,
+        operator,
+        files,
         troubles,
-        news,
-        requests,
-        pages,
-        observations,
-        policing,
-        truth: policing::truth(),
+    } = kept;
+    let start = Start {
+        loaded,
+        files,
+        operator,
+        troubles,
+        seed: seed(),
+    };
+    let engine = Engine::new(start, now())?;
+    let store = Store::start(folder.clone(), journal, done)
+        .context("starting the thread that writes files")?;
+    let mut daemon = Daemon {
+        engine,
+        datapath: kernel,
+        loads: Loads::new(options.clone(), inputs),
+        tasks: Tasks::new(messages_sender, folder),
+        store,
+        replies: Replies::default(),
+        events: EventLog::default(),
+        ring: Some(ring),
+        inputs: Inputs {
+            messages,
+            requests,
+            pages,
+            observations,
+            kept: kept_outcomes,
+            read,
+        },
         ask_page,
-        ring,
         grace: None,
         stop,
+        pulses,
+        log,
         checks,
         _server: server,
-        plan,
-        config,
     };
     // What may still fail comes before anything is attached.
-    for interface in &daemon.config.datapath.interfaces {
-        check(&daemon.pins, interface).await?;
+    for interface in &daemon.engine.config().datapath.interfaces {
+        daemon.datapath.check(interface).await?;
     }
-    let metrics = match daemon.config.metrics.listen {
+    let metrics = match metrics {
         Some(address) => Some(
             TcpListener::bind(address)
                 .await
@@ -148,15 +149,21 @@ pub(super) async fn start(options: &cli::Run, pulses: &Pulses) -> Result<Daemon>
         ),
         None => None,
     };
-    daemon.put_settings();
-    daemon.carry_out(&begun.patch);
-    daemon.carry_out(&kept.patch);
     daemon.hear_all().await;
-    daemon.protect_peers();
-    daemon.attach_all_or_nothing().await?;
+    daemon.engine.attach();
+    daemon.carry_out().await;
+    if let Some(why) = daemon.engine.attach_failure() {
+        bail!("{why}");
+    }
+    daemon
+        .datapath
+        .settle(&daemon.engine.config().datapath.interfaces)?;
 
-    for warning in daemon.config.warnings.iter().chain(&daemon.troubles.start) {
+    for warning in &daemon.engine.config().warnings {
         tracing::warn!("{warning}");
+    }
+    for trouble in daemon.engine.start_troubles() {
+        tracing::warn!("{trouble}");
     }
     if let Some(listener) = metrics {
         let ended = end(stopped);
@@ -165,103 +172,100 @@ pub(super) async fn start(options: &cli::Run, pulses: &Pulses) -> Result<Daemon>
     Ok(daemon)
 }
 
-impl Daemon {
-    /// Attaches to every interface; where one refuses, to none that the filter
-    /// wasn't on before.
-    async fn attach_all_or_nothing(&mut self) -> Result<()> {
-        let before = self.pins.interfaces()?;
-        let attached = self.attach_all().await;
-        if attached.is_err() {
-            let interfaces = &self.config.datapath.interfaces;
-            for interface in interfaces.iter().filter(|one| !before.contains(one)) {
-                self.pins.detach(interface)?;
+impl OnKernel {
+    /// Waits until every feed has sent its first word, so that the filter begins with
+    /// what they say; for none of them longer than its kind may take.
+    async fn hear_all(&mut self) {
+        let start = Instant::now();
+        loop {
+            self.carry_out().await;
+            let Some(awaited) = self.engine.awaited().into_iter().next() else {
+                return;
+            };
+            let until = start + Duration::from_millis(awaited.patience_ms);
+            let heard = timeout_at(until, async {
+                tokio::select! {
+                    message = self.inputs.messages.recv() => Heard::Message(message),
+                    input = self.inputs.read.recv() => Heard::Input(input),
+                    kept = self.inputs.kept.recv() => Heard::Kept(kept),
+                }
+            });
+            match heard.await {
+                Ok(Heard::Message(Some(message))) => self.take(message),
+                Ok(Heard::Input(Some(input))) => self.handle(input),
+                Ok(Heard::Kept(Some((ticket, result)))) => {
+                    self.handle(Input::Kept { ticket, result });
+                }
+                Ok(_ended) => return,
+                Err(_late) => {
+                    tracing::warn!(feed = awaited.name, "the filter starts without this feed");
+                    self.engine.go_on_without(awaited.feed);
+                }
             }
         }
-        attached
-    }
-
-    /// Attaches to every interface of the configuration. Interfaces that a
-    /// former configuration had are let go.
-    async fn attach_all(&mut self) -> Result<()> {
-        for layout in self.pins.other_layouts()? {
-            tracing::info!(
-                layout,
-                "another version of weir left its filter in force: it is taken over"
-            );
-        }
-        self.attached.clear();
-        for interface in &self.config.datapath.interfaces {
-            let wish = self.config.datapath.attach;
-            let attached = attach(&mut self.kernel, &self.pins, interface, wish).await?;
-            tracing::info!(
-                interface,
-                attach = attached.attach.name(),
-                program = attached.program,
-                "the filter is attached"
-            );
-            self.attached.push(attached);
-        }
-        for interface in self.pins.interfaces()? {
-            if !self.config.datapath.interfaces.contains(&interface) {
-                self.pins.detach(&interface)?;
-                tracing::info!(
-                    interface,
-                    "the filter is off: the configuration doesn't name it"
-                );
-            }
-        }
-        self.pins.settle(&mut self.kernel)
     }
 }
 
-/// The configuration with what the command line says.
-pub(super) fn read(options: &cli::Run) -> Result<Config> {
-    let path = &options.config;
-    let read = match config_file::read(path) {
-        Err(config::Error::Unreadable { source, .. })
-            if source.kind() == io::ErrorKind::NotFound
-                && path == Path::new(cli::DEFAULT_CONFIG)
-                && !options.interfaces.is_empty() =>
-        {
-            tracing::info!("there is no {}: the built-in defaults hold", path.display());
-            Config::embedded()
+/// What may come while the feeds' first words are awaited.
+enum Heard {
+    Message(Option<crate::feed::Message>),
+    Input(Option<Input>),
+    Kept(Option<(u64, Result<(), String>)>),
+}
+
+/// What was kept in the state folder.
+struct Kept {
+    journal: Journal,
+    operator: Vec<Claim>,
+    files: BTreeMap<File, Recalled>,
+    troubles: Vec<String>,
+}
+
+impl Kept {
+    fn read(folder: &Path, tiers: feed::Tiers) -> Result<Self> {
+        let (journal, operator, troubles) = Journal::open(folder, tiers, now().unix)
+            .context("opening the journal of the operator's claims")?;
+        let mut files = BTreeMap::new();
+        for file in File::ALL {
+            let recalled = match state_dir::read(folder, file.name()) {
+                Ok(None) => continue,
+                Ok(Some(content)) => Recalled::Content(content),
+                Err(error) => Recalled::Damaged(error.to_string()),
+            };
+            files.insert(file, recalled);
         }
-        read => read.with_context(|| format!("in {}", path.display()))?,
-    };
-    read.with(options.interfaces.clone(), options.mode)
-        .with_context(|| format!("in {}", path.display()))
+        Ok(Self {
+            journal,
+            operator,
+            files,
+            troubles,
+        })
+    }
+}
+
+/// Does something that may hang in a thread that nobody waits for once a signal ends the
+/// start.
+async fn apart<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let outcome = detached(name, work).context("starting a thread")?;
+    outcome.await.context("a thread of the start panicked")?
 }
 
 /// Whether this process on this host can filter at all.
-fn fit(config: &Config) -> Result<()> {
-    let root = Path::new("/");
+fn fit() -> Result<()> {
     host::fitness::supported(&host::fitness::release())?;
-    host::fitness::capabilities(root).context("reading the capabilities")??;
-    let present = host::interface::interfaces(root).context("listing the interfaces")?;
+    host::fitness::capabilities(root()).context("reading the capabilities")??;
+    host::fitness::same_clock(root())?;
+    let present = host::interface::interfaces(root()).context("listing the interfaces")?;
     ensure!(!present.is_empty(), "this host has no interfaces");
-    for interface in &config.datapath.interfaces {
-        host::interface::exists(interface, &present)?;
-    }
     Ok(())
 }
 
-/// What was said last counts: the command line of this start, else `weir mode`,
-/// which is kept, else the configuration.
-fn mode(options: &cli::Run, config: &Config) -> Result<(Mode, ModeFrom)> {
-    if let Some(mode) = options.mode {
-        return Ok((mode, ModeFrom::CommandLine));
-    }
-    let kept = state_dir::read(&config.daemon.state_dir, MODE).context("reading the kept mode")?;
-    Ok(match kept.as_deref() {
-        Some("enforce") => (Mode::Enforce, ModeFrom::WeirMode),
-        Some("observe") => (Mode::Observe, ModeFrom::WeirMode),
-        _ => (config.datapath.mode, ModeFrom::Configuration),
-    })
-}
-
 /// Room for claims, and beyond it for what is protected, now and after a reload.
-fn sizes(config: &Config, protected: &[Prefix]) -> Sizes {
-    let beyond = u32::try_from(protected.len())
+fn sizes(config: &Config, protected: usize) -> Sizes {
+    let beyond = u32::try_from(protected)
         .unwrap_or(u32::MAX)
         .saturating_add(RESERVE);
     Sizes {
@@ -271,37 +275,10 @@ fn sizes(config: &Config, protected: &[Prefix]) -> Sizes {
     }
 }
 
-/// What the ledger settles claims by.
-pub(super) fn rules(
-    feeds: Vec<Option<crate::ledger::FeedRules>>,
-    protected: Vec<Prefix>,
-    plan: &Plan,
-) -> Rules {
-    Rules {
-        feeds,
-        protected,
-        strictness: plan.strictness(),
-    }
-}
-
-/// The operator's networks, and what the host itself can't do without.
-pub(super) fn protected(config: &Config) -> Vec<Prefix> {
-    let root = Path::new("/");
-    let mut protected = config.protect.sources.clone();
-    for (what, found) in [
-        ("resolvers", host::route::resolvers(root)),
-        ("gateways", host::route::gateways(root)),
-    ] {
-        match found {
-            Ok(addresses) => protected.extend(addresses.into_iter().map(Prefix::of)),
-            Err(error) => {
-                tracing::warn!(%error, "can't see the host's {what}, so they aren't protected")
-            }
-        }
-    }
-    protected.sort();
-    protected.dedup();
-    protected
+/// A number that callers don't know: what a new hasher of the standard library makes of
+/// nothing.
+fn seed() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// Passes on the few words of the kernel's side.
@@ -332,6 +309,3 @@ pub(super) async fn end(mut stopped: watch::Receiver<bool>) {
 
 /// Room in the tables for prefixes that a reload protects.
 const RESERVE: u32 = 4096;
-
-/// The file in the state folder that keeps the mode.
-pub(super) const MODE: &str = "mode";

@@ -4,15 +4,20 @@
 //! update: no packet passes unfiltered. Somebody else's program is never
 //! replaced.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::programs::{
-    ProgramError, XdpMode,
+    ProgramError, Xdp, XdpMode,
     links::{FdLink, PinnedLink},
     loaded_programs,
     xdp::XdpLink,
 };
+use aya_obj::programs::XdpAttachType;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkLayerType, LinkXdp, XdpAttached};
 use rustix::io::Errno;
 use tokio::time::{Instant, sleep};
@@ -20,46 +25,7 @@ use tokio::time::{Instant, sleep};
 use super::{kernel::Kernel, pins::Pins};
 use crate::config;
 
-/// How a program is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attach {
-    /// In the driver.
-    Native,
-    /// In the stack, where frames may be many packets merged into one.
-    Generic,
-}
-
-impl Attach {
-    /// As it is spelled in answers.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Native => "native",
-            Self::Generic => "generic",
-        }
-    }
-
-    const fn fulfils(self, wish: config::Attach) -> bool {
-        match wish {
-            config::Attach::Auto => true,
-            config::Attach::Native => matches!(self, Self::Native),
-            config::Attach::Generic => matches!(self, Self::Generic),
-        }
-    }
-}
-
-/// An interface with an XDP program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
-    /// Its name.
-    pub interface: String,
-    /// Its index.
-    pub index: u32,
-    /// How.
-    pub attach: Attach,
-    /// The kernel's number of the program.
-    pub program: u32,
-}
+pub use filter_core::datapath::{Attach, Attached};
 
 /// An interface as the kernel shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,22 +38,119 @@ pub struct Seen {
     pub program: Option<(u32, Attach)>,
 }
 
-/// Puts the filter on an interface: by one atomic update where a link of ours
-/// is pinned, else by a new link, which is pinned.
+/// Puts the filter on interfaces, on all or on none. An interface on which a link of ours
+/// is pinned gets it by one atomic update, the others by a new link, which is pinned.
+///
+/// New links come first, since a driver may refuse them; where something is refused, they
+/// go again, and what was updated gets the program back that it had.
 ///
 /// # Errors
-/// If the interface is missing, isn't Ethernet, carries somebody else's
-/// program, or refuses.
-pub async fn attach(
+/// If an interface is missing, isn't Ethernet, carries somebody else's program, or
+/// refuses.
+pub async fn attach_all(
     kernel: &mut Kernel,
     pins: &Pins,
-    interface: &str,
+    interfaces: &[String],
     wish: config::Attach,
-) -> Result<Attached> {
-    let seen = check(pins, interface).await?;
-    if !update(kernel, pins, interface)? {
-        create(kernel, pins, interface, seen.index, wish)?;
+) -> Result<Vec<Attached>> {
+    let (mut fresh, mut pinned) = (Vec::new(), Vec::new());
+    for interface in interfaces {
+        let seen = check(pins, interface).await?;
+        if pins.pinned_link(interface)?.is_some() {
+            pinned.push((interface, seen.index));
+        } else {
+            fresh.push((interface, seen.index));
+        }
     }
+    let mut done = Done::default();
+    let attached = put_on(kernel, pins, (&fresh, &pinned), wish, &mut done);
+    if let Err(error) = attached {
+        done.undo(pins);
+        return Err(error);
+    }
+    let mut all = Vec::new();
+    for interface in interfaces {
+        match found(kernel, interface, wish).await {
+            Ok(attached) => all.push(attached),
+            Err(error) => {
+                done.undo(pins);
+                return Err(error);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn put_on(
+    kernel: &mut Kernel,
+    pins: &Pins,
+    (fresh, pinned): (&[(&String, u32)], &[(&String, u32)]),
+    wish: config::Attach,
+    done: &mut Done,
+) -> Result<()> {
+    for (interface, index) in fresh {
+        create(kernel, pins, interface, *index, wish)?;
+        done.created.push((*interface).clone());
+    }
+    for (interface, index) in pinned {
+        let before = pins.program_before(interface)?;
+        if update(kernel, pins, interface)? {
+            done.updated.push(((*interface).clone(), before));
+        } else {
+            create(kernel, pins, interface, *index, wish)?;
+            done.created.push((*interface).clone());
+        }
+    }
+    Ok(())
+}
+
+/// What was done so far, to be undone if the rest can't be.
+#[derive(Default)]
+struct Done {
+    created: Vec<String>,
+    /// With the program that was there before, where one is pinned.
+    updated: Vec<(String, Option<PathBuf>)>,
+}
+
+impl Done {
+    fn undo(self, pins: &Pins) {
+        for interface in self.created {
+            if let Err(error) = pins.detach(&interface) {
+                tracing::error!(interface, %error, "the filter can't be taken off again");
+            }
+        }
+        for (interface, before) in self.updated {
+            let Some(program) = before else {
+                continue;
+            };
+            if let Err(error) = put_back(pins, &interface, &program) {
+                tracing::error!(
+                    interface,
+                    error = format!("{error:#}"),
+                    "the filter of before can't be put back"
+                );
+            }
+        }
+    }
+}
+
+/// Puts a pinned program back on an interface, whose link is ours.
+fn put_back(pins: &Pins, interface: &str, program: &Path) -> Result<()> {
+    let mut before = Xdp::from_pin(program, XdpAttachType::Interface)
+        .with_context(|| format!("opening the pinned program {}", program.display()))?;
+    let path = pins.pinned_link(interface)?.context("its link is gone")?;
+    let pinned = PinnedLink::from_pin(&path).context("opening the pinned link")?;
+    let link = XdpLink::try_from(FdLink::from(pinned)).context("it isn't a link of XDP")?;
+    let id = before
+        .attach_to_link(link)
+        .context("replacing the program")?;
+    // The pin holds it from here on.
+    drop(before.take_link(id));
+    Ok(())
+}
+
+/// The filter on an interface that it was just put on.
+async fn found(kernel: &mut Kernel, interface: &str, wish: config::Attach) -> Result<Attached> {
     let ours = kernel
         .filter()?
         .info()

@@ -13,22 +13,27 @@ use filter_common::{
     bucket::{BucketKey, CLASSES, Line, Place, Seed},
     cause::Cause,
     decide::Decision,
+    event::HITS,
     rate::Still,
     settings::{MAX_SERVICES, Port, Service, Settings},
+    source::Family,
 };
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use self::tables::{Tables, take};
+use std::sync::atomic::Ordering::Relaxed;
+
 use filter_core::{
-    datapath::{sources, sum},
-    table::Shape,
+    datapath::{Attached, sources, sum},
+    table::{Fill, Shape},
 };
 
-use super::{Counts, Datapath};
+use super::{Counts, Datapath, attach, pins::Pins};
 
 pub use super::Sizes;
 use crate::{
+    config,
     patch::Patch,
     plan::{Plan, Scope},
     prefix::Prefix,
@@ -50,6 +55,8 @@ pub struct Kernel {
     /// The plan in force, so that what left it can be removed.
     ports: BTreeSet<u32>,
     scopes: BTreeSet<(ScopeKey, u32)>,
+    /// Where links are pinned; `None`: nothing is attached by this one.
+    pins: Option<Pins>,
 }
 
 impl Kernel {
@@ -114,6 +121,7 @@ impl Kernel {
             },
             ports: BTreeSet::new(),
             scopes: BTreeSet::new(),
+            pins: None,
         };
         kernel.sow()?;
         Ok(kernel)
@@ -125,6 +133,23 @@ impl Kernel {
     /// As [`load`](Self::load).
     pub fn load_trial(&mut self) -> Result<()> {
         load_program(&mut self.ebpf, "trial", None)
+    }
+
+    /// Attaches by links that are pinned here.
+    pub fn hold(&mut self, pins: Pins) {
+        self.pins = Some(pins);
+    }
+
+    /// Takes the filter off every interface but these, and pins what is in force under
+    /// its name, in the place of an earlier daemon's.
+    ///
+    /// # Errors
+    /// If the BPF file system refuses. The filter is in force all the same.
+    pub fn settle(&mut self, interfaces: &[String]) -> Result<()> {
+        let pins = self.pins.take().context("nothing is pinned")?;
+        let settled = settle(&pins, self, interfaces);
+        self.pins = Some(pins);
+        settled
     }
 
     /// The program that is attached to interfaces.
@@ -146,17 +171,6 @@ impl Kernel {
                 .with_context(|| format!("pinning the program {name}"))?;
         }
         Ok(())
-    }
-
-    /// Where a bucket is, and the words that stand there.
-    ///
-    /// # Errors
-    /// If the table can't be read.
-    pub fn bucket(&self, key: &BucketKey) -> Result<(Place, Line<Still>)> {
-        let place = self.seed.place(key);
-        let words = self.tables.buckets.get(&place.line, 0);
-        let words = words.context("reading a bucket")?;
-        Ok((place, Line(words.map(Still))))
     }
 
     /// The key that the buckets are found by: for a model of these tables.
@@ -309,6 +323,14 @@ impl Datapath for Kernel {
         self.tables.verdicts.apply(patch)
     }
 
+    fn seal(&mut self) -> bool {
+        self.tables.verdicts.seal()
+    }
+
+    fn release(&mut self) {
+        self.tables.verdicts.release();
+    }
+
     fn explain(&mut self, frame: &[u8]) -> Result<Decision> {
         self.run("explain", &Preamble::default(), frame)
     }
@@ -337,6 +359,77 @@ impl Datapath for Kernel {
         }
         Ok(counts)
     }
+
+    fn hits(&self, claim: u32) -> Option<u64> {
+        let pair = self.tables.hits.get(claim as usize / 2)?.load(Relaxed);
+        let counted = (pair >> (claim % 2 * 32)) as u32;
+        Some(u64::from(counted) * HITS)
+    }
+
+    fn forget_hits(&self, claim: u32) {
+        if let Some(pair) = self.tables.hits.get(claim as usize / 2) {
+            pair.fetch_and(u64::from(u32::MAX) << ((claim + 1) % 2 * 32), Relaxed);
+        }
+    }
+
+    fn fill(&self, family: Family) -> Fill {
+        self.tables.verdicts.fill(family)
+    }
+
+    fn bucket(&self, key: &BucketKey) -> Result<(Place, Line<Still>)> {
+        let place = self.seed.place(key);
+        let words = self.tables.buckets.get(&place.line, 0);
+        let words = words.context("reading a bucket")?;
+        Ok((place, Line(words.map(Still))))
+    }
+
+    async fn check(&self, interface: &str) -> Result<()> {
+        let pins = self.pins.as_ref().context("nothing is pinned")?;
+        attach::check(pins, interface).await.map(drop)
+    }
+
+    async fn attach(
+        &mut self,
+        interfaces: &[String],
+        wish: config::Attach,
+    ) -> Result<Vec<Attached>> {
+        let pins = self.pins.take().context("nothing is pinned")?;
+        let attached = attach::attach_all(self, &pins, interfaces, wish).await;
+        self.pins = Some(pins);
+        attached
+    }
+
+    async fn detach(&mut self, attached: &Attached) -> Result<()> {
+        let pins = self.pins.as_ref().context("nothing is pinned")?;
+        pins.detach(&attached.interface)?;
+        attach::off(&attached.interface, attached.program).await
+    }
+
+    async fn holds(&self, attached: &Attached) -> Result<bool> {
+        let seen = attach::see(&attached.interface).await?;
+        Ok(seen
+            .program
+            .is_some_and(|(program, _)| program == attached.program))
+    }
+}
+
+fn settle(pins: &Pins, kernel: &mut Kernel, interfaces: &[String]) -> Result<()> {
+    for layout in pins.other_layouts()? {
+        tracing::info!(
+            layout,
+            "another version of weir left its filter: it is gone now"
+        );
+    }
+    for interface in pins.interfaces()? {
+        if !interfaces.contains(&interface) {
+            pins.detach(&interface)?;
+            tracing::info!(
+                interface,
+                "the filter is off: the configuration doesn't name it"
+            );
+        }
+    }
+    pins.settle(kernel)
 }
 
 /// The maps that are pinned, by name. (Events, log and scratch aren't: they

@@ -74,6 +74,20 @@ impl Pins {
         Ok(of_interface.map(|(_, path)| path).next())
     }
 
+    /// Where the program is pinned that an interface's link has, by whichever layout.
+    ///
+    /// # Errors
+    /// If the folder can't be read.
+    pub fn program_before(&self, interface: &str) -> Result<Option<PathBuf>> {
+        let link = self.pinned_link(interface)?;
+        let layout = link
+            .as_deref()
+            .and_then(Path::parent)
+            .and_then(Path::parent);
+        let program = layout.map(|layout| layout.join("programs").join("filter"));
+        Ok(program.filter(|program| program.exists()))
+    }
+
     /// Every interface that has a pinned link.
     ///
     /// # Errors

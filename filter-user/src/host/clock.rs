@@ -16,6 +16,13 @@ pub fn boot_seconds() -> u32 {
     u32::try_from(seconds(clock_gettime(ClockId::Boottime))).unwrap_or(u32::MAX)
 }
 
+/// Milliseconds since boot, suspended ones included: durations are measured by them.
+#[must_use]
+pub fn boot_milliseconds() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    seconds(time) * 1_000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
 /// Monotonic nanoseconds, the clock of rates and events.
 #[must_use]
 pub fn monotonic_nanoseconds() -> u64 {

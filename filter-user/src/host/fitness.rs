@@ -126,9 +126,66 @@ fn missing(status: &str) -> Result<(), Missing> {
 /// `CAP_SYS_ADMIN`
 const SYS_ADMIN: u64 = 21;
 
+/// Whether this process sees the kernel's own clock of the time since boot, by which the
+/// kernel ends verdicts: in a time namespace it may not (time_namespaces(7)).
+///
+/// # Errors
+/// If the clock has an offset.
+pub fn same_clock(root: &Path) -> Result<(), OtherClock> {
+    // A kernel without time namespaces has no such file.
+    let Ok(text) = std::fs::read_to_string(root.join("proc/self/timens_offsets")) else {
+        return Ok(());
+    };
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let is_boot = words
+            .next()
+            .is_some_and(|clock| clock == "boottime" || clock == "7");
+        if is_boot && words.any(|number| number != "0") {
+            return Err(OtherClock(line.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The clock of the time since boot isn't the kernel's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this process is in a time namespace ({0:?}), so that verdicts would end at another time than the kernel's: start weir outside of it"
+)]
+pub struct OtherClock(String);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_with_an_offset_is_another_one() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("proc/self");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        same_clock(root.path()).expect("no namespaces");
+        let own = "monotonic           0         0\nboottime            0         0\n";
+        for (text, is_same) in [
+            (own.to_owned(), true),
+            (
+                own.replace("boottime            0", "boottime       -86400"),
+                false,
+            ),
+            (
+                own.replace("boottime            0         0", "boottime 0 5"),
+                false,
+            ),
+            (
+                own.replace("monotonic           0", "monotonic          7"),
+                true,
+            ),
+        ] {
+            std::fs::write(folder.join("timens_offsets"), &text).expect("written");
+            assert_eq!(same_clock(root.path()).is_ok(), is_same, "{text}");
+        }
+        same_clock(Path::new("/")).expect("this host's");
+    }
 
     #[test]
     fn what_is_missing_is_named() {
