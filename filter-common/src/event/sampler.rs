@@ -46,7 +46,8 @@ struct Seen {
     source: u64,
     /// When it is forgotten, by [`stroke`]; 0: nothing is here.
     until: u32,
-    /// [`Family`](crate::source::Family).
+    /// [`Family`](crate::source::Family), and above it the mode in which it was seen: a
+    /// drop that is carried out is another thing than one that would have been.
     family: u32,
 }
 
@@ -131,7 +132,7 @@ impl Sampler {
             sampled: false,
         };
         let key = source.source();
-        let family = source.family as u32;
+        let family = source.family as u32 | (settings.mode as u32) << 8;
         let seen = &mut self.seen[slot(key, family)];
         let due = settings.sample != 0 && self.left <= 1;
         let known = seen.until != 0 && seen.source == key && seen.family == family;

@@ -1,5 +1,7 @@
 //! `weir events`.
 
+use filter_common::cause::Action;
+
 use super::{
     Outcome,
     human::{count, counted, plain},
@@ -45,11 +47,16 @@ pub(super) async fn events(
 }
 
 fn sentence(event: &EventLine) -> String {
+    // An event that passes is one of observe: there is none of what simply passes.
+    let action = match event.action {
+        Action::Drop => "drop",
+        Action::Pass => "would drop",
+    };
     let mut line = format!(
         "{} {} {} {} {} -> ",
         event.time,
         event.interface,
-        event.action.name(),
+        action,
         event.cause.name(),
         event.source,
     );
@@ -124,7 +131,7 @@ mod tests {
         };
         assert_eq!(
             sentence(&event),
-            "2026-11-22T20:00:00Z eth0 pass blocked 203.0.113.7 -> icmp"
+            "2026-11-22T20:00:00Z eth0 would drop blocked 203.0.113.7 -> icmp"
         );
     }
 }

@@ -147,6 +147,20 @@ fn a_source_is_forgotten_after_its_lifetime() {
 }
 
 #[test]
+fn after_a_change_of_the_mode_the_first_drop_of_a_source_is_told_again() {
+    let observe = with(0, wide());
+    let enforce = Settings { mode: 1, ..observe };
+    let clock = Watch::at(7_000_000_000);
+    let mut sampler = Sampler::NEW;
+    for settings in [observe, enforce] {
+        assert!(told(&mut sampler, &settings, &clock).first);
+        for _ in 0..2 * LOOK {
+            assert!(!told(&mut sampler, &settings, &clock).first);
+        }
+    }
+}
+
+#[test]
 fn a_source_that_comes_once_a_lifetime_is_told_each_time() {
     let settings = with(0, wide());
     let mut sampler = Sampler::NEW;
