@@ -63,6 +63,29 @@ fn bad_lines_are_refused_one_by_one_and_the_first_ten_are_told() {
 }
 
 #[test]
+fn a_prefix_has_one_spelling_of_its_length_in_either_format() {
+    for length in [
+        "024",
+        "+24",
+        " 24",
+        "24.0",
+        "-1",
+        "\u{ff12}\u{ff14}",
+        "255.255.255.0",
+    ] {
+        for list in [
+            format!("192.0.2.1\n192.0.2.0/{length}\n"),
+            format!(
+                "{{\"prefix\":\"192.0.2.1\",\"verdict\":\"block\"}}\n{{\"prefix\":\"192.0.2.0/{length}\",\"verdict\":\"block\"}}\n"
+            ),
+        ] {
+            assert_eq!(prefixes(&list), ["192.0.2.1/32"], "{list}");
+            assert_eq!(read(&list).refused().count, 1, "{list}");
+        }
+    }
+}
+
+#[test]
 fn a_cut_last_line_is_refused() {
     let list = "{\"prefix\":\"::1\",\"verdict\":\"block\"}\n{\"prefix\":\"::2\",\"verd";
     let decoded = read(list);

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    control::protocol,
     feed::tests::{prefix, rules},
     prefix::Prefix,
+    protocol,
 };
 
 fn read(line: &str) -> Result<Option<(Change, bool)>, Fault> {
