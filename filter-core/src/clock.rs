@@ -11,6 +11,15 @@ pub struct Now {
 }
 
 impl Now {
+    /// The moment so many Unix seconds after 1970 and so many seconds after the boot.
+    #[must_use]
+    pub const fn at(unix: u32, boot: u32) -> Self {
+        Self {
+            unix,
+            boot_ms: boot as u64 * 1_000,
+        }
+    }
+
     /// Seconds since boot: by what the kernel ends a stage.
     #[must_use]
     pub fn boot(self) -> u32 {
@@ -38,33 +47,6 @@ impl Now {
     pub fn boot_ms_at(self, unix: u32) -> u64 {
         let left = u64::from(unix.saturating_sub(self.unix));
         self.boot_ms.saturating_add(left * 1_000)
-    }
-}
-
-impl From<Now> for crate::ledger::Now {
-    fn from(now: Now) -> Self {
-        Self {
-            unix: now.unix,
-            boot: now.boot(),
-        }
-    }
-}
-
-impl From<Now> for crate::policy::Now {
-    fn from(now: Now) -> Self {
-        Self {
-            ms: now.boot_ms,
-            unix: now.unix,
-        }
-    }
-}
-
-impl From<Now> for crate::under_attack::Moment {
-    fn from(now: Now) -> Self {
-        Self {
-            unix: i64::from(now.unix),
-            boot: i64::from(now.boot()),
-        }
     }
 }
 

@@ -67,6 +67,7 @@ pub use refusal::{Fault, Refusal, Refused, WIDEST_IPV4, WIDEST_IPV6, never_taken
 pub use resolve::{FeedRules, Rules};
 pub use view::View;
 
+pub use crate::clock::Now;
 use crate::{claim::Update, patch::Patch, prefix::Prefix};
 use expiry::Expiries;
 use nodes::Place;
@@ -88,15 +89,6 @@ pub struct Ledger {
     expiries: Expiries,
     /// Seconds since boot less Unix seconds, as the ends in force were made.
     offset: i64,
-}
-
-/// One moment on two clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// Unix seconds: what claims expire by.
-    pub unix: u32,
-    /// Seconds since boot: what the kernel ends a stage by.
-    pub boot: u32,
 }
 
 /// What came of an update.
@@ -244,7 +236,7 @@ impl Ledger {
     /// What every change starts with: the time that has passed since the last.
     fn begin(&mut self, now: Now) -> Dirty {
         let mut dirty = Dirty::new(self.store.nodes.len());
-        let offset = i64::from(now.boot) - i64::from(now.unix);
+        let offset = -now.ahead();
         // The two clocks are read one after the other, and tick apart.
         if (offset - self.offset).abs() > JITTER {
             self.offset = offset;

@@ -38,7 +38,6 @@ mod world;
 
 pub use self::{
     breaker::{Alarm, Why},
-    clock::Now,
     kept::{NotASnapshot, Restored},
     rules::{LEAST, MAX_RULES, Mode, Rule, Rules, Step, Then, Tiers},
     shadow_stats::{Hits, Row},
@@ -47,6 +46,7 @@ pub use self::{
 
 use std::sync::Arc;
 
+pub use crate::clock::Now;
 use crate::{
     claim::{Change, Claim, Verdict},
     observation::Observation,
@@ -187,7 +187,7 @@ impl Policy {
         changes
     }
 
-    /// When [`tick`](Self::tick) has something to do next, as [`Now::ms`] counts.
+    /// When [`tick`](Self::tick) has something to do next, as [`Now::boot_ms`] counts.
     #[must_use]
     pub fn due(&self) -> u64 {
         self.judge.due()

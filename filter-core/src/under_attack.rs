@@ -5,20 +5,7 @@
 //! wall clock neither ends it early nor prolongs it. Kept it is in the wall
 //! clock's, since nothing else outlives a boot.
 
-/// This moment, in both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// Seconds of the wall clock.
-    pub unix: i64,
-    /// Seconds since boot, suspended ones included.
-    pub boot: i64,
-}
-
-impl Moment {
-    const fn ahead(self) -> i64 {
-        self.unix - self.boot
-    }
-}
+use crate::clock::Now;
 
 /// It is so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +21,17 @@ pub struct UnderAttack {
 impl UnderAttack {
     /// From now on, for so many seconds.
     #[must_use]
-    pub fn new(now: Moment, lasts: Option<i64>) -> Self {
+    pub fn new(now: Now, lasts: Option<i64>) -> Self {
         Self {
-            since: now.boot,
-            until: lasts.map(|lasts| now.boot.saturating_add(lasts)),
+            since: i64::from(now.boot()),
+            until: lasts.map(|lasts| i64::from(now.boot()).saturating_add(lasts)),
             kept_ahead: now.ahead(),
         }
     }
 
     /// The same with another end, counted from now.
     #[must_use]
-    pub fn lasting(self, now: Moment, lasts: Option<i64>) -> Self {
+    pub fn lasting(self, now: Now, lasts: Option<i64>) -> Self {
         Self {
             since: self.since,
             ..Self::new(now, lasts)
@@ -53,31 +40,31 @@ impl UnderAttack {
 
     /// Whether its end has come.
     #[must_use]
-    pub fn is_over(&self, now: Moment) -> bool {
+    pub fn is_over(&self, now: Now) -> bool {
         self.left(now) == Some(0)
     }
 
     /// Seconds to its end; `None`: it has none.
     #[must_use]
-    pub fn left(&self, now: Moment) -> Option<u64> {
+    pub fn left(&self, now: Now) -> Option<u64> {
         let until = self.until?;
-        Some(u64::try_from(until - now.boot).unwrap_or(0))
+        Some(u64::try_from(until - i64::from(now.boot())).unwrap_or(0))
     }
 
     /// Since when, by the wall clock as it is now.
     #[must_use]
-    pub const fn since(&self, now: Moment) -> i64 {
+    pub fn since(&self, now: Now) -> i64 {
         self.since + now.ahead()
     }
 
     /// Until when, by the wall clock as it is now.
     #[must_use]
-    pub fn until(&self, now: Moment) -> Option<i64> {
+    pub fn until(&self, now: Now) -> Option<i64> {
         self.until.map(|until| until.saturating_add(now.ahead()))
     }
 
     /// What is to be kept if the wall clock was set since that was asked last.
-    pub fn kept_anew(&mut self, now: Moment) -> Option<String> {
+    pub fn kept_anew(&mut self, now: Now) -> Option<String> {
         let stepped = (now.ahead() - self.kept_ahead).abs() > STEP;
         stepped.then(|| {
             self.kept_ahead = now.ahead();
@@ -87,7 +74,7 @@ impl UnderAttack {
 
     /// What is to be kept: since when and until when.
     #[must_use]
-    pub fn kept(&self, now: Moment) -> String {
+    pub fn kept(&self, now: Now) -> String {
         let until = self.until(now);
         let until = until.map_or_else(|| NO_END.to_owned(), |until| until.to_string());
         format!("{} {until}", self.since(now))
@@ -98,7 +85,7 @@ impl UnderAttack {
     ///
     /// # Errors
     /// If nothing like it was ever kept.
-    pub fn recall(kept: &str, now: Moment) -> Result<Option<Self>, NotKept> {
+    pub fn recall(kept: &str, now: Now) -> Result<Option<Self>, NotKept> {
         let wrong = || NotKept(kept.to_owned());
         let number = |text: &str| text.parse::<i64>().map_err(|_not| wrong());
         let (since, until) = kept.split_once(' ').ok_or_else(wrong)?;
@@ -107,10 +94,10 @@ impl UnderAttack {
             NO_END => None,
             until => {
                 let until = number(until)?;
-                Some(until.saturating_sub(now.unix.max(since)))
+                Some(until.saturating_sub(i64::from(now.unix).max(since)))
             }
         };
-        let since = since.min(now.unix) - now.ahead();
+        let since = since.min(i64::from(now.unix)) - now.ahead();
         let recalled = Self {
             since,
             ..Self::new(now, left)
@@ -134,10 +121,10 @@ const STEP: i64 = 2;
 mod tests {
     use super::*;
 
-    const NOW: Moment = at(1_000_000, 500);
+    const NOW: Now = at(1_000_000, 500);
 
-    const fn at(unix: i64, boot: i64) -> Moment {
-        Moment { unix, boot }
+    const fn at(unix: u32, boot: u32) -> Now {
+        Now::at(unix, boot)
     }
 
     #[test]
@@ -147,10 +134,10 @@ mod tests {
             assert!(!attack.is_over(at(unix, 559)));
             assert_eq!(attack.left(at(unix, 559)), Some(1));
             assert!(attack.is_over(at(unix, 560)));
-            assert_eq!(attack.until(at(unix, 559)), Some(unix + 1));
+            assert_eq!(attack.until(at(unix, 559)), Some(i64::from(unix) + 1));
         }
         let endless = UnderAttack::new(NOW, None);
-        assert!(!endless.is_over(at(i64::from(u32::MAX), i64::from(u32::MAX))));
+        assert!(!endless.is_over(at(u32::MAX, u32::MAX)));
     }
 
     #[test]

@@ -28,10 +28,7 @@ impl World {
             ipv4: 1_000,
             ipv6: 1_000,
         };
-        let now = Now {
-            unix: START,
-            boot: 500,
-        };
+        let now = Now::at(START, 500);
         let mut world = Self {
             ledger: Ledger::new(room),
             model: Model::default(),
@@ -83,13 +80,13 @@ impl World {
             }
             Step::Pass(seconds) => {
                 self.now.unix += seconds;
-                self.now.boot += seconds;
+                self.now.boot_ms += u64::from(*seconds) * 1_000;
                 self.model.expire(self.now.unix);
                 self.ledger.expire(self.now)
             }
             Step::SetClock(seconds) => {
                 self.now.unix = self.now.unix.saturating_add_signed(*seconds);
-                let offset = i64::from(self.now.boot) - i64::from(self.now.unix);
+                let offset = -self.now.ahead();
                 if (offset - self.offset).abs() >= 2 {
                     self.offset = offset;
                 }

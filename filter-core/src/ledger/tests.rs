@@ -21,19 +21,13 @@ use crate::{
     prefix::Written,
 };
 
-const NOW: Now = Now {
-    unix: 1_000_000,
-    boot: 400,
-};
+const NOW: Now = Now::at(1_000_000, 400);
 const FEED: FeedId = 1;
 const OTHER: FeedId = 2;
 const SHADOW: FeedId = 3;
 
 fn at(seconds: u32) -> Now {
-    Now {
-        unix: NOW.unix + seconds,
-        boot: NOW.boot + seconds,
-    }
+    Now::at(NOW.unix + seconds, NOW.boot() + seconds)
 }
 
 fn prefix(text: &str) -> Prefix {

@@ -1,14 +1,6 @@
 //! Time as the policy counts it: seconds that never go back.
 
-/// One moment on two clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// Milliseconds of a clock that nobody sets. All that the policy remembers
-    /// goes by it; a moment before the last one is taken as the last one.
-    pub ms: u64,
-    /// Unix seconds: what claims expire by, and tokens end by. May jump.
-    pub unix: u32,
-}
+use crate::clock::Now;
 
 /// Seconds since [`BEFORE`] the policy began.
 #[derive(Debug)]
@@ -22,15 +14,15 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) const fn new(now: Now) -> Self {
         Self {
-            began: now.ms,
-            last: now.ms,
+            began: now.boot_ms,
+            last: now.boot_ms,
             offset: now.unix as i64 - BEFORE as i64,
         }
     }
 
     /// Takes the time, and gives it back in seconds.
     pub(super) fn advance(&mut self, now: Now) -> u32 {
-        self.last = self.last.max(now.ms);
+        self.last = self.last.max(now.boot_ms);
         self.seconds()
     }
 
@@ -40,7 +32,7 @@ impl Clock {
     }
 
     /// The moment at which [`seconds`](Self::seconds) will be `seconds`, as
-    /// [`Now::ms`] counts.
+    /// [`Now::boot_ms`] counts.
     pub(super) const fn ms(&self, seconds: u32) -> u64 {
         self.began + seconds.saturating_sub(BEFORE) as u64 * 1_000
     }

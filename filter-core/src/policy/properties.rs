@@ -258,7 +258,7 @@ proptest! {
         }
         let text = world.policy.snapshot(world.now());
         let numbers = rules(ENFORCE);
-        let later = Now { ms: 17, unix: world.unix + pause };
+        let later = Now { boot_ms: 17, unix: world.unix + pause };
         let (restored, read) = Policy::restore(numbers.0, 99, &text, later).expect("it was written");
         prop_assert_eq!(read.unreadable, 0);
         let word = |word: Word| -> BTreeMap<_, _> {
@@ -279,7 +279,7 @@ proptest! {
         one.pass(u64::from(pause) * 1_000);
         let mut two = World::new(ENFORCE);
         two.policy = restored;
-        (two.ms, two.unix) = (later.ms, later.unix);
+        (two.ms, two.unix) = (later.boot_ms, later.unix);
         two.tick();
         one.pass(2_000);
         two.pass(2_000);
@@ -323,7 +323,7 @@ proptest! {
 fn what_cannot_be_read_is_left_out_and_counted() {
     let rules = || rules(ENFORCE).0;
     let now = Now {
-        ms: 0,
+        boot_ms: 0,
         unix: 1_800_000_000,
     };
     for text in [

@@ -7,7 +7,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    clock::{Clock, Now},
+    Now,
+    clock::Clock,
     shadow_stats::{Hit, Hits, ShadowStats},
     source,
 };
@@ -194,7 +195,7 @@ mod tests {
 
     fn at(minute: u64) -> Now {
         Now {
-            ms: minute * 60_000,
+            boot_ms: minute * 60_000,
             unix: 1_800_000_000 + minute as u32 * 60,
         }
     }

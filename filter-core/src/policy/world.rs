@@ -34,7 +34,7 @@ impl World {
         let (rules, numbers) = rules(text);
         let (ms, unix) = (5_000_000, 1_800_000_000);
         Self {
-            policy: Policy::new(rules, 7, Now { ms, unix }),
+            policy: Policy::new(rules, 7, Now { boot_ms: ms, unix }),
             numbers,
             ms,
             unix,
@@ -45,7 +45,7 @@ impl World {
 
     pub(super) const fn now(&self) -> Now {
         Now {
-            ms: self.ms,
+            boot_ms: self.ms,
             unix: self.unix,
         }
     }

@@ -23,11 +23,11 @@ fn a_number_rests_until_no_event_can_carry_it() {
     };
     assert_eq!(anew(&mut ledger), 1);
     // The tables may still hold it, however long that takes.
-    ledger.told(NOW.boot + 1_000, drop);
+    ledger.told(NOW.boot() + 1_000, drop);
     assert_eq!((ledger.awaits_force(), ledger.next_free()), (true, None));
     assert_eq!(anew(&mut ledger), 2);
-    ledger.in_force(NOW.boot + 1_000);
-    let free = NOW.boot + 1_000 + QUARANTINE_SECONDS;
+    ledger.in_force(NOW.boot() + 1_000);
+    let free = NOW.boot() + 1_000 + QUARANTINE_SECONDS;
     assert_eq!(
         (ledger.awaits_force(), ledger.next_free()),
         (false, Some(free))
@@ -58,7 +58,7 @@ fn numbers_that_all_rest_refuse_a_claim_and_are_free_again() {
     let other = ledger.apply(FEED, word(all, 10), NOW);
     assert_eq!((other.withdrawn, other.refused.count), (all, 10));
     assert_eq!(other.refused.first[0].fault, Fault::NumbersQuarantined);
-    ledger.in_force(NOW.boot);
+    ledger.in_force(NOW.boot());
     let number = ledger.store.records.quarantine().due().expect("they rest");
     ledger.told(number, drop);
     let again = ledger.apply(FEED, word(all, 10), NOW);
@@ -78,8 +78,8 @@ fn a_replaced_snapshot_leaves_no_memory_behind() {
     for round in 1..4 {
         ledger.apply(FEED, word(round * many, many), NOW);
         assert!(ledger.store.records.pages_in_memory() <= 2 * pages);
-        ledger.in_force(at(10 * round).boot);
-        ledger.told(at(10 * round + QUARANTINE_SECONDS).boot, drop);
+        ledger.in_force(at(10 * round).boot());
+        ledger.told(at(10 * round + QUARANTINE_SECONDS).boot(), drop);
         assert!(ledger.store.records.pages_in_memory() <= pages + 1);
     }
 }
@@ -164,7 +164,7 @@ impl World {
         } else {
             patch_into(&mut self.table, patch);
         }
-        self.ledger.in_force(self.now().boot);
+        self.ledger.in_force(self.now().boot());
     }
 
     fn take(&mut self, step: &Step) {
@@ -231,7 +231,7 @@ impl World {
     }
 
     fn read(&mut self, many: usize) {
-        let begun = self.now().boot;
+        let begun = self.now().boot();
         for _ in 0..many {
             let Some(event) = self.ring.pop_front() else {
                 break;

@@ -64,7 +64,7 @@ fn a_timeline_goes_down_the_ranks_as_claims_end() {
     ledger.apply(OTHER, says(wide), NOW);
     let stages = entry(&ledger, "192.0.2.7").stages;
     let seen = stages.map(|stage| (stage.verdict(), stage.until()));
-    assert_eq!(seen[0], (Settled::BLOCK, NOW.boot + 10));
+    assert_eq!(seen[0], (Settled::BLOCK, NOW.boot() + 10));
     assert_eq!(seen[1], (Settled::ADMIT, NEVER));
     assert!(stages[2].is_none());
 }
@@ -80,7 +80,7 @@ fn a_timeline_that_is_too_long_keeps_its_end() {
         ledger.apply(SHADOW, says(one), NOW);
     }
     let entry = entry(&ledger, "192.0.2.0");
-    let until = |stage: Stage| (stage.until() - NOW.boot) / 10;
+    let until = |stage: Stage| (stage.until() - NOW.boot()) / 10;
     assert_eq!(entry.stages.map(until), [1, 2, 3, 4, 5, 6, 7, stages]);
     assert_eq!(entry.shadow.map(until), [1, 2, 3, stages]);
     assert_eq!(

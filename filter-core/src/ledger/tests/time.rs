@@ -67,22 +67,19 @@ fn a_stepped_wall_clock_moves_every_end_and_jitter_moves_none() {
     let changes: Vec<_> = patch.iter().collect();
     assert_eq!((changes.len(), changes[0].0), (1, prefix("192.0.2.1")));
     let until = changes[0].1.expect("an entry").stages[0].until();
-    assert_eq!(until, NOW.boot + 62);
+    assert_eq!(until, NOW.boot() + 62);
     assert!(ledger.expire(stepped).is_empty());
 }
 
 #[test]
 fn an_end_before_the_boot_has_passed_and_one_beyond_all_time_still_comes() {
-    let now = Now { unix: 10, boot: 0 };
+    let now = Now::at(10, 0);
     let mut ledger = ledger();
     let mut one = claim(prefix("192.0.2.7"), Verdict::Block);
     one.expires = Some(11);
     ledger.apply(FEED, says(one.clone()), now);
     assert_eq!(entry(&ledger, "192.0.2.7").stages[0].until(), 1);
-    let late = Now {
-        unix: 10,
-        boot: 1_000,
-    };
+    let late = Now::at(10, 1_000);
     one.expires = Some(NEVER - 1);
     ledger.apply(FEED, says(one), late);
     assert_eq!(entry(&ledger, "192.0.2.7").stages[0].until(), NEVER - 1);
