@@ -10,12 +10,13 @@ use super::{example, gather::MOST, words};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read.
-    #[error("can't read {}: {source}; write that file or name another with --config", path.display())]
+    #[error("can't read {}: {error}; write that file or name another with --config", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The system's error.
-        source: io::Error,
+        /// What the system says. (Its words are in the sentence, so that it isn't a
+        /// source.)
+        error: io::Error,
     },
     /// It isn't TOML.
     #[error("line {line}{}: {sentence}", place.as_ref().map_or_else(String::new, |place| format!(", {place}")))]

@@ -2,22 +2,21 @@
 //! or broken when the daemon starts must not cost the claims that it had.
 
 use std::{
-    fs::{self, DirBuilder, File},
-    os::unix::fs::DirBuilderExt as _,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use anyhow::{Context as _, Result};
-use tokio::{
-    sync::Notify,
-    task::{JoinHandle, spawn_blocking},
-};
+use anyhow::{Context as _, Result, anyhow};
+use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
     claim::Update,
     config::Stream,
     feed::{Refused, Rules, file::read_once},
+    store::{files, reader::detached},
 };
 
 /// Keeps a copy of a file, and reads it where the file can't be read.
@@ -71,12 +70,16 @@ async fn keep(path: PathBuf, copy: PathBuf, rules: Rules, changed: Arc<Notify>) 
     loop {
         changed.notified().await;
         let (path, copy, rules) = (path.clone(), copy.clone(), rules.clone());
-        match spawn_blocking(move || copy_good(&path, &copy, &rules)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = format!("{error:#}"), "no copy of a feed is kept")
-            }
-            Err(_shutting_down) => return,
+        // In a thread that the end of the process doesn't wait for: the disk may hang.
+        let copying = detached("feed-copy", move || copy_good(&path, &copy, &rules));
+        let copied = match copying {
+            Ok(copying) => copying
+                .await
+                .unwrap_or_else(|_panicked| Err(anyhow!("copying it panicked"))),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = copied {
+            tracing::warn!(error = format!("{error:#}"), "no copy of a feed is kept");
         }
     }
 }
@@ -89,12 +92,30 @@ fn copy_good(path: &Path, copy: &Path, rules: &Rules) -> Result<()> {
         .create(folder)
         .with_context(|| format!("making {}", folder.display()))?;
     let fresh = copy.with_extension("new");
-    fs::copy(path, &fresh).with_context(|| format!("copying {}", path.display()))?;
+    copy_bytes(path, &fresh).with_context(|| format!("copying {}", path.display()))?;
     // The file may have become bad since it was read.
     read_once(&fresh, rules)?;
     let synced = File::open(&fresh).and_then(|fresh| fresh.sync_all());
     synced.with_context(|| format!("writing {}", fresh.display()))?;
     fs::rename(&fresh, copy).with_context(|| format!("renaming {}", fresh.display()))
+}
+
+/// Copies a regular file, whatever stands where it is copied to.
+fn copy_bytes(path: &Path, fresh: &Path) -> io::Result<()> {
+    let (mut from, _metadata) = files::open(path)?;
+    if let Err(error) = fs::remove_file(fresh)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut options = OpenOptions::new();
+    let mut to = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(fresh)?;
+    io::copy(&mut from, &mut to)?;
+    Ok(())
 }
 
 /// Where the copy of a stream is. Of another service it is another copy.

@@ -96,8 +96,8 @@ pub(super) fn load(options: &cli::Run) -> Result<Loaded> {
 fn read(options: &cli::Run) -> Result<Config> {
     let path = &options.config;
     let read = match config_file::read(path) {
-        Err(config::Error::Unreadable { source, .. })
-            if source.kind() == io::ErrorKind::NotFound
+        Err(config::Error::Unreadable { error, .. })
+            if error.kind() == io::ErrorKind::NotFound
                 && path == Path::new(cli::DEFAULT_CONFIG)
                 && !options.interfaces.is_empty() =>
         {
