@@ -1,7 +1,7 @@
 //! What the operator says is in force at once, ends when it should, and is
 //! never lost once success was answered.
 
-use std::{collections::BTreeSet, sync::mpsc, thread};
+use std::{collections::BTreeSet, fs, path::Path, sync::mpsc, thread};
 
 use serde_json::Value;
 use weir_tests::{
@@ -163,6 +163,41 @@ fn thousands_of_prefixes_come_by_standard_input_and_are_kept() {
     daemon.stop();
     let _daemon = edge.start();
     assert!(Traffic::open(&edge).passes("10.7.7.99"));
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn no_success_is_lost_whatever_becomes_of_the_journal() {
+    type Way = (&'static str, fn(&Path));
+    let ways: [Way; 4] = [
+        ("removed", |journal| {
+            fs::remove_file(journal).expect("removed");
+        }),
+        ("truncated", |journal| {
+            fs::write(journal, "").expect("truncated");
+        }),
+        ("replaced", |journal| {
+            let other = journal.with_extension("other");
+            fs::write(&other, "").expect("written");
+            fs::rename(&other, journal).expect("renamed");
+        }),
+        ("its folder moved away", |journal| {
+            let folder = journal.parent().expect("a folder");
+            fs::rename(folder, folder.with_extension("moved")).expect("moved");
+        }),
+    ];
+    for (way, change) in ways {
+        let edge = Edge::new();
+        let daemon = edge.start();
+        let _said = edge.weir(&["block", "203.0.113.7"]).done();
+        change(&edge.path("state").join("operator.ndjson"));
+        let _said = edge.weir(&["block", "203.0.113.8"]).done();
+        daemon.kill();
+        let _daemon = edge.start();
+        for source in ["203.0.113.7", "203.0.113.8"] {
+            assert_eq!(edge.explain(source)["cause"], "blocked", "{way}: {source}");
+        }
+    }
 }
 
 #[test]
