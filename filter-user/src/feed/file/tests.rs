@@ -269,7 +269,9 @@ async fn links_in_a_circle_are_an_error_and_no_hang() {
 async fn the_same_again_is_no_news_unless_asked_for() {
     let mut room = Room::with_one().await;
     write(room.path("list"), "192.0.2.1\n");
-    write(room.path("list"), "192.0.2.1\n192.0.2.2\n");
+    // Moved into place: it may be read at any moment.
+    write(room.path("other"), "192.0.2.1\n192.0.2.2\n");
+    fs::rename(room.path("other"), room.path("list")).expect("moved");
     room.says(&["192.0.2.1/32", "192.0.2.2/32"]).await;
     room.refresh.notify_one();
     let update = room.says(&["192.0.2.1/32", "192.0.2.2/32"]).await;
