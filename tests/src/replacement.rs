@@ -17,7 +17,7 @@ use weir::{
     config::{self, Config, tier::Tiers},
     datapath::{
         Datapath as _,
-        attach::attach,
+        attach::attach_all,
         kernel::{Kernel, Sizes},
         pins::Pins,
     },
@@ -51,8 +51,8 @@ pub fn assert_without_a_gap(
                 .enable_all()
                 .build()
                 .expect("a runtime");
-            let attached = runtime.block_on(attach(kernel, &held, "eth0", wish));
-            attached.expect("it replaces the other").program
+            let attached = runtime.block_on(attach_all(kernel, &held, &["eth0".to_owned()], wish));
+            attached.expect("it replaces the other")[0].program
         })
     };
     let mut programs = vec![replace(0)];

@@ -287,7 +287,7 @@ const fn number(prefix: &Prefix) -> usize {
 
 const fn now(ms: u64) -> Now {
     Now {
-        ms,
+        boot_ms: ms,
         unix: START + (ms / 1_000) as u32,
     }
 }
