@@ -226,4 +226,33 @@ mod tests {
         answer["atomics"] = json!({"compare_and_swap": 0, "other": 0});
         assert_eq!(faults(&answer).len(), 1);
     }
+
+    #[test]
+    fn the_page_has_each_kernel_of_the_budget_and_numbers_within_it() {
+        let page = include_str!("../../docs/kernels.md");
+        let (_, table) = page
+            .split_once("| kernel | filter: instructions, verified |")
+            .expect("the table is there");
+        let rows = table
+            .lines()
+            .skip(2)
+            .take_while(|line| line.starts_with('|'));
+        let mut seen = Vec::new();
+        for row in rows {
+            let cells: Vec<_> = row.split('|').map(str::trim).collect();
+            let kernel = series(cells[1]);
+            seen.push(kernel);
+            for (budget, cell) in budget(kernel).iter().zip(&cells[2..]) {
+                let number = |text: &str| text.replace(',', "").parse::<u64>();
+                let (instructions, verified) = cell.split_once(", ").expect("two numbers");
+                let is = [instructions, verified].map(|text| number(text).expect("a number"));
+                assert!(
+                    is[0] <= budget.instructions && is[1] <= budget.verified,
+                    "{kernel:?}, {}: {is:?}",
+                    budget.program
+                );
+            }
+        }
+        assert_eq!(seen, BUDGETS.each_ref().map(|(since, _)| *since));
+    }
 }
