@@ -96,14 +96,14 @@ fn series(release: &str) -> (u64, u64) {
     (next().unwrap_or(0), next().unwrap_or(0))
 }
 
-/// What the programs may cost on kernels of a series: as on the newest known one
+/// The budget of the programs on kernels of a series: as on the newest known one
 /// that isn't newer.
 pub(crate) fn budget(series: (u64, u64)) -> &'static [Budget] {
     let known = BUDGETS.iter().rev().find(|(since, _)| *since <= series);
     &known.unwrap_or(&BUDGETS[0]).1
 }
 
-/// What a program may cost.
+/// The budget of a program.
 pub(crate) struct Budget {
     program: &'static str,
     /// Instructions that the kernel runs from, after its own rewriting: the

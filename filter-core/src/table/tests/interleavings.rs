@@ -69,7 +69,7 @@ fn the_model_finds_an_ipv6_root_that_is_published_in_no_order() {
     explore(|| replaced(IPV6, Between::Grace, Ordering::Relaxed));
 }
 
-/// What a writer does between two patches.
+/// The writer's step between two patches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Between {
     /// It waits for a grace period, and gives back what was retired before.
