@@ -212,12 +212,12 @@ impl World {
         let shape = Shape { ipv4: 8, ipv6: 8 };
         let sizes = Storage::<Modelled>::sizes(&shape);
         let watched = [
-            vec![active::IN_FORCE..active::IN_FORCE + 1],
+            vec![active::IN_FORCE],
             words_of(&shape),
             rows(shape.lines(), LINE),
             prefilter_of(&shape),
             rows(shape.nodes(), NODE),
-            vec![0..2 * QUAD],
+            (0..2 * QUAD).collect(),
         ];
         let mut memory = sizes.into_iter().zip(watched);
         let storage = Storage::of(std::array::from_fn(|_| {
@@ -295,7 +295,7 @@ impl World {
 }
 
 /// The words of both halves that a reader of the IPv4 places comes to before blocks.
-fn words_of(shape: &Shape) -> Vec<Range<usize>> {
+fn words_of(shape: &Shape) -> Vec<usize> {
     use filter_common::table::ipv4;
     let open = shape.open();
     let group = written(IPV4[0]).address().low as usize >> open;
@@ -304,24 +304,23 @@ fn words_of(shape: &Shape) -> Vec<Range<usize>> {
     [0, half]
         .into_iter()
         .flat_map(|first| [first + group / 8, first + groups + group])
-        .map(|at| at..at + 1)
         .collect()
 }
 
 /// The words of both halves in which the IPv6 places have their bits.
-fn prefilter_of(shape: &Shape) -> Vec<Range<usize>> {
+fn prefilter_of(shape: &Shape) -> Vec<usize> {
     use filter_common::table::ipv6;
     let high = written(IPV6[0]).address().high;
     let (word, _bit) = ipv6::prefilter_bit(high, u64::from(shape.prefilter_words()) - 1);
     [word, shape.prefilter() + word]
-        .map(|at| at as usize..at as usize + 1)
+        .map(|at| at as usize)
         .to_vec()
 }
 
 /// The first rows of both halves.
-fn rows(half: u32, words: usize) -> Vec<Range<usize>> {
+fn rows(half: u32, words: usize) -> Vec<usize> {
     let second = half as usize * words;
-    vec![0..3 * words, second..second + 3 * words]
+    (0..3 * words).chain(second..second + 3 * words).collect()
 }
 
 /// Words of which some are loom's.
@@ -346,8 +345,8 @@ struct Others {
 }
 
 impl Modelled {
-    fn new(count: usize, watched: Vec<Range<usize>>, order: Ordering) -> Self {
-        let watched = watched.into_iter().flatten();
+    fn new(count: usize, watched: Vec<usize>, order: Ordering) -> Self {
+        let watched = watched.into_iter();
         Self(Arc::new(Memory {
             count,
             watched: watched.map(|at| (at, AtomicU64::new(0))).collect(),
