@@ -10,7 +10,7 @@
 //! A word is 62 bits of `(tag << 30) + arrival` and, lowest, the class of its
 //! tick. `arrival` counts ticks since the clock began and overflows into the
 //! tag: so a word that is older than its 30 bits can tell has another tag, and
-//! is as good as gone. A word of any age is therefore right or not found, and
+//! counts as gone. A word of any age is therefore right or not found, and
 //! what isn't found is idle.
 //!
 //! The reasons, and what was measured: docs/decisions/0014-buckets.md.
@@ -43,7 +43,7 @@ pub struct Ask {
     moment: u64,
     /// How old a word may be to be found, in ticks.
     memory: u64,
-    /// What the packet costs, in ticks.
+    /// Cost of the packet, in ticks.
     cost: u64,
 }
 
@@ -52,7 +52,7 @@ impl Ask {
     #[inline(always)]
     #[must_use]
     pub const fn new(tag: u32, number: u32, rate: &Rate, now: u64, units: u32) -> Self {
-        // The words of one bucket are told apart by what is mixed into the tag;
+        // The words of one bucket differ by what is mixed into the tag;
         // so are those that were written in other ticks before a reload.
         let own = ((rate.shift as u32) << 8 | (number + 1)).wrapping_mul(GOLDEN);
         let base = ((tag ^ own) as u64) << 32 | rate.class as u64;
@@ -104,7 +104,7 @@ fn find<C: Cell>(line: &Line<C>, ask: &Ask, rate: &Rate) -> u64 {
     found
 }
 
-/// What [`find`] makes of a word, and all ones; 0 and 0 if it isn't the ask's.
+/// The result of [`find`] for one word, and all ones; 0 and 0 if it isn't the ask's.
 #[inline(always)]
 fn candidate<C: Cell>(word: u64, way: u64, ask: &Ask, outside: u32) -> (u64, u64) {
     let distance = word.wrapping_sub(ask.origin);
@@ -128,7 +128,7 @@ fn furthest<C: Cell>(line: &Line<C>, ask: &Ask, outside: u32) -> u64 {
     best
 }
 
-/// What gives way to a word that isn't in the line yet.
+/// The word that gives way (is evicted) to one that isn't in the line yet.
 struct Victim {
     /// Its way.
     way: u64,

@@ -1,4 +1,4 @@
-//! What happens to a packet, and why. The order of the steps is the law.
+//! The decision on a packet, and its cause. The order of the steps is the law.
 
 mod opens;
 mod settle;
@@ -18,7 +18,7 @@ use crate::{
     verdict::Verdict,
 };
 
-/// What the law asks of the tables. In the kernel they are maps
+/// The tables as the law asks them. In the kernel they are maps
 /// (`filter-ebpf`), on the host collections.
 pub trait Tables {
     /// The word of a bucket.
@@ -27,7 +27,7 @@ pub trait Tables {
     /// The settings as they are now.
     fn settings(&self) -> Settings;
 
-    /// What a port of TCP or UDP is to the filter.
+    /// The meaning of a port of TCP or UDP to the filter.
     fn port(&self, protocol: u8, port: u16) -> Port;
 
     /// Whether a port that is protected for some sources is so for this one.
@@ -36,7 +36,7 @@ pub trait Tables {
     /// The service that has a port at this destination only; 0: none.
     fn service_at(&self, protocol: u8, port: u16, destination: &Address) -> u8;
 
-    /// What is said now of the longest prefix that holds the source.
+    /// The stages in force now of the longest prefix that holds the source.
     fn standing<C: Clock>(&self, source: &Address, clock: &C) -> Standing;
 
     /// The service with this number.
@@ -45,7 +45,7 @@ pub trait Tables {
     /// A tier as a service sees it.
     fn tier(&self, service: u8, tier: u8) -> Option<&Tier>;
 
-    /// What buckets are found by.
+    /// The seed by which buckets are found.
     fn seed(&self) -> Option<&Seed>;
 
     /// A line of the table of buckets.
@@ -95,7 +95,7 @@ pub trait Clock {
     fn boot_seconds(&self) -> u32;
 }
 
-/// What was decided of a packet, and by what.
+/// The decision on a packet, and the claim, tier and rate behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Decision {

@@ -22,16 +22,16 @@ use crate::{bucket::Seed, decide::Tables, packet::Packet, rate::Cell};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Handshake {
-    /// By the destination connection id. 0: it can't be told.
+    /// A hash of the destination connection id. 0: it can't be read.
     connection: u64,
-    /// By the source connection id.
+    /// A hash of the source connection id.
     flow: u64,
-    /// The version of QUIC; 0 also where that can't be told.
+    /// The version of QUIC; 0 also where that can't be read.
     version: u64,
 }
 
 impl Handshake {
-    /// It can't be told which.
+    /// A handshake whose connection ids can't be read.
     #[inline(always)]
     #[must_use]
     pub const fn untold(version: u32) -> Self {
@@ -111,7 +111,7 @@ const fn blend_all(seed: &Seed, from: u64, words: [u64; 3]) -> u64 {
     seed.blend(seed.blend(seed.blend(from, words[0]), words[1]), words[2])
 }
 
-/// Where a word stands.
+/// The index of a key's word.
 #[inline(always)]
 const fn place(key: u64) -> u32 {
     (key >> 48) as u32 & (WORDS - 1)

@@ -6,7 +6,7 @@
 //!
 //! A packet's way: [`packet::read`] makes a [`Packet`](packet::Packet) of a
 //! [`Frame`](frame::Frame), [`decide::decide`] judges it, and
-//! [`event::Sampler`] says whether somebody is told.
+//! [`event::Sampler`] chooses whether an event is emitted.
 //!
 //! `#[inline(always)]` on what the packet path calls is load-bearing: with
 //! calls between functions the verifier loses the bounds of the frame and

@@ -57,7 +57,7 @@ pub struct Packet {
     /// Bytes of the whole frame.
     pub length: u32,
     flags: u8,
-    /// Where the upper header begins, if the port was read of a whole packet; else 0.
+    /// Offset of the upper header, if the port was read of a whole packet; else 0.
     upper: u16,
 }
 
@@ -70,7 +70,7 @@ impl Packet {
     pub const OPENS: u8 = 4;
     /// DHCP reply or IPv6 neighbour discovery.
     pub const ESSENTIAL: u8 = 8;
-    /// No genuine stack sends it, and what it is can't be told: more tags or extension
+    /// No genuine stack sends it, and its kind can't be read: more tags or extension
     /// headers than are looked behind, or an end before the header of its protocol.
     /// (A receiver may drop these: RFC 7112 §5, RFC 8504 §5.3.)
     pub const MALFORMED: u8 = 16;
@@ -124,7 +124,7 @@ impl Packet {
         }
     }
 
-    /// The same, said to be [malformed](Self::MALFORMED) and nothing else.
+    /// The same, marked as [malformed](Self::MALFORMED) and nothing else.
     #[inline(always)]
     const fn malformed(mut self) -> Self {
         self.flags = Self::MALFORMED;

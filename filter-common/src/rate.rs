@@ -334,7 +334,7 @@ impl Tier {
         self.marked()
     }
 
-    /// The same, with what is said of which rates are set.
+    /// The same tier, with the bits that say which rates are set.
     const fn marked(mut self) -> Self {
         (self.set, self.hasty) = (0, 0);
         let mut number = 0;

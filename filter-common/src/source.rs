@@ -25,7 +25,7 @@ impl Family {
         }
     }
 
-    /// Where what is of one family stands in an array of both: IPv4 first.
+    /// The index of a family in an array of both: IPv4 first.
     #[inline(always)]
     #[must_use]
     pub const fn index(self) -> usize {
@@ -97,7 +97,7 @@ impl Address {
         }
     }
 
-    /// What a rate at the level of the source belongs to: an IPv4 /32, or an
+    /// The prefix that a rate at the level of the source belongs to: an IPv4 /32, or an
     /// IPv6 /64, since whoever has one address of a /64 has all of them.
     #[inline(always)]
     #[must_use]
@@ -106,7 +106,7 @@ impl Address {
         self.low & !v6 | self.high & v6
     }
 
-    /// What a rate at the level of the neighbourhood belongs to: an IPv4 /24,
+    /// The prefix that a rate at the level of the neighbourhood belongs to: an IPv4 /24,
     /// or an IPv6 /48.
     #[inline(always)]
     #[must_use]

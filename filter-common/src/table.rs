@@ -104,7 +104,7 @@ pub mod active {
     }
 }
 
-/// What is said of a source now.
+/// The stages that hold for a source now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The enforced stage that holds.
@@ -114,14 +114,14 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Nothing is said.
+    /// No stage holds.
     pub const NONE: Self = Self {
         stage: Stage::NONE,
         shadow: Stage::NONE,
     };
 }
 
-/// What holds for a source now.
+/// Looks up the stages that hold for a source now.
 #[inline(always)]
 pub fn standing<S: Storage, C: Clock>(storage: &S, source: &Address, clock: &C) -> Standing {
     let low = storage.forget(source.low);
@@ -132,7 +132,7 @@ pub fn standing<S: Storage, C: Clock>(storage: &S, source: &Address, clock: &C) 
     Value(storage.forget(value)).standing(storage, clock)
 }
 
-/// What a cell says: a single stage, or where a timeline lies. 0: nothing.
+/// The payload of a cell: a single stage, or the place of a timeline. 0: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Value(pub u64);
 

@@ -17,13 +17,13 @@ pub const MAX_CLAIM: u32 = (1 << 24) - 1;
 /// The largest tier number that a [`Verdict`] can name.
 pub const MAX_TIER: u8 = u8::MAX - Verdict::FIRST_TIER;
 
-/// What the ledger settled for a prefix, in one byte.
+/// The verdict that the ledger settled for a prefix, in one byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Verdict(u8);
 
 impl Verdict {
-    /// Nothing is said: the service's default tier.
+    /// No verdict: the service's default tier holds.
     pub const NONE: Self = Self(0);
     /// No feed and no mistake may touch this source.
     pub const PROTECT: Self = Self(1);
@@ -38,7 +38,7 @@ impl Verdict {
 
     /// Held to a tier of its own.
     ///
-    /// A number above [`MAX_TIER`] doesn't fit: it is taken as [`MAX_TIER`].
+    /// A number above [`MAX_TIER`] doesn't fit, and becomes [`MAX_TIER`].
     #[inline(always)]
     #[must_use]
     pub const fn limit(tier: u8) -> Self {

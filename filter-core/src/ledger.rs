@@ -91,12 +91,12 @@ pub struct Ledger {
     offset: i64,
 }
 
-/// What came of an update.
+/// The outcome of an update.
 #[derive(Debug, Default)]
 pub struct Applied {
-    /// What the tables must change.
+    /// The changes that the tables must apply.
     pub patch: Patch,
-    /// Claims that couldn't be taken, or not be kept.
+    /// Claims that were refused.
     pub refused: Refused,
     /// Claims that are new.
     pub added: u32,
@@ -125,7 +125,7 @@ impl Ledger {
     /// the claims of a feed that is gone are withdrawn, and those inside a
     /// prefix that is now protected are refused.
     ///
-    /// Protected prefixes are taken whatever the capacity: the tables need room
+    /// Protected prefixes are accepted whatever the capacity: the tables need room
     /// for them beyond it.
     pub fn configure(&mut self, rules: Rules, now: Now) -> Applied {
         let mut applied = Applied::default();
@@ -155,7 +155,7 @@ impl Ledger {
     }
 
     /// Takes what a feed says. Claims that have ended by now count as withdrawn.
-    /// What can't be taken is refused singly and isn't tried again before the
+    /// A claim that can't be accepted is refused singly and isn't tried again before the
     /// feed says it again; a refusal never costs a claim that is in force.
     pub fn apply(&mut self, feed: FeedId, update: Update, now: Now) -> Applied {
         let mut applied = Applied::default();
@@ -214,7 +214,7 @@ impl Ledger {
         self.store.records.quarantine().are_within()
     }
 
-    /// Every event was told that was sent before this second since boot: no
+    /// Notes that every event sent before this second since boot was reported: no
     /// other will name the claims that were gone long before. Their numbers are
     /// free, and given to `freed`.
     pub fn told(&mut self, boot: u32, freed: impl FnMut(u32)) {
@@ -233,7 +233,7 @@ impl Ledger {
         settle::table(&self.store, &self.rules, self.offset)
     }
 
-    /// What every change starts with: the time that has passed since the last.
+    /// Begins a change: lets the time pass since the last one.
     fn begin(&mut self, now: Now) -> Dirty {
         let mut dirty = Dirty::new(self.store.nodes.len());
         let offset = -now.ahead();

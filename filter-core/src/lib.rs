@@ -20,6 +20,8 @@ pub mod feed;
 pub mod ledger;
 pub mod metrics;
 pub mod observation;
+#[cfg(test)]
+mod pages;
 pub mod patch;
 pub mod plan;
 pub mod policy;

@@ -66,7 +66,7 @@ pub struct Policy {
     ignored: u64,
 }
 
-/// What the two feeds say anew.
+/// Changes of the two feeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Of the feed that holds.
@@ -205,7 +205,7 @@ impl Policy {
         self.judge.alarm()
     }
 
-    /// What each step hit within the last day, and how much of it was genuine.
+    /// The hits of each step within the last day, and how much of them was genuine.
     #[must_use]
     pub fn shadow(&self) -> Vec<Row> {
         self.judge.rows()

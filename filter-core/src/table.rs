@@ -48,7 +48,7 @@ pub struct Table<W: Words> {
     common: Common<W>,
 }
 
-/// What both families share.
+/// The parts that both families share.
 struct Common<W> {
     active: Active<W>,
     timelines: Timelines<W>,
@@ -56,10 +56,10 @@ struct Common<W> {
     grace: Box<dyn FnMut() + Send>,
 }
 
-/// What is different now of a family, in order, with the values that were there.
+/// The prefixes of a family that differ now, in order, with the values before.
 type Before<M> = Vec<(<M as Memory>::Key, Option<u64>)>;
 
-/// What is in force, of both families.
+/// The word in force (the root pointer of the tables), of both families.
 struct Active<W>(W);
 
 impl<W: Words> Active<W> {
@@ -181,7 +181,7 @@ impl<W: Words> Table<W> {
         refused
     }
 
-    /// What holds for a source, read as the kernel reads it.
+    /// Looks up the stages that hold for a source, as the kernel does.
     #[must_use]
     pub fn standing(&self, source: &Address, clock: &impl Clock) -> Standing {
         table::standing(&self, source, clock)
@@ -394,7 +394,7 @@ impl<M: Memory> Side<M> {
 /// Why a prefix is refused that there is no memory for.
 const FULL: &str = "the memory of the table is full";
 
-/// What is less than this is put in force piece by piece: a piece costs some
+/// Fewer changes are put in force piece by piece: a piece costs some
 /// microseconds, and making everything anew 0.1 µs a prefix.
 const fn few(prefixes: usize) -> u64 {
     let few = prefixes as u64 / 64;

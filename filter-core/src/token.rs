@@ -23,12 +23,12 @@ mod refusal;
 
 pub use refusal::{Refusal, Status};
 
-/// What a token has to be.
+/// The requirements on a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Who must have issued it, where that matters.
+    /// The required issuer, where that matters.
     pub issuer: Option<String>,
-    /// Whom it must be for, where that matters.
+    /// The required audience, where that matters.
     pub audience: Option<String>,
     /// Seconds by which clocks may differ.
     pub leeway: u32,
@@ -41,12 +41,12 @@ pub struct Rules {
 pub struct Verified<'t> {
     /// Which device it was issued to, as the issuer names it.
     pub device: Option<String>,
-    /// What its signature is over: the same token always has the same, which
+    /// The bytes that its signature covers: the same token always has the same, which
     /// isn't so of a signature.
     pub signed: &'t [u8],
     /// Unix time in seconds at which it ends.
     pub ends: u32,
-    /// Where its issuer saw the device.
+    /// The address at which its issuer saw the device.
     pub ip: Option<IpAddr>,
 }
 

@@ -13,7 +13,7 @@ use filter_ebpf::{
 };
 
 /// What would happen to this frame now: the real maps and clock, nothing
-/// charged, nothing counted, nothing told.
+/// charged, nothing counted, no event emitted.
 #[xdp]
 #[inline(always)]
 pub(crate) fn explain(ctx: XdpContext) -> u32 {

@@ -53,11 +53,11 @@ pub static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(abi::C
 #[map]
 pub static SKETCHES: PerCpuArray<Sketch> = PerCpuArray::with_max_entries(abi::COUNTERS, 0);
 
-/// Which drops are told of.
+/// The sampler of each CPU: which drops are reported.
 #[map]
 pub static SAMPLERS: PerCpuArray<Sampler> = PerCpuArray::with_max_entries(1, 0);
 
-/// What was told.
+/// The ring of events.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 

@@ -14,7 +14,7 @@ use crate::{
     verdicts,
 };
 
-/// Counts a decision, and tells of it if it is one to be told of.
+/// Counts a decision, and emits an event if the sampler chooses it.
 #[inline(always)]
 pub fn report(ctx: &XdpContext, packet: &Packet, decision: &Decision) {
     let would_drop = decision.would_drop();

@@ -29,10 +29,10 @@ mod page;
 mod plot;
 mod sweep;
 
-/// What is measured, and how.
+/// The options of a measurement.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// What to measure; nothing named: everything.
+    /// The measurements; nothing named: all of them.
     measurements: Vec<Measurement>,
     /// A few minutes for all: fewer times, short lists, and no targets for packets.
     #[arg(long)]
@@ -48,7 +48,7 @@ pub(crate) struct Options {
     doc: bool,
 }
 
-/// What can be measured.
+/// The measurements.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Measurement {
     /// From a word against a source to its first dropped packet.
@@ -63,7 +63,7 @@ enum Measurement {
     Idle,
     /// The daemon's memory.
     Memory,
-    /// What a packet costs: weir's parts and the whole of it, and what a user
+    /// The cost of a packet: weir's parts and the whole of it, and what a user
     /// would pick instead, as ratios to a program that only drops.
     Packets,
     /// How the cost of a packet grows with the list.

@@ -18,7 +18,7 @@ mod verify;
 mod vm;
 mod workspace;
 
-/// What developers and CI do with this workspace.
+/// The commands for developers and CI.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {

@@ -244,7 +244,7 @@ fn apt() -> Command {
     apt
 }
 
-/// Where a command lies, if anywhere on the path.
+/// The path of a command, if it is anywhere on `PATH`.
 pub(crate) fn on_path(command: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -270,13 +270,13 @@ const GATEWAYS: [(&str, &str, &str); 3] = [
     ("nginx", "usr/sbin/nginx", "1 MB, 2 unpacked"),
     ("caddy", "usr/bin/caddy", "9 MB, 36 unpacked"),
 ];
-/// What HAProxy needs and few machines have.
+/// The packages that HAProxy needs and few machines have.
 const HAPROXY_LIBRARIES: [(&str, &str); 3] = [
     ("liblua5.3-0", "liblua5.3.so.0"),
     ("libopentracing-c-wrapper0", "libopentracing-c-wrapper.so.0"),
     ("libopentracing1", "libopentracing.so.1"),
 ];
-/// What the tests call of the package prometheus.
+/// The programs of the package prometheus that the tests call.
 const PROMETHEUS: [&str; 2] = ["prometheus", "promtool"];
 /// A command that the tests, the demo and the bench call, and the package that
 /// brings it.

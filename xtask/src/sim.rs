@@ -23,7 +23,7 @@ mod figure;
 mod page;
 mod plot;
 
-/// What is played, and how.
+/// The options of a simulation.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Names of scenarios in tests/scenarios; nothing named: all of them.

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test there is, and the sum of them on the last line.
 //!
-//! What runs on the host is built as developers build it, with the checks of
+//! Tests of the host are built as developers build them, with the checks of
 //! arithmetic on. What sends packets through the kernel (`weir-tests`) is built
 //! as operators get it, and gets that daemon's path in `WEIR_BIN`, and those of unpacked
 //! packages in `WEIR_PROMETHEUS`, `WEIR_GEOIP` and, of all of them, `WEIR_TOOLS`.
@@ -123,7 +123,7 @@ fn count(command: &mut Command, mut through: impl Write) -> Result<Tally> {
         .with_context(|| format!("starting {spelled}"))?;
     let output = child.stdout.take().expect("it was asked for");
     let mut tally = Tally::default();
-    // Binaries that began and haven't told their result: one that crashed never does.
+    // Binaries that began and haven't reported a result: one that crashed never does.
     let mut open = 0;
     for line in BufReader::new(output).split(b'\n') {
         let mut line = line.with_context(|| format!("reading what {spelled} says"))?;

@@ -96,14 +96,14 @@ fn series(release: &str) -> (u64, u64) {
     (next().unwrap_or(0), next().unwrap_or(0))
 }
 
-/// What the programs may cost on kernels of a series: as on the newest known one
+/// The budget of the programs on kernels of a series: as on the newest known one
 /// that isn't newer.
 pub(crate) fn budget(series: (u64, u64)) -> &'static [Budget] {
     let known = BUDGETS.iter().rev().find(|(since, _)| *since <= series);
     &known.unwrap_or(&BUDGETS[0]).1
 }
 
-/// What a program may cost.
+/// The budget of a program.
 pub(crate) struct Budget {
     program: &'static str,
     /// Instructions that the kernel runs from, after its own rewriting: the
@@ -225,5 +225,34 @@ mod tests {
         let mut answer = loaded();
         answer["atomics"] = json!({"compare_and_swap": 0, "other": 0});
         assert_eq!(faults(&answer).len(), 1);
+    }
+
+    #[test]
+    fn the_page_has_each_kernel_of_the_budget_and_numbers_within_it() {
+        let page = include_str!("../../docs/kernels.md");
+        let (_, table) = page
+            .split_once("| kernel | filter: instructions, verified |")
+            .expect("the table is there");
+        let rows = table
+            .lines()
+            .skip(2)
+            .take_while(|line| line.starts_with('|'));
+        let mut seen = Vec::new();
+        for row in rows {
+            let cells: Vec<_> = row.split('|').map(str::trim).collect();
+            let kernel = series(cells[1]);
+            seen.push(kernel);
+            for (budget, cell) in budget(kernel).iter().zip(&cells[2..]) {
+                let number = |text: &str| text.replace(',', "").parse::<u64>();
+                let (instructions, verified) = cell.split_once(", ").expect("two numbers");
+                let is = [instructions, verified].map(|text| number(text).expect("a number"));
+                assert!(
+                    is[0] <= budget.instructions && is[1] <= budget.verified,
+                    "{kernel:?}, {}: {is:?}",
+                    budget.program
+                );
+            }
+        }
+        assert_eq!(seen, BUDGETS.each_ref().map(|(since, _)| *since));
     }
 }

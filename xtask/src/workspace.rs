@@ -1,4 +1,4 @@
-//! Where the workspace and its target folder lie, and how cargo is called in it.
+//! The folders of the workspace, and how cargo is called in it.
 
 use std::{
     env,
@@ -27,7 +27,7 @@ pub(crate) fn daemon() -> PathBuf {
     target().join("release/weir")
 }
 
-/// Where setup unpacks a Debian package.
+/// The folder into which setup unpacks a Debian package.
 pub(crate) fn unpacked(package: &str) -> PathBuf {
     target().join("tools").join(package)
 }
@@ -89,11 +89,11 @@ pub(crate) fn build_bench_programs() -> Result<()> {
     run(cargo_ebpf("build")
         .args(["--package", "bench-ebpf", "--release"])
         .env_remove("RUSTFLAGS")
-        // Spaces in a path would be taken for the end of a flag.
+        // Spaces in a path would end a flag.
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")))
 }
 
-/// Where `cargo xtask setup` puts what the build needs.
+/// The folder into which `cargo xtask setup` puts what the build needs.
 pub(crate) fn tools() -> PathBuf {
     target().join("tools")
 }

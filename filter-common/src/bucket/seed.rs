@@ -1,4 +1,4 @@
-//! Where a bucket is: a keyed hash of whose it is.
+//! The place of a bucket: a keyed hash of its owner.
 
 use super::CLASSES;
 use crate::rate::{Kind, TOGETHER};
@@ -57,7 +57,7 @@ impl BucketKey {
     }
 }
 
-/// What buckets are found by. Lives as long as they do.
+/// The key and the ticks by which buckets are found. Lives as long as they do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Seed {
@@ -84,7 +84,7 @@ impl core::fmt::Debug for Seed {
     }
 }
 
-/// Where all buckets are that a source has at a service: in one line, whatever
+/// The line of all buckets that a source has at a service: one, whatever
 /// their tiers.
 ///
 /// So a packet's line can be asked for before its verdict is known, and comes
@@ -93,21 +93,21 @@ impl core::fmt::Debug for Seed {
 pub struct Home {
     /// The line's index.
     pub line: u32,
-    /// What tags are made of.
+    /// The hash from which tags are made.
     pub rest: u32,
 }
 
-/// Where a bucket is.
+/// The place of a bucket: its line and its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The line's index.
     pub line: u32,
-    /// What its words are known by.
+    /// The tag by which its words are found.
     pub tag: u32,
 }
 
 impl Seed {
-    /// Where a bucket is.
+    /// The place of a bucket: its line and its tag.
     #[inline(always)]
     #[must_use]
     pub const fn place(&self, key: &BucketKey) -> Place {
@@ -126,7 +126,7 @@ impl Seed {
         mixed ^ mixed >> 29
     }
 
-    /// Where the buckets of a source or a neighbourhood are; the parameters are
+    /// The place of the buckets of a source or a neighbourhood; the parameters are
     /// the fields of a [`BucketKey`].
     ///
     /// Two multiplications by secret odd numbers, what is secret mixed in before
@@ -151,7 +151,7 @@ impl Seed {
 }
 
 impl Home {
-    /// Where one of the buckets is. No two of a home have the same tag.
+    /// The place of one of the buckets. No two of a home have the same tag.
     #[inline(always)]
     #[must_use]
     pub const fn place(self, tier: u8, shadow: u8) -> Place {

@@ -166,7 +166,7 @@ fn charged(line: &Line<Word>, tag: u32, rate: &Rate, now: u64) -> u64 {
     charge(line, &ask, rate, now, &seed(KEY, 8), |word| word)
 }
 
-/// What the words of a line are.
+/// The words of a line.
 fn words<C: Cell>(line: &Line<C>) -> [u64; WAYS] {
     line.0.each_ref().map(Cell::load)
 }

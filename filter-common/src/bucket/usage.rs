@@ -1,11 +1,11 @@
-//! What a table of buckets has seen, and how that is told.
+//! Counters of the table of buckets, and their encoding.
 
-/// What of a charge is to be counted: numbers of a byte each, to be added up.
+/// Counts of one charge: numbers of a byte each, to be added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notes(pub u64);
 
 impl Notes {
-    /// A word was taken that nobody had before.
+    /// An empty word came into use.
     pub const TAKEN: u64 = 1 << 8;
     /// It was the first of its line.
     pub const BEGUN: u64 = 1 << 16;
@@ -25,11 +25,11 @@ impl Notes {
     }
 }
 
-/// What a table of buckets has seen, each word by one CPU.
+/// Counters of the table of buckets, one CPU's share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Usage {
-    /// Words that were taken for the first time: none is ever given back, so
+    /// Words that came into use for the first time: none is ever given back, so
     /// these are the words that hold something.
     pub taken: u64,
     /// Lines that hold something.

@@ -1,4 +1,4 @@
-//! Where a verdict leads: the service's tier, and its rates.
+//! From a verdict to the service's tier and its rates.
 
 use super::{Clock, Tables};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     verdict::{Stage, Verdict},
 };
 
-/// Where a packet goes, as far as the law cares.
+/// The destination of a packet, as far as the law cares.
 pub(super) struct Judged {
     pub(super) service: u8,
     pub(super) guarded: bool,
@@ -18,7 +18,7 @@ pub(super) struct Judged {
     pub(super) neighbourhood: u64,
     /// 1: it opens a connection.
     pub(super) opens: u8,
-    /// Where the source's buckets are, if it is guarded.
+    /// The place of the source's buckets, if the port is guarded.
     pub(super) home: Home,
 }
 
@@ -45,7 +45,7 @@ impl Judged {
     }
 }
 
-/// What a verdict leads to.
+/// The outcome of a verdict.
 pub(super) struct Outcome {
     pub(super) cause: u8,
     pub(super) tier: u8,
@@ -81,7 +81,7 @@ impl Outcome {
     }
 }
 
-/// What one verdict on the source leads to.
+/// The outcome of one verdict on the source.
 #[inline(always)]
 pub(super) fn settle<T: Tables, C: Clock>(
     packet: &Packet,
@@ -330,7 +330,7 @@ const fn refusal(number: u32) -> u32 {
     }
 }
 
-/// What a packet uses up of each rate.
+/// The units that a packet uses up of each rate.
 struct Weight {
     packets: u32,
     bytes: u32,
@@ -338,7 +338,7 @@ struct Weight {
 }
 
 impl Weight {
-    /// What it uses up of a rate of this kind.
+    /// The units that it uses up of a rate of this kind.
     #[inline(always)]
     const fn of(&self, kind: u32) -> u32 {
         match kind {

@@ -19,7 +19,7 @@ use crate::{
     verdict::{Entry, MAX_TIER, NEVER, SHADOW_STAGES, STAGES, Stage},
 };
 
-/// What is asked, of which packet, with which verdict on its source; and what
+/// A question about a packet, with the verdict on its source; and what
 /// comes out: cause, service, tier.
 type Case = (&'static str, Packet, Verdict, (Cause, u8, u8));
 

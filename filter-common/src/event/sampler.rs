@@ -1,12 +1,12 @@
-//! Who says which drop is told.
+//! The sampler: chooses which drops are reported as events.
 
 use super::mix;
 use crate::{decide::Clock, rate::Rate, settings::Settings, source::Address};
 
-/// One CPU's choice of what is told. All zero is the beginning.
+/// One CPU's choice of which drops become events. All zero is the beginning.
 ///
-/// The first drop of a source is told, and stands for itself. Of all others one
-/// in so many is told, on average, and stands for those before it that weren't:
+/// The first drop of a source is reported, and stands for itself. Of all others one
+/// in so many is reported, on average, and stands for those before it that weren't:
 /// its [`Telling::weight`]. So the weights of all events, and what is
 /// [`untold`](Self::untold), add up to the drops; and because the gap from one
 /// to the next is thrown by dice, nobody who sends in step with it can hide or
@@ -16,7 +16,7 @@ use crate::{decide::Clock, rate::Rate, settings::Settings, source::Address};
 pub struct Sampler {
     /// Events that were sent.
     pub sent: u64,
-    /// Drops that weren't told, by sampling or for lack of budget.
+    /// Drops that no event was emitted for, by sampling or for lack of budget.
     pub suppressed: u64,
     /// Events that found no room on their way.
     pub lost: u64,
@@ -27,7 +27,7 @@ pub struct Sampler {
     /// How many drops further on one is due that stands for the untold; 0 and 1:
     /// the next.
     left: u64,
-    /// What the dice are thrown with; 0: not yet.
+    /// State of the random generator; 0: not yet seeded.
     dice: u64,
     /// 1: among the untold is a source's first drop, for lack of budget or room.
     short: u64,
@@ -51,7 +51,7 @@ struct Seen {
     family: u32,
 }
 
-/// What is to be told of a drop.
+/// The event that a drop calls for, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Telling {
     /// The first drop of this source in about [`LIFETIME`] seconds.
@@ -97,7 +97,7 @@ pub const WAKE_EVERY: u64 = 20_000_000;
 pub const LOOK: u64 = 16;
 
 impl Sampler {
-    /// Nothing was told yet.
+    /// No event was emitted yet.
     pub const NEW: Self = Self {
         sent: 0,
         suppressed: 0,
@@ -116,10 +116,10 @@ impl Sampler {
         }; SLOTS],
     };
 
-    /// Says what is told of a drop: the first of a source, then one in so
+    /// Chooses whether a drop is reported: the first of a source, then one in so
     /// many, all within the budget. Of a source that is known the clock is read
     /// only at its turn, and at one drop in [`LOOK`] to see if it is forgotten; the
-    /// exact one only for what is told, since in a flood nearly nothing is.
+    /// exact one only for what is reported, since in a flood nearly nothing is.
     #[inline(always)]
     pub fn tell<C: Clock>(&mut self, source: &Address, settings: &Settings, clock: &C) -> Telling {
         let mut telling = Telling {
@@ -149,7 +149,7 @@ impl Sampler {
                 family,
             };
         }
-        // A first drop isn't like those that weren't told, unless firsts are
+        // A first drop isn't like those that weren't reported, unless firsts are
         // among them.
         telling.sampled = due && (!telling.first || self.short != 0);
         if !telling.first && !telling.sampled {

@@ -5,7 +5,7 @@
 use super::{FRACTION, LATE, Rate, Rates, Tier, WHOLE};
 use crate::{bucket::AHEAD, source::Family};
 
-/// What a rate is of.
+/// The quantity that a rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Packets.

@@ -179,7 +179,7 @@ pub const fn header(cells: u32) -> u32 {
     power << 16 | cells
 }
 
-/// What holds from a place on.
+/// A cell: the value in force from a place on, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell(pub u32);
 

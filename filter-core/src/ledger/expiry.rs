@@ -89,7 +89,7 @@ fn holds(expires: u32, number: u32, records: &Records) -> bool {
         .is_some_and(|record| record.expires == expires)
 }
 
-/// Fewer than one in so many are taken out singly.
+/// Fewer than one in so many are removed singly.
 const FEW: usize = 64;
 
 /// Old ends that are not worth a clearing.

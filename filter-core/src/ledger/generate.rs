@@ -1,4 +1,4 @@
-//! What may be said and happen, at random. Few addresses and few lengths, so
+//! Random updates and events. Few addresses and few lengths, so
 //! that claims nest, meet and end together.
 
 use filter_common::{source::Address, verdict::MAX_TIER};

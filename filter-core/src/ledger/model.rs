@@ -185,7 +185,7 @@ impl Model {
         }
     }
 
-    /// Who holds a prefix from `unix` on, one after the other, with their ends.
+    /// The claims that hold a prefix from `unix` on, one after the other, with their ends.
     pub(super) fn holders(&self, prefix: &Prefix, unix: u32, shadow: bool) -> Vec<(Name, u32)> {
         let mut holders = Vec::new();
         let mut time = unix;
@@ -264,10 +264,10 @@ fn fill(stages: &mut [Stage], holders: &[(Name, u32)], stage: impl Fn(&(Name, u3
     }
 }
 
-/// What the kernel holds.
+/// The kernel's table.
 pub(super) type Table = BTreeMap<Prefix, Entry>;
 
-/// What the datapath does with a patch.
+/// Applies a patch as the datapath does.
 pub(super) fn patch_into(table: &mut Table, patch: &Patch) {
     let mut seen = BTreeSet::new();
     for (prefix, entry) in patch.iter() {
@@ -280,7 +280,7 @@ pub(super) fn patch_into(table: &mut Table, patch: &Patch) {
     }
 }
 
-/// What the kernel finds for a source.
+/// Looks a source up as the kernel does.
 pub(super) fn look_up(table: &Table, source: Address) -> Entry {
     let source = Prefix::of(source);
     let covering = table

@@ -9,7 +9,7 @@ use std::ops::{Bound, RangeBounds};
 
 use crate::prefix::Prefix;
 
-/// What is known of a prefix. It stays after its last claim is gone until the
+/// The node of a prefix. It stays after its last claim is gone until the
 /// patch that takes it out of the tables is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Node {
@@ -57,7 +57,7 @@ impl Nodes {
     }
 
     /// The same from a place on, which moves to where the prefix is or would be.
-    /// Who looks for one prefix after the other in their order pays a step each.
+    /// A search for one prefix after the other in their order costs a step each.
     pub(super) fn seek(&self, place: &mut Place, prefix: &Prefix) -> Option<&Node> {
         let (found, is_there) = self.place(*place, prefix);
         *place = found;
@@ -172,7 +172,7 @@ impl Nodes {
         (from, to)
     }
 
-    /// Where a prefix is or would be, and whether it is there.
+    /// The place of a prefix, there or to be, and whether it is there.
     fn place(&self, near: Place, prefix: &Prefix) -> (Place, bool) {
         let holds = |block: usize| {
             self.firsts.get(block).is_some_and(|first| first <= prefix)

@@ -4,8 +4,8 @@ use filter_common::source::Family;
 
 use crate::prefix::Prefix;
 
-/// Gives what was said in the order of the prefixes, and of the same prefix only
-/// what was said last. The things are large: not they are sorted but numbers, and
+/// Gives changes in the order of the prefixes, and of the same prefix only
+/// the last one. They are large: not they are sorted but numbers, and
 /// each thing is then moved once, to where it is needed.
 pub(super) fn last_by_prefix<T>(
     mut all: Vec<T>,

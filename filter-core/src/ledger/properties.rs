@@ -102,7 +102,7 @@ impl World {
         self.model.table(&self.ledger, self.now.unix, self.offset)
     }
 
-    /// Who holds at `boot`, as the kernel finds it: enforced, and shadow.
+    /// The claim that holds at `boot`, as the kernel finds it: enforced, and shadow.
     fn kernel(&self, source: Address, boot: u32) -> (Holder, Holder) {
         let entry = look_up(&self.table, source);
         let holder = |stage: filter_common::verdict::Stage| {
@@ -142,7 +142,7 @@ impl World {
     }
 }
 
-/// What the tables' builder relies on.
+/// The order that the tables' builder relies on.
 fn is_sorted(patch: &Patch) -> bool {
     let prefixes = patch.iter().map(|(prefix, _entry)| prefix);
     prefixes.is_sorted_by(|one, next| one < next)

@@ -1,4 +1,4 @@
-//! Numbers of claims that are gone, until no event can name them any more.
+//! The quarantine (an RCU-like grace period): numbers of claims that are gone, until no event can name them any more.
 //!
 //! An event carries the number of the claim that judged. It may come late: the
 //! tables held the claim until the patch was carried out, a program that was
@@ -7,13 +7,13 @@
 //!
 //! 1. the tables don't hold it any more ([`Quarantine::in_force`] says since when);
 //! 2. [`QUARANTINE_SECONDS`] seconds have passed since, which no program runs;
-//! 3. every event was told that was sent before that ([`Quarantine::told`]).
+//! 3. every event sent before that was reported ([`Quarantine::told`]).
 //!
 //! Until then the claim's words are kept, so that the event names it.
 
 use std::collections::VecDeque;
 
-/// The numbers that rest, in the order in which their claims went.
+/// The numbers in quarantine, in the order in which their claims went.
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {
     numbers: VecDeque<u32>,
@@ -40,13 +40,13 @@ impl Quarantine {
         Some(since.saturating_add(QUARANTINE_SECONDS))
     }
 
-    /// The claim of a number is gone.
+    /// Adds the number of a claim that is gone.
     pub(super) fn push(&mut self, number: u32) {
         self.numbers.push_back(number);
         self.within += 1;
     }
 
-    /// The tables hold none of them any more.
+    /// Notes that the tables hold none of them any more.
     pub(super) fn in_force(&mut self, boot: u32) {
         let went = std::mem::take(&mut self.within);
         if went == 0 {
@@ -59,7 +59,7 @@ impl Quarantine {
         }
     }
 
-    /// Every event was told that was sent before this second. Gives the numbers
+    /// Notes that every event sent before this second was reported. Gives the numbers
     /// that are free now.
     pub(super) fn told(&mut self, boot: u32) -> impl Iterator<Item = u32> {
         let mut free = 0;
@@ -72,7 +72,7 @@ impl Quarantine {
         self.numbers.drain(..free)
     }
 
-    /// Gives back the memory of many that rested.
+    /// Gives back the memory of many that have left.
     pub(super) fn tidy(&mut self) {
         if self.numbers.capacity() > SPARE && self.numbers.len() < self.numbers.capacity() / 4 {
             self.numbers.shrink_to(2 * self.numbers.len());

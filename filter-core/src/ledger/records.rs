@@ -183,18 +183,18 @@ impl Records {
         removed
     }
 
-    /// The numbers that rest.
+    /// The numbers in quarantine.
     pub(super) const fn quarantine(&self) -> &Quarantine {
         &self.quarantine
     }
 
-    /// The tables hold none of the numbers any more that rest, as of this
+    /// Notes that the tables hold none of the numbers in quarantine any more, as of this
     /// second since boot.
     pub(super) fn in_force(&mut self, boot: u32) {
         self.quarantine.in_force(boot);
     }
 
-    /// Every event was told that was sent before this second since boot: what
+    /// Notes that every event sent before this second since boot was reported: what
     /// has rested enough is free, and given to `freed`.
     pub(super) fn told(&mut self, boot: u32, mut freed: impl FnMut(u32)) {
         for number in self.quarantine.told(boot) {

@@ -1,4 +1,4 @@
-//! Claims that can't be taken, and why.
+//! Refusals of claims, and their reasons.
 
 use filter_common::source::Family;
 
@@ -12,7 +12,7 @@ pub const WIDEST_IPV4: u8 = 8;
 /// The shortest IPv6 prefix a claim may have, for the same reason.
 pub const WIDEST_IPV6: u8 = 16;
 
-/// Why a claim isn't taken.
+/// The reason why a claim is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// No claim may touch what is protected.
@@ -39,17 +39,17 @@ pub enum Fault {
     NoFeed(FeedId),
 }
 
-/// A claim that wasn't taken.
+/// A refused claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the claim on {prefix} is refused: {fault}")]
 pub struct Refusal {
     /// Whom it was about.
     pub prefix: Prefix,
-    /// Why it wasn't taken.
+    /// The reason.
     pub fault: Fault,
 }
 
-/// The claims of one update that weren't taken.
+/// The refused claims of one update.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
     /// How many.
@@ -67,7 +67,7 @@ impl Refused {
     }
 }
 
-/// Why no claim on a prefix is ever taken, where these prefixes are protected.
+/// The reason why every claim on a prefix is refused, where these prefixes are protected.
 #[must_use]
 pub fn never_taken(prefix: &Prefix, protected: &[Prefix]) -> Option<Fault> {
     let covering = protected.iter().find(|one| one.covers(prefix));
@@ -88,5 +88,5 @@ pub(super) const fn too_wide(prefix: &Prefix) -> Option<Fault> {
     None
 }
 
-/// So many refusals are told of one by one.
+/// So many refusals are reported one by one.
 const SHOWN: usize = 10;

@@ -1,4 +1,4 @@
-//! What holds on a prefix, now and after each expiry.
+//! Resolution: the verdict on a prefix, now and after each expiry.
 //!
 //! All claims that cover the prefix are sorted, the strongest first. The
 //! strongest holds until it ends; then the strongest of those that end later,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{claim::Verdict, prefix::Prefix};
 
-/// What the ledger knows of a feed.
+/// The properties of a feed that precedence depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedRules {
     /// Lower is stronger; the operator's is 0.
@@ -24,7 +24,7 @@ pub struct FeedRules {
     pub shadow: bool,
 }
 
-/// What the ledger settles claims by.
+/// The rules by which the ledger settles claims.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Every feed at its number, the operator first; `None`: gone.
@@ -91,7 +91,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// What is enforced, and the shadow, where these chains of claims cover.
+    /// The enforced stages, and the shadow, where these chains of claims cover.
     pub(super) fn resolve(&mut self, chains: impl Iterator<Item = u32>) -> (&[Stage], &[Stage]) {
         self.covering.clear();
         for first in chains {
@@ -130,7 +130,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What a protected prefix's entry holds.
+/// The entry of a protected prefix.
 pub(super) const PROTECTED: [Stage; 1] = [Stage::new(Settled::PROTECT, 0, NEVER)];
 
 /// The timeline of claims that are sorted by their strength.

@@ -16,7 +16,7 @@ use crate::{patch::Patch, prefix::Prefix};
 #[derive(Debug)]
 pub(super) struct Dirty {
     prefixes: Vec<Prefix>,
-    /// More of them aren't worth being told apart.
+    /// Beyond so many, dirty prefixes aren't kept apart.
     most: usize,
     all: bool,
 }
@@ -165,9 +165,9 @@ fn is_cheaper_whole(store: &Store, roots: &[Prefix]) -> bool {
     lookups.saturating_mul(LOOKUP) > store.nodes.len()
 }
 
-/// What is kept of an entry to know whether it changes: its 96 bytes would be too
+/// The fingerprint of an entry, kept to know whether it changes: its 96 bytes would be too
 /// many for each of a million keys. One stage, which is what most have, stands
-/// for itself, so that no other is ever taken for it; several are hashed into
+/// for itself, so that no other is ever mistaken for it; several are hashed into
 /// what no stage can be. Two hashes that meet would hide a change from the
 /// tables: 56 bits are enough because nobody outside can choose or see claim
 /// numbers and ends, and SipHash because a feed might try.
@@ -194,7 +194,7 @@ const fn word(stage: Stage) -> u64 {
 /// [`Node::emitted`] of what the tables don't hold.
 const NOT_EMITTED: u64 = 0;
 
-/// So many dirty prefixes are always told apart.
+/// So many dirty prefixes are always kept apart.
 const FEW: usize = 1_000;
 
 /// A look-up costs about as much as so many steps of a walk.

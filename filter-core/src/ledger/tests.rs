@@ -1,4 +1,4 @@
-//! What the ledger promises, one sentence a test.
+//! The promises of the ledger, one sentence a test.
 
 mod cost;
 mod numbers;

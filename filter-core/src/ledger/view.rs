@@ -1,4 +1,4 @@
-//! What can be asked of the ledger: who claims what, and how much of it.
+//! Queries to the ledger: who claims what, and how much of it.
 
 use std::ops::Bound;
 
@@ -16,7 +16,7 @@ pub struct View<'a> {
     pub feed: FeedId,
     /// Whom it is about.
     pub prefix: Prefix,
-    /// What it asks for.
+    /// The verdict that it asks for.
     pub verdict: Verdict,
     /// Why.
     pub reason: Option<&'a str>,

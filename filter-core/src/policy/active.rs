@@ -1,4 +1,4 @@
-//! The policy's verdicts in force, and when each has to be said again.
+//! The active sanctions, and when each has to be issued again.
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
@@ -9,7 +9,7 @@ use super::{
     rules::Mode,
 };
 
-/// What the policy says of a source.
+/// The kind of a sanction, or of a raised tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 pub(super) struct Sanction {
     /// When it ends.
     pub(super) until: u32,
-    /// When it ends by what was said of it: it is prolonged in silence, and said
+    /// Its end as the claim was issued: it is prolonged without a new claim, and issued
     /// again when this has come.
     pub(super) said: u32,
     pub(super) evidence: u16,
@@ -43,14 +43,14 @@ pub(super) struct Sanction {
     pub(super) tier: u8,
 }
 
-/// What is said of one source: enforced, and only counted.
+/// The sanctions on one source: enforced, and only counted.
 pub(super) type Both = [Option<Sanction>; 2];
 
-/// All that is in force.
+/// All active sanctions.
 #[derive(Debug)]
 pub(super) struct Active {
     sources: Keyed<Both>,
-    /// When what was said ends, and of whom. What was said again since, or taken
+    /// The ends of issued claims, and their sources. What was issued again since, or taken
     /// back, is found out when its time comes.
     ends: BinaryHeap<Reverse<(u32, u64)>>,
 }
@@ -75,12 +75,12 @@ impl Active {
         self.sources.contains_key(&source)
     }
 
-    /// Sources of which anything is said.
+    /// Sources with a sanction.
     pub(super) fn len(&self) -> usize {
         self.sources.len()
     }
 
-    /// Says it until it ends, and notes that it has to be looked at then.
+    /// Issues it until it ends, and notes that it has to be looked at then.
     pub(super) fn say(&mut self, source: u64, mode: Mode, sanction: Sanction) {
         let sanction = Sanction {
             said: sanction.until,
@@ -90,7 +90,7 @@ impl Active {
         self.ends.push(Reverse((sanction.until, source)));
     }
 
-    /// Lets it last longer: it is said again only when its time has come.
+    /// Prolongs it: the claim is issued again only when its time has come.
     pub(super) fn prolong(&mut self, source: u64, mode: Mode, until: u32, evidence: u16) {
         if let Some(sanction) = self
             .sources
@@ -117,7 +117,7 @@ impl Active {
         self.ends.peek().map(|Reverse((until, _))| *until)
     }
 
-    /// A source of which something that was said has ended by now.
+    /// A source of which an issued claim has ended by now.
     pub(super) fn ended(&mut self, now: u32) -> Option<u64> {
         if self.due()? > now {
             return None;

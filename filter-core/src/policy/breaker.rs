@@ -13,20 +13,20 @@ use super::table::mix;
 /// Why no new verdict is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Alarm {
-    /// What is the matter.
+    /// The alarm's cause.
     pub why: Why,
     /// Unix time in seconds since which it is.
     pub since: u32,
 }
 
-/// What is the matter.
+/// The alarm's cause.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Why {
     /// Of the sources that were attested before, too many only fail.
     Failing {
         /// Their share when it was noticed, of 1.
         share: f32,
-        /// What is usual.
+        /// The usual share.
         usual: f32,
     },
     /// Calls come, and none is attested.
@@ -53,14 +53,14 @@ impl fmt::Display for Why {
     }
 }
 
-/// What became of the breaker.
+/// A change of the breaker's state.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Turn {
     Opened(Why),
     Closed,
 }
 
-/// What the breaker asks of a call.
+/// A call as the breaker sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     /// Its source was attested before.
@@ -70,7 +70,7 @@ pub(super) struct Seen {
     pub(super) attested: bool,
 }
 
-/// Who calls and who is attested, half a minute at a time.
+/// The circuit breaker: counts who calls and who is attested, half a minute at a time.
 #[derive(Debug)]
 pub(super) struct Breaker {
     /// When this half-minute ends.
@@ -268,14 +268,14 @@ const PAUSE: u32 = 120;
 /// So many times the usual share is too much.
 const FACTOR: f32 = 5.0;
 
-/// What is usual until more is known, and at least.
+/// The usual share until more is known, and at least.
 const USUAL: f32 = 0.01;
 
 /// Fewer sources say nothing. (A little less than twenty, for what counting
 /// costs.)
 const FEW: f32 = 19.5;
 
-/// What a half-minute changes of what is usual: half of it takes four hours.
+/// The weight of a half-minute in the usual share: half of it takes four hours.
 const SLOWLY: f32 = 1.0 / 720.0;
 
 /// Half-minutes in which nothing is the matter until it is over.

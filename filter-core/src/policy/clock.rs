@@ -7,7 +7,7 @@ use crate::clock::Now;
 pub(super) struct Clock {
     began: u64,
     last: u64,
-    /// Unix seconds less ours, as the claims in force were told.
+    /// Unix seconds less ours, as the claims in force were issued.
     offset: i64,
 }
 
@@ -48,7 +48,7 @@ impl Clock {
     }
 }
 
-/// The policy's first second, so that what it is told of an earlier life has a
+/// The policy's first second, so that what it restores of an earlier run has a
 /// time too: 30 days.
 pub(super) const BEFORE: u32 = 30 * DAY;
 

@@ -1,4 +1,4 @@
-//! Where devices and tokens were seen, so that one of them speaks for a few
+//! The sources of devices and tokens, so that one of them speaks for a few
 //! sources only.
 
 use super::table::{Kept, Table, mix};

@@ -1,4 +1,4 @@
-//! What follows from an observation; what is in force, and how it is said, is in
+//! From an observation to sanctions; how these are issued and end is in
 //! `judge/sanctions.rs`.
 
 mod forgive;
@@ -267,7 +267,7 @@ impl Judge {
         }
     }
 
-    /// What a step means for this source: its genuine devices speak for it.
+    /// The effect of a step on this source: its genuine devices speak for it.
     fn verdict(&self, record: &Record, then: Then, at: u32) -> (Kind, u8) {
         let tiers = &self.rules.tiers;
         let devices = record.devices();
@@ -337,7 +337,7 @@ impl Sanction {
         !matches!(self.kind, Kind::Raised)
     }
 
-    /// What it asks for.
+    /// The verdict that it asks for.
     pub(super) const fn verdict(&self) -> Verdict {
         match self.kind {
             Kind::Blocked => Verdict::Block,

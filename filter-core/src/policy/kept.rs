@@ -1,4 +1,4 @@
-//! What must outlive a restart, as text: a line of JSON a source.
+//! The policy's snapshot, which outlives a restart: a line of JSON a source.
 //!
 //! Not the counts: they halve in ten minutes. What holds, who was attested, and
 //! who was blocked before.
@@ -24,7 +24,7 @@ use crate::prefix::Written;
 #[error("this isn't what a policy wrote: its first line is {0:?}")]
 pub struct NotASnapshot(String);
 
-/// What was read.
+/// The result of reading a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// Sources of which something is known again.

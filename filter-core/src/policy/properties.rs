@@ -8,7 +8,7 @@ use super::world::{ENFORCE, World, attested, failed, rules, source, wide};
 use super::*;
 use crate::{claim::Verdict, config::tier, prefix::Prefix};
 
-/// What may happen.
+/// A step of a random history.
 #[derive(Clone, Debug)]
 enum Step {
     /// A call of this source fails for this reason.

@@ -1,4 +1,4 @@
-//! Who was blocked, and how often: each next block is twice as long, and needs
+//! Recidivism: how often a source was blocked. Each next block is twice as long, and needs
 //! half as much.
 
 use super::{

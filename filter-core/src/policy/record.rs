@@ -1,4 +1,4 @@
-//! What is remembered of a source, in 36 bytes.
+//! The record of a source, in 36 bytes.
 
 use super::{
     clock::{BEFORE, HOUR},
@@ -7,7 +7,7 @@ use super::{
     table::Kept,
 };
 
-/// What is remembered of a source.
+/// The record of a source.
 ///
 /// Counts halve every ten minutes: long enough that two failing calls a minute
 /// add up, short enough that a bad quarter of an hour is forgotten in the next
@@ -85,7 +85,7 @@ impl Record {
         self.add(weight, |record| &mut record.failing[rule]);
     }
 
-    /// What one rule counted so far is spent.
+    /// Spends what one rule has counted so far.
     pub(super) const fn spend(&mut self, rule: usize) {
         self.failing[rule] = 0;
     }
@@ -124,7 +124,7 @@ impl Record {
             .is_some_and(|at| now.saturating_sub(at) <= time)
     }
 
-    /// What an earlier life of the policy knew of it.
+    /// Restores what an earlier run of the policy knew of it.
     pub(super) fn recall(&mut self, attested: u32, devices: u32) {
         self.attested_at = (attested / TEN_MINUTES).clamp(1, u32::from(u16::MAX)) as u16;
         self.before = pack(devices);
@@ -183,7 +183,7 @@ const ONE: Count = 16;
 
 const TEN_MINUTES: u32 = 600;
 
-/// An eighth of the half-life: what is nearer isn't told apart.
+/// An eighth of the half-life: nearer moments count as one.
 const EIGHTH: u32 = TEN_MINUTES / 8;
 
 /// Devices are counted for this long, and known for as long again: a carrier's

@@ -1,4 +1,4 @@
-//! What the policy goes by: which reasons count together, and what follows from
+//! The policy's rules: which reasons count together, and what follows from
 //! how many.
 
 use std::{collections::HashMap, sync::Arc};
@@ -17,7 +17,7 @@ pub struct Rules {
     pub devices: usize,
     /// Which reasons count together, and what follows; at most [`MAX_RULES`].
     pub rules: Vec<Rule>,
-    /// Where a source's tier follows from its devices.
+    /// The tiers that follow from a source's devices.
     pub tiers: Tiers,
     /// Whether raised tiers are enforced.
     pub raise: Mode,
@@ -45,25 +45,25 @@ pub struct Rule {
     pub reasons: Vec<Reason>,
     /// Whether what follows is carried out.
     pub mode: Mode,
-    /// What follows, from mild to harsh: the last one whose conditions hold.
+    /// The steps, from mild to harsh: the last one whose conditions hold.
     pub steps: Vec<Step>,
 }
 
-/// What follows from enough of a rule's failures.
+/// A step: the effect of enough of a rule's failures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// From so many failing calls of the rule on. Calls halve every ten minutes.
     pub evidence: u32,
     /// If at least this share of all calls fail, in thousandths.
     pub share: u32,
-    /// What then.
+    /// The effect.
     pub then: Then,
     /// For so many seconds. Of a block it is the first one's; each next is twice
     /// as long.
     pub lifetime: u32,
 }
 
-/// What a step does to a source without live genuine devices.
+/// The effect of a step on a source without live genuine devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     /// It is held to a tier.

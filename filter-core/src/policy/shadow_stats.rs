@@ -1,4 +1,4 @@
-//! What steps hit, and how much of it was genuine: a false-positive rate that is
+//! Statistics of the shadow: what steps hit, and how much of it was genuine, a false-positive rate that is
 //! measured before anyone enforces.
 //!
 //! Hour by hour, for a day. A source counts once an hour for each step and reason,
@@ -16,24 +16,24 @@ use super::{
     rules::{Mode, Then},
 };
 
-/// What one step hit for one reason within the last day.
+/// The hits of one step for one reason within the last day.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The rule's name.
     pub rule: String,
     /// Which of its steps, from 0.
     pub step: usize,
-    /// What the step does.
+    /// The step's effect.
     pub then: Then,
     /// The reason that led to it.
     pub reason: Arc<str>,
     /// Whether it was carried out.
     pub mode: Mode,
-    /// What it hit.
+    /// Its hits.
     pub hits: Hits,
 }
 
-/// What was hit.
+/// Sources and calls that were hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hits {
     /// Sources, each once an hour.
@@ -61,7 +61,7 @@ pub(super) struct Cause {
 #[derive(Debug)]
 pub(super) struct ShadowStats<C = Cause> {
     hour: u32,
-    /// Who was hit in this hour, by what, and whether it was attested.
+    /// The sources hit in this hour, by which steps, and whether each was attested.
     sources: Keyed<(Vec<C>, bool)>,
     most: usize,
     now: HashMap<C, Hits>,
@@ -120,7 +120,7 @@ impl<C: Copy + Eq + Hash> ShadowStats<C> {
         }
     }
 
-    /// What was hit in the last day.
+    /// The hits of the last day.
     pub(super) fn hits(&self) -> HashMap<C, Hits> {
         let mut sums: HashMap<C, Hits> = HashMap::new();
         for (cause, hits) in self.past.iter().chain([&self.now]).flatten() {
@@ -141,7 +141,7 @@ impl<C: Copy + Eq + Hash> ShadowStats<C> {
     }
 }
 
-/// What is known of a call that a step hits.
+/// A call that a step hits, as far as it is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hit {
     /// Its source was attested in this hour already.

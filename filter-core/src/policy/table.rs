@@ -5,7 +5,7 @@
 //! nearly all places are taken before any has to give way, there is neither an
 //! index nor a list beside the records, and the memory is the places alone.
 
-/// What has a place in a table.
+/// An entry of a table.
 pub(super) trait Kept: Copy + Default {
     /// Whose it is; 0: the place is free.
     fn key(&self) -> u64;

@@ -1,4 +1,4 @@
-//! What follows from what, told one by one.
+//! The rules of the policy, one by one.
 
 use super::{
     world::{ENFORCE, World, attested, rules, source, wide},
@@ -32,7 +32,7 @@ fn a_source_that_only_fails_is_blocked_and_reopens_through_bootstrap() {
     assert_eq!(blocks, [60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
     world.pass(660_000);
     assert_eq!(world.verdict(bad), None);
-    // After a day it is as good as new.
+    // After a day nothing of it counts.
     world.pass(24 * 3_600_000);
     world.fails(bad, "tok_badsig", 19);
     assert_eq!(world.verdict(bad).as_deref(), Some(tier::SUSPECT));
@@ -87,7 +87,7 @@ fn nothing_is_enforced_until_the_operator_says_so() {
     assert_eq!(world.shadow(good).as_deref(), Some(tier::ATTESTED));
     assert!(world.enforced.is_empty());
 
-    // One rule only; what it had said in shadow is withdrawn.
+    // One rule only; its sanctions in shadow are withdrawn.
     let text = "[policy]\nmode = \"observe\"\nsources = 100\ndevices = 100\n[policy.rule.credential]\nmode = \"enforce\"\n";
     let changes = world.policy.configure(rules(text).0, world.now());
     world.apply(&changes);

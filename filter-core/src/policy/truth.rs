@@ -1,4 +1,4 @@
-//! What feeds in observe would do, held against attestation: of the sources whose
+//! The effect that feeds in observe would have, compared with attestation: of the sources whose
 //! calls are seen, which would have been hit, and how many of them were genuine.
 //!
 //! Only who calls the API is seen here. What a blocked source would have sent
@@ -22,23 +22,23 @@ use crate::{
 pub struct Would<'a> {
     /// The number of its feed.
     pub feed: u16,
-    /// What it asks for.
+    /// The verdict that it asks for.
     pub verdict: Verdict,
     /// Why.
     pub reason: &'a str,
 }
 
-/// What the claims of one feed, verdict and reason would have hit within the last
+/// The calls that the claims of one feed, verdict and reason would have hit within the last
 /// day.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// The number of the feed.
     pub feed: u16,
-    /// What its claims ask for.
+    /// The verdict that its claims ask for.
     pub verdict: Verdict,
     /// Why.
     pub reason: Arc<str>,
-    /// What they would have hit.
+    /// The sources and calls that they would have hit.
     pub hits: Hits,
 }
 
@@ -99,7 +99,7 @@ impl Truth {
         }
     }
 
-    /// What was found, the most sources first.
+    /// The findings, the most sources first.
     #[must_use]
     pub fn found(&self) -> Vec<Found> {
         let hits = self.shadow_stats.hits().into_iter();
@@ -133,7 +133,7 @@ impl Truth {
     }
 }
 
-/// Reasons that are told apart.
+/// Reasons that are counted apart.
 const REASONS: usize = 1_000;
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    /// What is enforced of a source: `block`, or the tier's name.
+    /// The enforced verdict on a source: `block`, or the tier's name.
     pub(super) fn verdict(&self, source: Prefix) -> Option<String> {
         self.enforced.get(&source).map(|claim| self.name(claim))
     }

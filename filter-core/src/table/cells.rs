@@ -2,7 +2,7 @@
 
 use super::mirror::{Key, Mirror, open};
 
-/// What holds from an address on, as far as the first `length` bits stay the
+/// The value in force from an address on, as far as the first `length` bits stay the
 /// same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
@@ -36,7 +36,7 @@ impl Cells {
         }
     }
 
-    /// The next prefix.
+    /// Adds the next prefix of the stream.
     pub(super) fn push<K: Key>(&mut self, key: K, value: u64, sink: &mut impl FnMut(Cell)) {
         let start = key.start();
         self.end_before(start, sink);
@@ -49,7 +49,7 @@ impl Cells {
         self.above.push((key.end(), key.length(), value));
     }
 
-    /// There are no more, and the span ends here.
+    /// Ends the stream and its span.
     pub(super) fn finish(mut self, last: u128, sink: &mut impl FnMut(Cell)) {
         self.end_before(last, sink);
         if let Some(cell) = self.held {
@@ -57,7 +57,7 @@ impl Cells {
         }
     }
 
-    /// What ends before an address gives way to what is wider and goes on.
+    /// Ends the prefixes that end before an address; wider ones go on behind them.
     fn end_before(&mut self, address: u128, sink: &mut impl FnMut(Cell)) {
         while let Some((end, ..)) = self.above.last().copied()
             && end < address

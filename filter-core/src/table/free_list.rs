@@ -12,7 +12,7 @@ pub(super) struct Run {
 /// The free rows of a part of a storage.
 #[derive(Debug)]
 pub(super) struct FreeList {
-    /// From here on nothing was ever taken.
+    /// Rows from here on were never in use.
     next: u32,
     end: u32,
     /// Runs that came back, by their length.
@@ -38,7 +38,7 @@ impl FreeList {
         Some(at)
     }
 
-    /// Nobody holds these any more.
+    /// Gives rows back that no reader holds any more.
     pub(super) fn give(&mut self, run: Run) {
         self.used -= run.rows;
         self.free.entry(run.rows).or_default().push(run.at);
@@ -76,7 +76,7 @@ impl FreeList {
     }
 }
 
-/// What a reader may still hold: it is used again once every program has ended
+/// Memory that a reader may still hold (retired, as in RCU): it is used again once every program has ended
 /// that ran when it was given up.
 #[derive(Debug)]
 pub(super) struct Retired<T> {
@@ -96,12 +96,12 @@ impl<T> Retired<T> {
         !self.sealed.is_empty()
     }
 
-    /// That grace period has passed.
+    /// Empties the sealed part: its grace period has passed.
     pub(super) fn release(&mut self) -> Vec<T> {
         std::mem::take(&mut self.sealed)
     }
 
-    /// A grace period has passed that began just now.
+    /// Empties all: a grace period has passed that began just now.
     pub(super) fn empty(&mut self) -> Vec<T> {
         let mut all = self.release();
         all.append(&mut self.fresh);
@@ -132,7 +132,7 @@ pub(super) struct Halves {
     other_is_free: bool,
 }
 
-/// What is given up of a storage.
+/// A part of a storage that was retired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gone {
     Run(Run),
@@ -164,7 +164,7 @@ impl Halves {
         self.retired.push(Gone::Run(run));
     }
 
-    /// Nobody has seen these yet.
+    /// Gives rows back that no reader has seen.
     pub(super) fn give_back(&mut self, run: Run) {
         self.free.give(run);
     }
@@ -203,7 +203,7 @@ impl Halves {
         any
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing is retired.
     pub(super) const fn is_settled(&self) -> bool {
         self.retired.is_empty()
     }

@@ -44,7 +44,7 @@ impl<W: Words> Ipv4<W> {
         }
     }
 
-    /// Where the prefilter begins, and behind it the groups.
+    /// The first word of a half: the prefilter begins there, behind it the groups.
     const fn first_word(&self, second: bool) -> u32 {
         if second { self.words_of_half() } else { 0 }
     }
@@ -84,7 +84,7 @@ impl<W: Words> Ipv4<W> {
         true
     }
 
-    /// A group's word doesn't name this block any more.
+    /// Retires a block that a group's word doesn't name any more.
     fn give_up(&mut self, block: u32) {
         let halves =
             |at: u32| self.lines.get(block as usize * LINE + at as usize / 2) >> (at % 2 * 32);
@@ -204,7 +204,7 @@ struct Builder<'a, W> {
     /// Index of the half's first word.
     first: u32,
     group: u32,
-    /// What is known of the group so far.
+    /// The cells of the group so far.
     cells: &'a mut Vec<Cell>,
     last: Option<Cell>,
     fits: bool,
@@ -236,7 +236,7 @@ impl<W: Words> Builder<'_, W> {
         }
     }
 
-    /// Nothing is said of the groups up to this one. (The half was cleared
+    /// Leaves the groups up to this one empty. (The half was cleared
     /// before.)
     const fn leave_empty(&mut self, group: u32) {
         self.group = group;
@@ -263,7 +263,7 @@ impl<W: Words> Builder<'_, W> {
     }
 }
 
-/// Where blocks are written.
+/// The memory that blocks are written to.
 struct Room<'a, W> {
     lines: &'a W,
     wide: &'a mut Wide,

@@ -78,7 +78,7 @@ impl<W: Words> Ipv6<W> {
         self.nodes.get(node as usize * NODE + at)
     }
 
-    /// Where a cell of a node begins; they are numbered from 1.
+    /// The first address of a cell of a node; cells are numbered from 1.
     fn start(&self, node: u32, cell: usize) -> u128 {
         let half = |part| u128::from(self.word(node, ipv6::word(cell, part)));
         half(UPPER) << 64 | half(LOWER)

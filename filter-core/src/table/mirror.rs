@@ -1,4 +1,4 @@
-//! What is in the tables, by prefix: what their memory is made from.
+//! The contents of the tables by prefix, from which their memory is made.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,8 @@
 //! The tables say the same as a plain model, whatever is put into them and in
 //! whatever order.
 
+mod interleavings;
+
 use std::collections::BTreeMap;
 
 use filter_common::verdict::{NEVER, Stage, Verdict};

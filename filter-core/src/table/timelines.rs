@@ -55,14 +55,14 @@ impl<W: Words> Timelines<W> {
                 .all(|(step, stage)| word(step) == stage.bits())
     }
 
-    /// No cell holds the value any more.
+    /// Retires the timeline of a value that no cell holds any more.
     pub(super) fn give_up(&mut self, value: Value) {
         if let Some(run) = run(value) {
             self.retired.push(run);
         }
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing is retired.
     pub(super) const fn is_settled(&self) -> bool {
         self.retired.is_empty()
     }

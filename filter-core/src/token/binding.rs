@@ -1,4 +1,4 @@
-//! What ties a token to another header: the hash of that header's value stands
+//! The binding of a token to another header: the hash of that header's value stands
 //! in the token, so that a token that was read off one call is of no use beside
 //! another user's credentials.
 

@@ -1,8 +1,8 @@
-//! What signatures are checked with: a set of public keys as issuers publish it
+//! The key set: public keys for signatures, as issuers publish it
 //! (JWKS, RFC 7517), or an account's secret.
 //!
 //! Each key is for one algorithm, whatever a token says. A key that can't be
-//! used is left out, and it is said why.
+//! used is left out, and the reason is kept.
 
 use std::fmt;
 
@@ -129,7 +129,7 @@ impl KeySet {
         self.keys.len()
     }
 
-    /// What was left out, and why.
+    /// The keys that were left out, and why.
     #[must_use]
     pub fn left_out(&self) -> &[String] {
         &self.left_out
@@ -278,7 +278,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What may be shown of a sentence that quotes what somebody published.
+/// The part that may be shown of a sentence that quotes what somebody published.
 fn shown(sentence: &str) -> String {
     let visible = sentence.chars().filter(|c| !c.is_control());
     visible.take(160).collect()
@@ -308,7 +308,7 @@ fn either_alphabet(written: &[u8]) -> Option<Vec<u8>> {
 const RSA: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 const HMAC: [&str; 3] = ["HS256", "HS384", "HS512"];
 
-/// What a point begins with that is written with both coordinates (SEC 1, 2.3.3).
+/// The first byte of a point that is written with both coordinates (SEC 1, 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
 /// As long as the hash, as RFC 7518 (3.2) demands.

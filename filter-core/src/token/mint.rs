@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::keys::KeySet;
 
-/// Who signs tokens, with one key.
+/// An issuer that signs tokens with one key.
 pub enum Issuer {
     /// Signs with a secret.
     Hmac(Vec<u8>),
@@ -68,7 +68,7 @@ impl Issuer {
         }
     }
 
-    /// What it publishes.
+    /// The key set that it publishes.
     pub fn jwk(&self) -> Value {
         let point = |point: &[u8]| {
             let (x, y) = point[1..].split_at(point.len() / 2);

@@ -1,4 +1,4 @@
-//! A token taken apart: its head, what was signed, its signature; and claims.
+//! A token in parts: its head, the signed bytes, its signature; and claims.
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -16,7 +16,7 @@ pub(super) struct Parts<'t> {
     pub(super) signature: &'t str,
 }
 
-/// What says how a token was signed.
+/// The head, which says how a token was signed.
 #[derive(Debug, Deserialize)]
 pub(super) struct Head {
     pub(super) alg: String,
@@ -62,7 +62,7 @@ impl<'t> Parts<'t> {
     }
 }
 
-/// What an issuer says. A claim that is there twice is no claim.
+/// The claims of an issuer. A claim that is there twice is no claim.
 #[derive(Debug, Deserialize)]
 pub(super) struct Claims<'p> {
     #[serde(default, deserialize_with = "moment")]
@@ -126,7 +126,7 @@ impl<'p> Claims<'p> {
         id.filter(|id| !id.is_empty())
     }
 
-    /// Where the device was seen, if that can be read. Telemetry.
+    /// The address at which the device was seen, if that can be read. Telemetry.
     pub(super) fn ip(&self) -> Option<IpAddr> {
         self.ip.as_ref()?.0.parse().ok()
     }

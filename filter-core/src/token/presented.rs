@@ -1,4 +1,4 @@
-//! What a request brought in the token's header.
+//! The token's header, as a request brought it.
 
 use super::{LONGEST, Refusal, Status};
 

@@ -1,4 +1,4 @@
-//! Telling devices and tokens apart without knowing them.
+//! Pseudonyms: keyed hashes that keep devices and tokens apart without naming them.
 
 use aws_lc_rs::hmac;
 

@@ -37,7 +37,7 @@ pub enum Refusal {
     /// The signature is wrong: a failed attestation, or a forgery.
     #[error("signature")]
     Signature,
-    /// What was signed aren't claims, or one is there twice.
+    /// The signed bytes aren't claims, or one is there twice.
     #[error("claims")]
     Claims,
     /// It says no end.
@@ -69,7 +69,7 @@ pub enum Refusal {
     BoundOther,
 }
 
-/// What a client says in place of a token. Its word, nothing more.
+/// A client's own report in place of a token. Its word, nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Status(u8);
 
@@ -125,7 +125,7 @@ impl Status {
 
 const MITM_DETECTED: u8 = 0;
 
-/// What the clients of Approov say of a token that they couldn't fetch. (`success`
+/// The reports of Approov's clients on a token that they couldn't fetch. (`success`
 /// beside an empty header is no success.)
 const WORDS: [&str; 18] = [
     "mitm_detected",

@@ -10,11 +10,11 @@ pub(super) struct Figure {
     pub(super) name: String,
     pub(super) value: f64,
     pub(super) unit: String,
-    /// What it must stay below; `None`: nothing.
+    /// The bound that it must stay below, if any.
     pub(super) below: Option<f64>,
-    /// What it must reach; `None`: nothing.
+    /// The bound that it must reach, if any.
     pub(super) least: Option<f64>,
-    /// What it should come to, beyond what it must.
+    /// The aim, beyond the bound.
     pub(super) aim: Option<f64>,
     /// Of a ratio: the nanoseconds of a packet.
     pub(super) nanoseconds: Option<f64>,
@@ -48,7 +48,7 @@ impl Figure {
             || self.least.is_some_and(|target| self.value < target)
     }
 
-    /// What it is held to, in words; empty where there is nothing.
+    /// The bound in words; empty where there is none.
     pub(super) fn target(&self) -> String {
         let unit = if self.unit == "x bare" {
             "x"

@@ -65,7 +65,7 @@ fn digits(value: f64) -> String {
     }
 }
 
-/// What it was measured on, and when.
+/// The machine and the day of the measurement.
 fn machine() -> String {
     let first = |path: &str, key: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The drawing: what a packet costs against the size of the list.
 //!
 //! SVG by hand: lines, a few words in whatever font the reader has, and colours
-//! that can be told from white and from black.
+//! that are distinct from white and from black.
 
 use std::fmt::Write as _;
 
@@ -204,7 +204,7 @@ const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 320.0;
 const BOTTOM: f64 = 50.0;
 const LEGEND: f64 = 230.0;
-/// Seen on white and on black, and told apart without red and green.
+/// Legible on white and on black, and distinct without red and green.
 const COLOURS: [&str; 6] = [
     "#0a84d0", "#e08a00", "#a060c0", "#c0504d", "#3a9a7a", "#8c8c20",
 ];

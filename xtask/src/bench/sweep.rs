@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// What benches left that aren't running any more.
+/// Removes what benches left that aren't running any more.
 pub(super) fn left() {
     for pid in things()
         .into_iter()
@@ -23,7 +23,7 @@ pub(super) fn left() {
     }
 }
 
-/// What the bench of this process left.
+/// Removes what the bench of this process left.
 pub(super) fn of(pid: u32) {
     for (_, thing) in things().into_iter().filter(|(of, _)| *of == pid) {
         let removed = if thing.starts_with(NAMESPACES) {

@@ -73,7 +73,7 @@ impl Span {
     }
 }
 
-/// What both populations had of a span.
+/// The answers that both populations had in a span.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Share {
     pub(crate) genuine: Requests,

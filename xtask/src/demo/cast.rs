@@ -1,4 +1,4 @@
-//! Who is on the stage, at which addresses, and how much each can do.
+//! The cast: who takes part, at which addresses, and how much each can do.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -47,7 +47,7 @@ impl Population {
     }
 }
 
-/// What the demo shows, in two sentences with their figures.
+/// The demo's result, in two sentences with their figures.
 pub(crate) fn introduction() -> String {
     format!(
         "An API that answers {} requests a second ({WORKERS} workers, {} ms a request, {SEATS} connections open, {BACKLOG} waiting).\n\
@@ -61,7 +61,7 @@ pub(crate) fn introduction() -> String {
     )
 }
 
-/// Whom the verification service is told of: an IPv6 caller owns its /64.
+/// The source reported to the verification service: an IPv6 caller owns its /64.
 pub(crate) fn source(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => format!("{address}/32"),
@@ -81,13 +81,13 @@ pub(crate) const EDGE: [(IpAddr, u8); 2] = [
     ),
 ];
 
-/// Where the verification service listens, on the edge host itself.
+/// The address of the verification service, on the edge host itself.
 pub(crate) const SERVICE: &str = "127.0.0.1:8440";
 /// The API's port.
 pub(crate) const PORT: u16 = 8080;
 /// How many requests the API works on at once.
 pub(crate) const WORKERS: usize = 4;
-/// What one request takes a worker.
+/// The time that one request takes a worker.
 pub(crate) const WORK: Duration = Duration::from_millis(20);
 /// How many connections the API has open at once; the rest waits in the kernel.
 pub(crate) const SEATS: usize = 64;

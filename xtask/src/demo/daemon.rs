@@ -29,7 +29,7 @@ pub(super) struct Daemon {
     log: PathBuf,
 }
 
-/// What the demo reads from `weir status --json`.
+/// The part of `weir status --json` that the demo reads.
 #[derive(Debug)]
 pub(super) struct Status {
     pub(super) mode: String,
@@ -40,7 +40,7 @@ pub(super) struct Status {
     pub(super) dropped: u64,
 }
 
-/// What the demo reads from `weir explain ADDRESS --json`.
+/// The part of `weir explain ADDRESS --json` that the demo reads.
 #[derive(Debug)]
 pub(super) struct Explained {
     pub(super) population: Population,
@@ -87,7 +87,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// What it says of itself.
+    /// Its status.
     pub(super) async fn status(&self) -> Result<Status> {
         let status = self.ask(&["status", "--json"]).await?;
         let of = |value: &Value, name: &str| {
@@ -131,7 +131,7 @@ impl Daemon {
         command
     }
 
-    /// Where it logs.
+    /// The path of its log.
     pub(super) fn log(&self) -> PathBuf {
         self.log.clone()
     }
@@ -247,5 +247,5 @@ pub(super) async fn token(stage: &Stage) -> Result<String> {
 /// The program of the verification service.
 pub(super) const SERVICE: &str = "verification-service";
 
-/// How long weir may take to do as it is told.
+/// The time that weir may take to carry a command out.
 const ANSWER: Duration = Duration::from_secs(15);

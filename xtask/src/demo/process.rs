@@ -17,7 +17,7 @@ use tokio::{
 
 use super::account::Outcome;
 
-/// What a role says once it is ready.
+/// The line that a role writes once it is ready.
 pub(super) const READY: &str = "ready";
 
 /// A role on the stage. Dropped, it is asked to end and then made to.

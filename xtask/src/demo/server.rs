@@ -49,7 +49,7 @@ pub(super) async fn run() -> Result<()> {
         let workers = Arc::clone(&workers);
         let (callers, source) = (callers.clone(), cast::source(peer.ip().to_canonical()));
         tokio::spawn(async move {
-            // To a client that left, nothing can be said.
+            // To a client that left, nothing can be sent.
             let _ = answer(stream, &workers, source, &callers).await;
             drop(seat);
         });
@@ -88,7 +88,7 @@ async fn read_request(stream: &mut TcpStream) -> Result<String> {
     Ok(String::from_utf8_lossy(&request).into_owned())
 }
 
-/// Who asked, and what it has shown.
+/// A caller, and the token that it has shown.
 struct Caller {
     source: String,
     token: Option<String>,

@@ -138,7 +138,7 @@ pub(super) fn sweep() {
     }
 }
 
-/// What gives an end of the cable its addresses and takes it up.
+/// Commands that give an end of the cable its addresses and set it up.
 fn addresses(addresses: impl IntoIterator<Item = (IpAddr, u8)>) -> String {
     let mut commands = String::new();
     for (address, length) in addresses {

@@ -1,4 +1,4 @@
-//! What the demo shows, what it claims, and whether that came true.
+//! The figures of the demo, its claims, and whether these came true.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -84,7 +84,7 @@ impl Figures {
         took.get(took.len() / 2).copied()
     }
 
-    /// What the demo claims, and whether it is true.
+    /// The claims of the demo, and whether each is true.
     pub(super) fn claims(&self) -> Vec<(String, bool)> {
         let [_, observe, _, enforce] = self.spans.map(|(_, share)| share);
         let all = |population: Population, cause: Option<&str>, action: &str| {

@@ -22,7 +22,7 @@ pub(super) struct Ways {
     told: usize,
 }
 
-/// What others have told so far, by prefix.
+/// The moments reported so far, by prefix.
 #[derive(Default)]
 struct Seen {
     said: BTreeMap<String, (SystemTime, String)>,
@@ -113,7 +113,7 @@ impl Seen {
             return;
         };
         if is_event {
-            // CPUs tell by themselves: the first that is told needn't be the first.
+            // CPUs report by themselves: the first event that is read needn't be the first drop.
             match self.dropped.get_mut(&prefix) {
                 Some(first) => *first = time.min(*first),
                 None => {

@@ -1,4 +1,4 @@
-//! What became of one scenario's calls under one policy.
+//! The outcome of one scenario's calls under one policy.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::DAY;
 
-/// What became of the calls.
+/// The outcome of the calls.
 pub(super) struct Figure {
     pub(super) scenario: String,
     pub(super) says: String,
@@ -31,7 +31,7 @@ pub(super) struct Stopped {
     pub(super) share: f64,
 }
 
-/// What happened every few minutes.
+/// The course of a run, every few minutes.
 pub(super) struct Spans {
     pub(super) seconds: f64,
     pub(super) genuine: Vec<f64>,

@@ -61,7 +61,7 @@ fn tables(figures: &[Figure]) -> String {
     text
 }
 
-/// What the table can't say of weir.
+/// The sentences on weir that the table can't hold.
 fn held(figure: &Figure) -> String {
     let mut text = String::new();
     if figure.shared.calls > 0 {

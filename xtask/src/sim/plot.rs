@@ -127,10 +127,10 @@ const HEIGHT: f64 = 180.0;
 const BOTTOM: f64 = 30.0;
 const LEGEND: f64 = 180.0;
 
-/// What is drawn as nothing.
+/// The least value that is drawn.
 const LEAST: f64 = 0.001;
 
-/// Seen on white and on black, and told apart without red and green.
+/// Legible on white and on black, and distinct without red and green.
 const COLOURS: [&str; 3] = ["#0a84d0", "#e08a00", "#a060c0"];
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ fn unpack(mirror: &Mirror, kernel: &Kernel) -> Result<()> {
     fs::rename(&new, folder().join(release)).context("moving a kernel into place")
 }
 
-/// Where kernels lie.
+/// The folder of kernels.
 fn folder() -> PathBuf {
     workspace::tools().join("kernels")
 }
@@ -187,7 +187,7 @@ const FLAVOUR: &str = "-cloud-amd64";
 const IMAGE: &str = "vmlinuz";
 const MODULES: &str = "modules";
 
-/// Where Debian has kernels of the series from 6.1 on. Those of the stable suites
+/// The places at which Debian has kernels of the series from 6.1 on. Those of the stable suites
 /// are also in security's, which are small.
 const SUITES: [&str; 5] = [
     "bookworm-security",

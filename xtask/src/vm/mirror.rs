@@ -137,7 +137,7 @@ fn unpack_all(archives: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Where the system gets Debian from.
+/// The mirror from which the system gets Debian.
 #[derive(Debug, PartialEq, Eq)]
 struct Bases {
     main: String,

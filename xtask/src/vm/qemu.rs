@@ -19,7 +19,7 @@ use crate::{setup, workspace};
 /// A QEMU that works without any acceleration.
 pub(crate) struct Qemu {
     program: PathBuf,
-    /// Where it was unpacked, if it was.
+    /// The folder it was unpacked into, if it was.
     unpacked: Option<PathBuf>,
 }
 
@@ -127,13 +127,13 @@ impl Qemu {
     }
 }
 
-/// Where it is kept what a machine wrote.
+/// The files that keep a machine's output.
 pub(crate) struct Logs {
-    /// What its steps wrote.
+    /// The output of its steps.
     pub(crate) report: PathBuf,
-    /// What its kernel wrote.
+    /// The output of its kernel.
     pub(crate) console: PathBuf,
-    /// What QEMU itself wrote.
+    /// The output of QEMU itself.
     pub(crate) qemu: PathBuf,
 }
 

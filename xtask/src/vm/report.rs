@@ -1,4 +1,4 @@
-//! What a virtual machine reports, line by line, and what is to be thought of it.
+//! The report of a virtual machine, line by line, and its judgement.
 //!
 //! A step that reports no end, and tests of which none ran, have failed: silence
 //! is no success.
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{kernels::Series, steps::Step};
 use crate::{test::Tally, verify};
 
-/// What has come so far.
+/// The report so far.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     done: Vec<Done>,
@@ -83,7 +83,7 @@ impl Report {
                 }
                 Some(_) => {}
             }
-            // What is only over its budget has said all in the table.
+            // For a program that is only over its budget, the table is enough.
             if *code != Some(0) {
                 judgement
                     .shown
@@ -94,16 +94,16 @@ impl Report {
     }
 }
 
-/// What became of a machine.
+/// The outcome of a machine.
 #[derive(Debug, Default)]
 pub(crate) struct Judgement {
     pub(crate) tally: Tally,
     pub(crate) faults: Vec<String>,
     /// The machine did all that it was asked for, well or not.
     pub(crate) over: bool,
-    /// What failed steps wrote.
+    /// The output of failed steps.
     pub(crate) shown: Vec<(String, Vec<String>)>,
-    /// What the programs cost on this kernel, beside what they may.
+    /// The cost of the programs on this kernel, beside the budget.
     pub(crate) table: String,
 }
 

@@ -1,4 +1,4 @@
-//! What is done in every virtual machine: the programs are loaded, and those
+//! The steps in every virtual machine: the programs are loaded, and those
 //! tests run that a kernel may decide otherwise.
 
 use std::{collections::BTreeSet, path::Path};
@@ -60,7 +60,7 @@ pub(crate) fn test_files() -> BTreeSet<&'static str> {
     STEPS.iter().filter_map(file).collect()
 }
 
-/// What the machine's first process reads (`tests/src/bin/guest`).
+/// The script that the machine's first process reads (`tests/src/bin/guest`).
 pub(crate) fn for_guest(modules: &[String]) -> Value {
     let steps: Vec<_> = STEPS
         .iter()
@@ -84,7 +84,7 @@ pub(crate) fn for_guest(modules: &[String]) -> Value {
     })
 }
 
-/// Where a program lies in the machine.
+/// The path of a program in the machine.
 pub(crate) fn place(program: &str) -> String {
     let place = Path::new(PROGRAMS).join(program);
     place.to_string_lossy().into_owned()

@@ -1,4 +1,4 @@
-//! What a word in a line promises, at every tick and across every wrap.
+//! The promises of a word in a line, at every tick and across every wrap.
 
 use std::vec::Vec;
 
@@ -79,7 +79,7 @@ proptest! {
         let ticks = (now >> rate.shift).wrapping_sub(then >> rate.shift);
         let ask = Ask::new(5, 0, &rate, now, 1);
         let left = rate.cost(1).saturating_sub(ticks);
-        // Only a clock that wraps in nanoseconds, after 584 years, is told wrong.
+        // Only a clock that wraps in nanoseconds, after 584 years, is misread.
         prop_assume!(now >= then);
         prop_assert_eq!(look(&line, &ask, &rate), left);
     }

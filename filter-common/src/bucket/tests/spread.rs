@@ -1,4 +1,4 @@
-//! Where buckets are: evenly spread whatever the addresses, and tags that have
+//! Buckets are evenly spread whatever the addresses, and tags have
 //! nothing to do with lines.
 
 use std::{collections::HashSet, vec, vec::Vec};

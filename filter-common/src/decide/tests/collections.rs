@@ -25,7 +25,7 @@ pub(super) struct Collections {
     pub(super) lines: Vec<Line<Word>>,
     pub(super) handshakes: Vec<Word>,
     pub(super) laid: Value<Handshake>,
-    /// What was noted of each packet.
+    /// The notes on each packet.
     pub(super) notes: RefCell<Vec<Notes>>,
     pub(super) merges: bool,
 }

@@ -1,4 +1,4 @@
-//! What is only counted never changes what is enforced.
+//! The shadow, which is only counted, never changes the enforced outcome.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What ticks do to a rate: little, and always to the safe side.
+//! Ticks change a rate little, and always to the safe side.
 
 use super::*;
 

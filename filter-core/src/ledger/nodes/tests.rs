@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-/// What can happen to nodes; numbers stand for prefixes.
+/// Operations on nodes; numbers stand for prefixes.
 #[derive(Clone, Debug)]
 enum Step {
     GetOrAdd(u16),

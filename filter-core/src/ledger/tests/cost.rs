@@ -1,4 +1,4 @@
-//! What a million claims cost.
+//! The cost of a million claims.
 
 use std::{
     sync::Arc,

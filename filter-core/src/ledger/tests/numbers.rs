@@ -96,7 +96,7 @@ struct World {
     ring: VecDeque<Judged>,
 }
 
-/// What a program found: a number, and whose it was.
+/// The result of a program's look-up: a number, and whose it was.
 #[derive(Clone, Debug)]
 struct Judged {
     number: u32,

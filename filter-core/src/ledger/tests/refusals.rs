@@ -1,4 +1,4 @@
-//! What isn't taken, and what that costs nobody.
+//! Refused claims, and that a refusal costs no claim in force.
 
 use super::*;
 

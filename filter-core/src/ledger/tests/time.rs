@@ -1,4 +1,4 @@
-//! What ends, and when.
+//! Expiries, and clocks that are set.
 
 use super::*;
 

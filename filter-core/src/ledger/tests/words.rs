@@ -1,4 +1,4 @@
-//! What is said twice, otherwise, and what can be asked.
+//! Claims that come twice or with other words, and queries.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is in force: how it is said, when it ends, and what takes it back.
+//! Active sanctions: how they are issued, when they end, and what takes them back.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
 use crate::claim::{Change, Claim};
 
 impl Judge {
-    /// The breaker opened: what the policy said against anybody lapses.
+    /// Opens the breaker: every sanction of the policy lapses.
     pub(super) fn open(&mut self, why: Why, now: Now, changes: &mut Changes) {
         self.alarm = Some(Alarm {
             why,
@@ -62,7 +62,7 @@ impl Judge {
         }
     }
 
-    /// Ends what has ended of what is said of a source; a block gives way to the
+    /// Ends the sanctions on a source that have ended; a block gives way to the
     /// bootstrap tier. Says again what was prolonged.
     pub(super) fn settle(&mut self, source: u64, at: u32, now: Now, changes: &mut Changes) {
         for mode in [Mode::Enforce, Mode::Observe] {

@@ -1,4 +1,4 @@
-//! What the events let one recover: the total exactly, and of its parts how
+//! The events let a reader recover the total exactly, and of its parts how
 //! much about, with an error that the events tell themselves.
 
 use super::*;
@@ -62,7 +62,7 @@ fn parts_are_recovered_within_the_error_that_the_events_tell() {
                     continue;
                 }
                 let off = told.weights[part] as f64 - told.drops[part] as f64;
-                // The last that weren't told belong to somebody, too.
+                // The last that weren't reported belong to a source, too.
                 let error = told.squares[part].sqrt() + EDGE;
                 all += 1;
                 within += u32::from(off.abs() <= 2.0 * error);
@@ -97,7 +97,7 @@ fn where_the_budget_is_short_parts_are_recovered_all_the_same() {
     }
 }
 
-/// What was dropped, and what the events say of it.
+/// The drops, and the estimate that the events give of them.
 #[derive(Default)]
 struct Told {
     drops: [u64; PARTS],
