@@ -9,6 +9,7 @@ use std::{
 };
 
 use filter_common::abi::LAYOUT;
+use rustix::process::Signal;
 use weir::datapath::kernel::{Kernel, Sizes};
 use weir_tests::{
     daemon::{Configuration, Daemon, Edge, Traffic, binary, traffic::datagrams, until},
@@ -227,6 +228,50 @@ fn detach_works_without_a_daemon() {
     assert!(Traffic::open(&edge).passes(BLOCKED));
     let said = edge.weir(&["detach", "--config", config]).done();
     assert!(said.out.contains("attached nowhere"), "{said:?}");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn detach_works_with_a_stopped_daemon_and_what_came_late_isnt_carried_out() {
+    let edge = Edge::new();
+    edge.configure(&Configuration::default());
+    let daemon = edge.start();
+    let before = edge.weir(&["mode", "--json"]).done().out;
+    daemon.signal(Signal::STOP);
+    for late in [
+        &["block", FREE][..],
+        &["mode", "observe"],
+        &["under-attack", "on"],
+        &["reload"],
+    ] {
+        let arguments = [&["--timeout", "1s"], late].concat();
+        let _said = edge
+            .weir(&arguments)
+            .failed(1)
+            .says("hasn't answered within 1s");
+    }
+    let config = edge.config();
+    let config = config.to_str().expect("UTF-8");
+    let begun = Instant::now();
+    let said = edge.weir(&["detach", "--config", config]).done();
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(said.err.contains("hasn't answered within 2s"), "{said:?}");
+    assert!(said.out.contains("the filter is off eth0"), "{said:?}");
+    until("it is off", || edge.program("eth0").is_none());
+    assert!(Traffic::open(&edge).passes(BLOCKED));
+
+    daemon.signal(Signal::CONT);
+    // It answers in order: what had come before would be done by now.
+    let status = edge.weir(&["status", "--json"]).done().json();
+    assert!(status["under_attack"].is_null(), "{status}");
+    assert_eq!(edge.weir(&["mode", "--json"]).done().out, before);
+    let listed = edge.weir(&["list", "--feed", "operator", "--json"]).done();
+    assert_eq!(listed.json_lines().len(), 0, "{listed:?}");
+    assert!(edge.program("eth0").is_none());
 }
 
 #[test]

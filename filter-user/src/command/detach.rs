@@ -22,13 +22,13 @@ pub(super) async fn detach(
     let request = DetachRequest { interface };
     let interfaces = match client.post::<DetachAnswer>("/v1/detach", &request).await {
         Ok(answer) => answer.interfaces,
+        // It knows where the filter is, and other pins may be another daemon's.
+        Err(error @ client::Error::Refused(_)) if request.interface.is_some() => {
+            return Err(error.into());
+        }
         Err(error) => {
             let interfaces = hooks::detach_offline(config, request.interface.as_deref())
                 .with_context(|| format!("without the daemon ({error})"))?;
-            // A daemon that says no, and nothing to be taken off: it was right.
-            if interfaces.is_empty() && matches!(error, client::Error::Refused(_)) {
-                return Err(error.into());
-            }
             output.note(format_args!("{error}"));
             output.note("so the filter was taken off by its pins, without the daemon");
             interfaces

@@ -129,7 +129,11 @@ fn show(
         }
         if matches!(order, Order::Clear) {
             for line in cleared(prefix, one) {
-                output.line(line)?;
+                if one.changed {
+                    output.line(line)?;
+                } else {
+                    output.note(line);
+                }
             }
         } else {
             output.line(format_args!("{prefix} {is}{until}"))?;
@@ -147,9 +151,9 @@ fn cleared(prefix: &str, one: &PrefixAnswer) -> Vec<String> {
     let mut lines = vec![if one.changed {
         format!("{prefix} is cleared")
     } else if one.held_by.is_empty() {
-        format!("{prefix}: there was nothing of yours to clear")
+        format!("weir: {prefix}: there was nothing of yours to clear")
     } else {
-        format!("{prefix}: there was nothing of yours to clear, and it is still held")
+        format!("weir: {prefix}: there was nothing of yours to clear, and it is still held")
     }];
     for holder in &one.held_by {
         let on = if holder.prefix == prefix {
@@ -335,10 +339,14 @@ mod tests {
                 ..PrefixAnswer::done("203.0.113.7", &written)
             }],
         };
-        let shown = |answer: &VerdictAnswer| shown(&Order::Clear, None, answer).0;
+        let shown = |answer: &VerdictAnswer| {
+            let (answer, notes) = shown(&Order::Clear, None, answer);
+            // What failed is told on standard error.
+            answer + &notes
+        };
         assert_eq!(
             shown(&of(false, Vec::new())),
-            "203.0.113.7/32: there was nothing of yours to clear\n"
+            "weir: 203.0.113.7/32: there was nothing of yours to clear\n"
         );
         let holders = || {
             vec![
@@ -357,7 +365,7 @@ mod tests {
         assert_eq!(
             shown(&of(false, holders())),
             format!(
-                "203.0.113.7/32: there was nothing of yours to clear, and it is still held\n{held}"
+                "weir: 203.0.113.7/32: there was nothing of yours to clear, and it is still held\n{held}"
             )
         );
         assert_eq!(

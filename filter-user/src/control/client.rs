@@ -40,7 +40,10 @@ pub enum Error {
     NotAllowed(PathBuf),
     /// The daemon said no, and why.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(Refused),
+    /// The daemon is there, and begins nothing for this request any more.
+    #[error(transparent)]
+    Unavailable(Refused),
     /// The daemon takes its time.
     #[error(
         "the daemon on {path} hasn't answered within {limit:?}: its log may say why. What it \
@@ -206,7 +209,12 @@ impl Client {
         let bytes = body.map_err(|error| self.broken(&error))?.to_bytes();
         let refused = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_not_json| Refused::new(format!("the daemon answered {status}")));
-        Err(refused.into())
+        Err(match status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => {
+                Error::Unavailable(refused)
+            }
+            _ => Error::Refused(refused),
+        })
     }
 
     async fn send(

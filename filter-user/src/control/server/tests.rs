@@ -19,7 +19,7 @@ use crate::control::{
 /// The sentence of a refusal.
 fn sentence<T: std::fmt::Debug>(answer: Result<T, client::Error>) -> String {
     match answer.expect_err("it is refused") {
-        client::Error::Refused(refused) => refused.error,
+        client::Error::Refused(refused) | client::Error::Unavailable(refused) => refused.error,
         other => panic!("{other:?} is no refusal"),
     }
 }
