@@ -153,7 +153,7 @@ const FEED: u16 = 1;
 /// Nothing ends meanwhile.
 const NOW: Now = Now {
     unix: 1_700_000_000,
-    boot: 1_000,
+    boot_ms: 1_000_000,
 };
 const CONFIGURATION: &str = r#"
 [datapath]
