@@ -43,8 +43,8 @@ impl Engine {
         let was = self.attack;
         let attack = request.on.then(|| {
             was.map_or_else(
-                || UnderAttack::new(now.into(), lasts),
-                |was| was.lasting(now.into(), lasts),
+                || UnderAttack::new(now, lasts),
+                |was| was.lasting(now, lasts),
             )
         });
         let pending = AttackPending {
@@ -57,7 +57,7 @@ impl Engine {
     }
 
     fn keep_attack(&mut self, attack: Option<UnderAttack>, then: Option<Then>, now: Now) {
-        let content = attack.map(|attack| attack.kept(now.into()));
+        let content = attack.map(|attack| attack.kept(now));
         self.persist(File::UnderAttack, content, then, now);
     }
 
@@ -120,7 +120,7 @@ impl Engine {
 
     /// Ends it when its time has come.
     pub(super) fn pass_attack(&mut self, now: Now) {
-        let over = self.attack.is_some_and(|attack| attack.is_over(now.into()));
+        let over = self.attack.is_some_and(|attack| attack.is_over(now));
         if !over {
             return;
         }
@@ -137,7 +137,7 @@ impl Engine {
         let kept = self
             .attack
             .as_mut()
-            .and_then(|attack| attack.kept_anew(now.into()));
+            .and_then(|attack| attack.kept_anew(now));
         if kept.is_some() {
             self.persist(File::UnderAttack, kept, None, now);
         }
@@ -146,8 +146,8 @@ impl Engine {
     pub(super) fn attack_status(&self, now: Now) -> Option<UnderAttackStatus> {
         let attack = self.attack?;
         Some(UnderAttackStatus {
-            since: shown(attack.since(now.into())),
-            until: attack.until(now.into()).map(shown),
+            since: shown(attack.since(now)),
+            until: attack.until(now).map(shown),
         })
     }
 

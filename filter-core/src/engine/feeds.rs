@@ -207,14 +207,14 @@ impl Engine {
             }
             News::Recalled(None) => slot.go_on_without(),
             News::Recalled(Some((update, refused))) => {
-                let applied = self.ledger.apply(feed, update, now.into());
+                let applied = self.ledger.apply(feed, update, now);
                 slot.restored(refused, &applied);
                 tracing::warn!(added = applied.added, "its last good copy is in force");
                 self.apply(applied.patch, None, now);
             }
             News::Restored { claims, held } => {
                 let changes = claims.into_iter().map(Change::Claim).collect();
-                let applied = self.ledger.apply(feed, Update::Delta(changes), now.into());
+                let applied = self.ledger.apply(feed, Update::Delta(changes), now);
                 slot.restored(Refused::default(), &applied);
                 tracing::info!(
                     feed = slot.name(),
@@ -222,7 +222,7 @@ impl Engine {
                     "the feed's claims of before are in force"
                 );
                 self.apply(applied.patch, None, now);
-                let held = self.ledger.apply(feed, Update::Hold(held), now.into());
+                let held = self.ledger.apply(feed, Update::Hold(held), now);
                 self.apply(held.patch, None, now);
             }
             News::Update { update, refused } => self.update(feed, update, refused, now),
@@ -249,7 +249,7 @@ impl Engine {
         };
         let whole = !matches!(update, Update::Delta(_));
         let was_well = slot.health() == Health::Well;
-        let applied = self.ledger.apply(feed, update, now.into());
+        let applied = self.ledger.apply(feed, update, now);
         slot.took(whole, refused, &applied, now);
         // A stream brings changes thousands of times a second.
         if whole || !was_well {
@@ -275,7 +275,7 @@ impl Engine {
     /// Protects where the feeds come from, as far as that isn't so yet.
     pub(super) fn protect_sources(&mut self, now: Now) {
         let rules = self.ledger_rules();
-        let applied = self.ledger.configure(rules, now.into());
+        let applied = self.ledger.configure(rules, now);
         self.apply(applied.patch, None, now);
     }
 

@@ -89,13 +89,15 @@ impl Engine {
             };
             let answer = if verdict.is_none() && !self.is_claimed(&prefix) {
                 self.nothing_to_clear(text, &written)
-            } else if let Some(fault) = verdict.and(self.ledger.fault(OPERATOR, &prefix)) {
+            } else if let Some(fault) = verdict.and_then(|_| self.ledger.fault(OPERATOR, &prefix)) {
                 PrefixAnswer::refused(text, fault.to_string())
             } else if let Err(fault) = encode(&change, &tiers) {
                 PrefixAnswer::refused(text, fault.to_string())
             } else {
+                let mut answer = PrefixAnswer::done(text, &written);
+                answer.changed = !self.says_so_already(&change);
                 changes.push((answers.len(), change));
-                PrefixAnswer::done(text, &written)
+                answer
             };
             answers.push(answer);
         }
@@ -192,7 +194,7 @@ impl Engine {
         let changes: Vec<_> = pending.changes.iter().map(|(_, one)| one.clone()).collect();
         self.remember(&changes, pending.ends);
         let update = Update::Delta(changes);
-        let applied = self.ledger.apply(OPERATOR, update, now.into());
+        let applied = self.ledger.apply(OPERATOR, update, now);
         if applied.refused.count > 0 {
             self.refuse_late(&mut pending, &applied.refused);
         }
@@ -213,7 +215,7 @@ impl Engine {
             let prefix = about(change);
             let mut known = refused.first.iter();
             let known = known.find(|refusal| refusal.prefix == prefix);
-            let fault = known.or(refused.first.first()).map_or_else(
+            let fault = known.or_else(|| refused.first.first()).map_or_else(
                 || "there is no room for it".to_owned(),
                 |refusal| refusal.fault.to_string(),
             );
@@ -353,9 +355,22 @@ impl Engine {
             return;
         }
         let update = Update::Delta(changes.clone());
-        let applied = self.ledger.apply(OPERATOR, update, now.into());
+        let applied = self.ledger.apply(OPERATOR, update, now);
         self.apply(applied.patch, None, now);
         self.journal_again(changes);
+    }
+
+    /// Whether a claim of the operator's on its prefix says the same already.
+    fn says_so_already(&self, change: &Change) -> bool {
+        let Change::Claim(claim) = change else {
+            return false;
+        };
+        let same = self.operators(&claim.prefix).is_some_and(|view| {
+            view.verdict == claim.verdict
+                && view.reason == claim.reason.as_deref()
+                && view.expires == claim.expires
+        });
+        same && !self.is_on_its_way(&claim.prefix)
     }
 
     /// Whether the operator claims exactly this prefix.
@@ -386,7 +401,6 @@ impl Engine {
         let mut answer = PrefixAnswer::done(text, written);
         answer.changed = false;
         answer.held_by = self.holders(&written.prefix);
-        answer.note = Some("the operator had said nothing of it".to_owned());
         answer
     }
 

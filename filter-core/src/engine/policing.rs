@@ -37,7 +37,7 @@ impl Policing {
         seed: u64,
         now: Now,
     ) -> (Self, Option<String>) {
-        let restored = kept.map(|text| Policy::restore(rules.clone(), seed, text, now.into()));
+        let restored = kept.map(|text| Policy::restore(rules.clone(), seed, text, now));
         let (policy, trouble) = match restored {
             None => (None, None),
             Some(Ok((policy, restored))) => {
@@ -56,7 +56,7 @@ impl Policing {
             ),
         };
         let policing = Self {
-            policy: policy.unwrap_or_else(|| Policy::new(rules, seed, now.into())),
+            policy: policy.unwrap_or_else(|| Policy::new(rules, seed, now)),
             unkept: false,
             keep_from: now.boot_ms,
         };
@@ -78,7 +78,7 @@ impl Policing {
     /// Lifts the sanctions on a source, and begins its counts anew.
     pub(super) fn forgive(&mut self, source: &Prefix, now: Now) -> (Changes, Forgiven) {
         self.unkept = true;
-        self.policy.forgive(source, now.into())
+        self.policy.forgive(source, now)
     }
 }
 
@@ -91,7 +91,7 @@ impl Engine {
         };
         let mut all = Changes::default();
         for observation in &seen {
-            let changes = policing.policy.observe(observation, now.into());
+            let changes = policing.policy.observe(observation, now);
             all.enforced.extend(changes.enforced);
             all.shadow.extend(changes.shadow);
         }
@@ -117,7 +117,7 @@ impl Engine {
                     reason: claim.reason.unwrap_or("-"),
                 })
             });
-            self.truth.see(one, would.flatten(), now.into());
+            self.truth.see(one, would.flatten(), now);
         }
     }
 
@@ -129,7 +129,7 @@ impl Engine {
         if policing.due() > now.boot_ms {
             return;
         }
-        let changes = policing.policy.tick(now.into());
+        let changes = policing.policy.tick(now);
         self.follow_policy(changes, now);
     }
 
@@ -138,15 +138,13 @@ impl Engine {
         let Some(policing) = &self.policing else {
             return;
         };
-        let word = policing.policy.word(now.into());
+        let word = policing.policy.word(now);
         let claims = if self.feeds.name(feed) == SHADOW {
             word.shadow
         } else {
             word.enforced
         };
-        let applied = self
-            .ledger
-            .apply(feed, Update::Snapshot(claims), now.into());
+        let applied = self.ledger.apply(feed, Update::Snapshot(claims), now);
         if let Some(slot) = self.feeds.get_mut(feed) {
             slot.took(true, Refused::default(), &applied, now);
         }
@@ -158,7 +156,7 @@ impl Engine {
         match (self.config.rules(&self.plan), &mut self.policing) {
             (None, _) => self.policing = None,
             (Some(rules), Some(policing)) => {
-                let changes = policing.policy.configure(rules, now.into());
+                let changes = policing.policy.configure(rules, now);
                 self.follow_policy(changes, now);
             }
             (Some(rules), None) => {
@@ -187,7 +185,7 @@ impl Engine {
         if !self.feeds.get(feed).is_some_and(FeedState::is_enabled) {
             return;
         }
-        let applied = self.ledger.apply(feed, Update::Delta(changes), now.into());
+        let applied = self.ledger.apply(feed, Update::Delta(changes), now);
         if let Some(slot) = self.feeds.get_mut(feed) {
             slot.took(false, Refused::default(), &applied, now);
         }
@@ -211,7 +209,7 @@ impl Engine {
             policing.keep_from = now.boot_ms + KEEP_EVERY_MS;
             return;
         }
-        let text = policing.policy.snapshot(now.into());
+        let text = policing.policy.snapshot(now);
         policing.unkept = false;
         policing.keep_from =
             now.boot_ms + KEEP_EVERY_MS.max(text.len() as u64 / BYTES_A_MILLISECOND);
@@ -221,7 +219,7 @@ impl Engine {
     /// Keeps what the policy knows, at the end.
     pub fn finish(&mut self, now: Now) {
         if let Some(policing) = &self.policing {
-            let text = policing.policy.snapshot(now.into());
+            let text = policing.policy.snapshot(now);
             self.persist(File::Policy, Some(text), None, now);
         }
     }

@@ -221,7 +221,7 @@ impl Engine {
         let effects = self.feeds.configure(&self.config, &self.plan.tier_names);
         self.effects.extend(effects);
         let rules = self.ledger_rules();
-        let applied = self.ledger.configure(rules, now.into());
+        let applied = self.ledger.configure(rules, now);
         if let Some(reload) = &mut self.reload {
             for refusal in &applied.refused.first {
                 reload.answer.notes.push(refusal.to_string());

@@ -114,7 +114,7 @@ impl Engine {
             feeds: Feeds::new(disabled),
             timed: BTreeMap::new(),
             policing,
-            truth: Truth::new(SOURCES, seed, now.into()),
+            truth: Truth::new(SOURCES, seed, now),
             seed,
             attached: Vec::new(),
             troubles: Troubles::default(),
@@ -167,13 +167,11 @@ impl Engine {
         self.put_settings();
         let effects = self.feeds.configure(&self.config, &self.plan.tier_names);
         let rules = self.ledger_rules();
-        let begun = self.ledger.configure(rules, now.into());
+        let begun = self.ledger.configure(rules, now);
         self.apply(begun.patch, None, now);
         self.remember_recalled(operator);
         let changes = operator.iter().cloned().map(Change::Claim).collect();
-        let kept = self
-            .ledger
-            .apply(OPERATOR, Update::Delta(changes), now.into());
+        let kept = self.ledger.apply(OPERATOR, Update::Delta(changes), now);
         for refusal in &kept.refused.first {
             troubles.push(format!("of the operator's claims of before, {refusal}"));
         }
@@ -217,7 +215,7 @@ fn recall_attack(
     troubles: &mut Vec<String>,
 ) -> Option<UnderAttack> {
     let why = match kept? {
-        Recalled::Content(text) => match UnderAttack::recall(&text, now.into()) {
+        Recalled::Content(text) => match UnderAttack::recall(&text, now) {
             Ok(attack) => return attack,
             Err(error) => error.to_string(),
         },

@@ -133,7 +133,7 @@ impl Engine {
         slot.disable();
         self.effects.push_back(Effect::Stop { feed });
         let update = Update::Snapshot(Vec::new());
-        let applied = self.ledger.apply(feed, update, now.into());
+        let applied = self.ledger.apply(feed, update, now);
         tracing::warn!(
             feed = self.feeds.name(feed),
             withdrawn = applied.withdrawn,
