@@ -10,6 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use super::spelled;
 
+/// Which events are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    /// Also those to come, until the client goes.
+    #[serde(default)]
+    pub follow: bool,
+    /// An empty line now and then where there is nothing to tell, so that a client
+    /// knows a quiet daemon from a dead one.
+    #[serde(default)]
+    pub keepalive: bool,
+}
+
 /// One sampled drop (in observe: what would have been one).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventLine {
