@@ -1,9 +1,10 @@
-//! What travels between the daemon and its clients, as JSON. Types only: no
-//! I/O, and no meaning beyond what is spelled here.
+//! What travels between the daemon and its clients, as JSON: the list of all calls, and
+//! their types. No I/O, and no meaning beyond what is spelled here.
 
 use filter_common::settings::Mode;
 use serde::{Deserialize, Serialize};
 
+mod call;
 mod check;
 mod claims;
 mod event;
@@ -14,6 +15,7 @@ mod status;
 mod under_attack;
 mod verdict;
 
+pub use call::{Ask, Call, Lines, Method, Question, Visitor};
 pub use check::{AnswerCount, CheckKeys, CheckStatus, ObservationsStatus};
 pub use claims::{
     ClaimLine, ExplainQuery, Explanation, ListLine, ListQuery, LosingClaim, Protocol, RateRoom,
@@ -21,13 +23,47 @@ pub use claims::{
 };
 pub use event::{EventLine, EventsQuery, Missed};
 pub use feeds::{FeedAnswer, FeedDetails, FeedOrder, FeedRequest, FeedsQuery};
-pub use policy::{PolicyStatus, PolicyVerdicts, ShadowLine};
+pub use policy::{PolicyStatus, PolicyVerdicts, ShadowLine, ShadowQuery};
 pub use status::{
     BucketsStatus, CauseCount, Causes, EventsStatus, FeedStatus, InterfaceStatus, ServiceStatus,
-    ShadowVerdicts, Status, TableStatus, TablesStatus, VerdictsStatus,
+    ShadowVerdicts, Status, StatusQuery, TableStatus, TablesStatus, VerdictsStatus,
 };
 pub use under_attack::{UnderAttackAnswer, UnderAttackRequest, UnderAttackStatus};
 pub use verdict::{Holder, Order, PrefixAnswer, VerdictAnswer, VerdictRequest};
+
+// Every call that the daemon answers; `/metrics` is a text, and no call.
+call::calls! {
+    commands {
+        /// The operator's verdict on prefixes.
+        Verdict(VerdictRequest) -> VerdictAnswer, Post "/v1/verdicts";
+        /// Another mode.
+        Mode(ModeRequest) -> ModeAnswer, Put "/v1/mode";
+        /// The host is under attack, or isn't any more.
+        UnderAttack(UnderAttackRequest) -> UnderAttackAnswer, Put "/v1/under-attack";
+        /// Do something about a feed.
+        Feed(FeedRequest) -> FeedAnswer, Post "/v1/feeds";
+        /// Read the configuration again.
+        Reload(ReloadRequest) -> ReloadAnswer, Post "/v1/reload";
+        /// Take the filter off.
+        Detach(DetachRequest) -> DetachAnswer, Post "/v1/detach";
+        /// Lift what the policy holds against a source.
+        Forgive(ForgiveRequest) -> ForgiveAnswer, Post "/v1/forgive";
+    }
+    queries {
+        /// How the daemon is doing.
+        Status(StatusQuery) -> Status, Get "/v1/status";
+        /// What would happen to a packet now, and why.
+        Explain(ExplainQuery) -> Explanation, Get "/v1/explain";
+        /// What is known of the configured feeds.
+        Feeds(FeedsQuery) -> Vec<FeedDetails>, Get "/v1/feeds";
+        /// What feeds, reasons and steps in observe would have hit.
+        Shadow(ShadowQuery) -> Vec<ShadowLine>, Get "/v1/shadow";
+    }
+    lines {
+        ListQuery => ListLine, Get "/v1/claims";
+        EventsQuery => EventLine, Get "/v1/events";
+    }
+}
 
 /// Why something wasn't done: one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -48,44 +84,6 @@ impl Refused {
 
 /// A claim's verdict, with its tier by name.
 pub type Verdict = crate::claim::Verdict<String>;
-
-/// What an operator can have changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// The operator's verdict on prefixes.
-    Verdict(VerdictRequest),
-    /// Another mode.
-    Mode(ModeRequest),
-    /// The host is under attack, or isn't any more.
-    UnderAttack(UnderAttackRequest),
-    /// Do something about a feed.
-    Feed(FeedRequest),
-    /// Read the configuration again.
-    Reload,
-    /// Take the filter off.
-    Detach(DetachRequest),
-    /// Lift what the policy holds against a source.
-    Forgive(ForgiveRequest),
-}
-
-/// What became of a [`Command`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Of [`Command::Verdict`].
-    Verdict(VerdictAnswer),
-    /// Of [`Command::Mode`].
-    Mode(ModeAnswer),
-    /// Of [`Command::UnderAttack`].
-    UnderAttack(UnderAttackAnswer),
-    /// Of [`Command::Feed`].
-    Feed(FeedAnswer),
-    /// Of [`Command::Reload`].
-    Reload(ReloadAnswer),
-    /// Of [`Command::Detach`].
-    Detach(DetachAnswer),
-    /// Of [`Command::Forgive`].
-    Forgive(ForgiveAnswer),
-}
 
 /// Another mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +146,10 @@ pub struct LiftedVerdict {
     pub reason: Option<String>,
 }
 
+/// Read the configuration again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadRequest {}
+
 /// The configuration was read again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReloadAnswer {
@@ -175,6 +177,8 @@ pub struct DetachAnswer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{from_str, json, to_value};
 
     use super::*;
@@ -204,6 +208,47 @@ mod tests {
         assert_eq!(
             to_value(Refused::new("it can't be")).expect("json"),
             json!({"error": "it can't be"})
+        );
+    }
+    #[test]
+    fn no_two_calls_go_by_one_method_and_path() {
+        let ways: BTreeSet<_> = CALLS.iter().collect();
+        assert_eq!(ways.len(), CALLS.len(), "{CALLS:?}");
+        for (_, path) in CALLS {
+            assert!(path.starts_with("/v1/"), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_visitor_sees_each_call_but_those_of_lines_in_the_order_of_the_list() {
+        struct Seen(Vec<(Method, &'static str)>);
+        impl Visitor for Seen {
+            fn visit<C: Ask>(&mut self) {
+                self.0.push((C::METHOD, C::PATH));
+            }
+        }
+        let mut seen = Seen(Vec::new());
+        visit_each(&mut seen);
+        seen.0.extend([
+            (ListQuery::METHOD, ListQuery::PATH),
+            (EventsQuery::METHOD, EventsQuery::PATH),
+        ]);
+        assert_eq!(seen.0, CALLS);
+    }
+
+    #[test]
+    fn only_its_own_answer_is_a_calls_answer() {
+        let reload = || Answer::Reload(ReloadAnswer::default());
+        assert_eq!(ReloadRequest::own(reload()), Some(ReloadAnswer::default()));
+        assert_eq!(DetachRequest::own(reload()), None);
+        assert_eq!(ShadowQuery::own(reload()), None);
+        assert_eq!(
+            DetachRequest::default().question(),
+            Question::Command(Command::Detach(DetachRequest::default()))
+        );
+        assert_eq!(
+            StatusQuery {}.question(),
+            Question::Query(Query::Status(StatusQuery {}))
         );
     }
 }

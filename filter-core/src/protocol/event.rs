@@ -1,6 +1,6 @@
 //! Events as they are told: one JSON object a line.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::Not};
 
 use filter_common::{
     cause::{Action, Cause},
@@ -15,11 +15,11 @@ use super::spelled;
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
     /// Also those to come, until the client goes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub follow: bool,
     /// An empty line now and then where there is nothing to tell, so that a client
     /// knows a quiet daemon from a dead one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub keepalive: bool,
 }
 
