@@ -58,6 +58,8 @@ call::calls! {
         Feeds(FeedsQuery) -> Vec<FeedDetails>, Get "/v1/feeds";
         /// What feeds, reasons and steps in observe would have hit.
         Shadow(ShadowQuery) -> Vec<ShadowLine>, Get "/v1/shadow";
+        /// Which version runs.
+        Version(VersionQuery) -> VersionAnswer, Get "/v1/version";
     }
     lines {
         ListQuery => ListLine, Get "/v1/claims";
@@ -157,6 +159,17 @@ pub struct ReloadAnswer {
     pub changes: Vec<String>,
     /// What else the operator should know: a sentence each.
     pub notes: Vec<String>,
+}
+
+/// Asks which version runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionQuery {}
+
+/// The version that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionAnswer {
+    /// The daemon's, which may be older than the command's.
+    pub version: String,
 }
 
 /// Take the filter off.

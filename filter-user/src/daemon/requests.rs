@@ -7,7 +7,7 @@ use filter_core::{
     datapath::Datapath,
     engine::{Input, RequestId, Traffic},
     metrics,
-    protocol::{Answer, Command, Query, Refused},
+    protocol::{Answer, Command, Query, Refused, VersionAnswer},
 };
 
 use super::{Daemon, now};
@@ -88,6 +88,9 @@ impl<D: Datapath> Daemon<D> {
             }
             Query::Feeds(query) => self.engine.feed_details(&query, now()).map(Answer::Feeds),
             Query::Shadow(_) => Ok(Answer::Shadow(self.engine.shadow_lines())),
+            Query::Version(_) => Ok(Answer::Version(VersionAnswer {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            })),
         }
     }
 
