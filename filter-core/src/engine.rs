@@ -442,7 +442,7 @@ impl Engine {
             Command::Mode(request) => self.change_mode(id, request, traffic, now),
             Command::UnderAttack(request) => self.change_attack(id, request, now),
             Command::Feed(request) => self.steer(id, &request, now),
-            Command::Reload => self.load(Some(id)),
+            Command::Reload(_) => self.load(Some(id)),
             Command::Detach(request) => self.detach(id, &request),
             Command::Forgive(request) => self.forgive(id, &request, now),
         }

@@ -2,6 +2,8 @@
 //! place and not in the other fails here. (Causes: `tests/src/case.rs`; metrics and
 //! the configuration: beside their rooms; budgets: `xtask`.)
 
+use std::{collections::BTreeSet, fs, path::Path};
+
 use filter_common::{
     abi::LAYOUT,
     rate::Rate,
@@ -118,12 +120,12 @@ fn an_entry_holds_as_many_stages_as_the_page_says() {
 
 #[test]
 fn the_rooms_of_the_table_are_files_and_no_room_is_missing() {
-    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../filter-common/src");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../filter-common/src");
     let row = ARCHITECTURE
         .lines()
         .find(|line| line.starts_with("| `filter-common/src/`"))
         .expect("the law has a row");
-    for entry in std::fs::read_dir(source).expect("the law is there") {
+    for entry in fs::read_dir(source).expect("the law is there") {
         let name = entry.expect("a file").file_name();
         let name = name.to_string_lossy().into_owned();
         let Some(room) = name.strip_suffix(".rs") else {
@@ -133,5 +135,84 @@ fn the_rooms_of_the_table_are_files_and_no_room_is_missing() {
             room == "lib" || row.contains(room),
             "{room} isn't in: {row}"
         );
+    }
+}
+
+/// The files of the row `command`, and those that speak of one command: the same.
+#[test]
+fn a_command_is_in_the_files_that_its_row_names_and_in_no_other() {
+    let row = ARCHITECTURE
+        .lines()
+        .find(|line| line.starts_with("| command |"))
+        .expect("a command has a row");
+    let named = row.split('`').skip(1).step_by(2);
+    let named: BTreeSet<_> = named.filter(|word| word.ends_with(".rs")).collect();
+    assert_eq!(
+        named,
+        BTreeSet::from([
+            "filter-core/src/engine.rs",
+            "filter-core/src/protocol.rs",
+            "filter-user/src/cli.rs",
+            "filter-user/src/command.rs",
+            "filter-user/src/command/<name>.rs",
+            "filter-user/src/daemon/requests.rs",
+        ])
+    );
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut sources = Vec::new();
+    for folder in ["filter-core/src", "filter-user/src"] {
+        sources_in(&root, Path::new(folder), &mut sources);
+    }
+    // The command's name, what only it writes, and the arm that it doesn't need.
+    for (name, marks, other) in [
+        (
+            "forgive",
+            [
+                "Forgive {",
+                "ForgiveRequest",
+                "ForgiveAnswer",
+                "Command::Forgive",
+            ],
+            "filter-user/src/daemon/requests.rs",
+        ),
+        (
+            "version",
+            [
+                "/// Print the version",
+                "VersionQuery",
+                "VersionAnswer",
+                "Command::Version",
+            ],
+            "filter-core/src/engine.rs",
+        ),
+    ] {
+        let named = named.iter().map(|file| file.replace("<name>", name));
+        let named: BTreeSet<_> = named.filter(|file| file != other).collect();
+        let speak = sources.iter();
+        let speak = speak.filter(|(_, text)| marks.iter().any(|mark| text.contains(mark)));
+        // What an arm calls, and large types, have files in the folder beside it.
+        let speak = speak.map(|(file, _)| {
+            let of = |room: &str| file.starts_with(&format!("{room}/"));
+            let rooms = ["filter-core/src/engine", "filter-core/src/protocol"];
+            let room = rooms.into_iter().find(|room| of(room));
+            room.map_or_else(|| file.clone(), |room| format!("{room}.rs"))
+        });
+        assert_eq!(speak.collect::<BTreeSet<_>>(), named, "{name}");
+    }
+}
+
+/// The sources in a folder, this file left out, by their paths from the root.
+fn sources_in(root: &Path, folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(root.join(folder)).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let path = folder.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            sources_in(root, &path, found);
+        } else if path.extension().is_some_and(|end| end == "rs")
+            && path != Path::new("filter-core/src/pages.rs")
+        {
+            let text = fs::read_to_string(entry.path()).expect("a source");
+            found.push((path.to_string_lossy().into_owned(), text));
+        }
     }
 }

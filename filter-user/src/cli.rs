@@ -189,7 +189,11 @@ pub enum Command {
     },
 
     /// Print the version
-    Version,
+    Version {
+        /// Also the running daemon's, which stays the old one until it is restarted
+        #[arg(long)]
+        daemon: bool,
+    },
 }
 
 /// How the daemon is run.

@@ -37,6 +37,7 @@ mod status;
 mod table;
 mod under_attack;
 mod verdict;
+mod version;
 
 use output::Output;
 
@@ -105,7 +106,7 @@ fn run(cli: Cli, output: &mut Output) -> anyhow::Result<Outcome> {
             output.raw(&cli::completions(shell))?;
             Ok(Outcome::Done)
         }
-        Command::Version => version(output),
+        Command::Version { daemon: false } => version::version(output),
         command => {
             let client = Client::new(cli.socket);
             let client = client.with_limit(cli.timeout.unwrap_or_else(|| limit(&command)));
@@ -172,24 +173,16 @@ async fn ask(command: Command, client: &Client, output: &mut Output) -> anyhow::
         Command::Detach { interface, config } => {
             detach::detach(interface, &config, client, output).await
         }
-        Command::Run(_) | Command::Config(_) | Command::Completions { .. } | Command::Version => {
-            unreachable!("it doesn't speak to the daemon")
-        }
+        Command::Version { daemon: true } => version::both(client, output).await,
+        Command::Run(_)
+        | Command::Config(_)
+        | Command::Completions { .. }
+        | Command::Version { daemon: false } => unreachable!("it doesn't speak to the daemon"),
     }
 }
 
 fn stdin() -> StdinLock<'static> {
     io::stdin().lock()
-}
-
-fn version(output: &mut Output) -> anyhow::Result<Outcome> {
-    let version = env!("CARGO_PKG_VERSION");
-    if output.json() {
-        output.object(&serde_json::json!({ "version": version }))?;
-    } else {
-        output.line(format_args!("weir {version}"))?;
-    }
-    Ok(Outcome::Done)
 }
 
 const WRONG_USAGE: u8 = 2;

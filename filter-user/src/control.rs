@@ -18,12 +18,7 @@ pub mod server;
 pub mod socket;
 
 use eventlog::Subscription;
-use protocol::{
-    DetachAnswer, DetachRequest, ExplainQuery, Explanation, FeedAnswer, FeedDetails, FeedRequest,
-    FeedsQuery, ForgiveAnswer, ForgiveRequest, ListQuery, ModeAnswer, ModeRequest, Refused,
-    ReloadAnswer, ShadowLine, Status, UnderAttackAnswer, UnderAttackRequest, VerdictAnswer,
-    VerdictRequest,
-};
+use protocol::{Answer, Command, ListQuery, Query, Question, Refused};
 
 /// Where the answer to a [`Request`] goes: the answer, or a sentence that says
 /// why there is none. The client may be gone by then.
@@ -61,10 +56,19 @@ impl<T> Reply<T> {
 /// What is asked of the daemon.
 #[derive(Debug)]
 pub enum Request {
-    /// How it is doing.
-    Status {
+    /// Something is to be changed.
+    Command {
+        /// What.
+        command: Command,
         /// Takes the answer.
-        reply: Reply<Status>,
+        reply: Reply<Answer>,
+    },
+    /// Something is to be shown.
+    Query {
+        /// What.
+        query: Query,
+        /// Takes the answer.
+        reply: Reply<Answer>,
     },
     /// The claims, as chunks of lines ([`lines::send`] makes them). The list
     /// ends where the sender is dropped.
@@ -73,72 +77,6 @@ pub enum Request {
         query: ListQuery,
         /// Takes the chunks.
         reply: Reply<mpsc::Receiver<Bytes>>,
-    },
-    /// What would happen to a packet now, and why.
-    Explain {
-        /// Which packet.
-        query: ExplainQuery,
-        /// Takes the answer.
-        reply: Reply<Explanation>,
-    },
-    /// The operator's verdicts.
-    Verdict {
-        /// Which, on what.
-        request: VerdictRequest,
-        /// Takes an answer for each prefix.
-        reply: Reply<VerdictAnswer>,
-    },
-    /// Another mode.
-    Mode {
-        /// Which.
-        request: ModeRequest,
-        /// Takes the answer.
-        reply: Reply<ModeAnswer>,
-    },
-    /// The host is under attack, or isn't any more.
-    UnderAttack {
-        /// Which, until when.
-        request: UnderAttackRequest,
-        /// Takes the answer.
-        reply: Reply<UnderAttackAnswer>,
-    },
-    /// What is known of the configured feeds.
-    Feeds {
-        /// Of which.
-        query: FeedsQuery,
-        /// Takes the answer.
-        reply: Reply<Vec<FeedDetails>>,
-    },
-    /// Do something about a feed.
-    Feed {
-        /// What, about which.
-        request: FeedRequest,
-        /// Takes the answer.
-        reply: Reply<FeedAnswer>,
-    },
-    /// Lift what the policy holds against a source.
-    Forgive {
-        /// Which source.
-        request: ForgiveRequest,
-        /// Takes the answer.
-        reply: Reply<ForgiveAnswer>,
-    },
-    /// What feeds, reasons and steps in observe would have hit.
-    Shadow {
-        /// Takes the answer.
-        reply: Reply<Vec<ShadowLine>>,
-    },
-    /// Read the configuration again.
-    Reload {
-        /// Takes the answer.
-        reply: Reply<ReloadAnswer>,
-    },
-    /// Take the filter off.
-    Detach {
-        /// Where.
-        request: DetachRequest,
-        /// Takes the answer.
-        reply: Reply<DetachAnswer>,
     },
     /// The events so far, and those to come.
     Events {
@@ -155,23 +93,22 @@ pub enum Request {
 }
 
 impl Request {
+    /// A question, and where its answer goes.
+    #[must_use]
+    pub fn new(question: Question, reply: Reply<Answer>) -> Self {
+        match question {
+            Question::Command(command) => Self::Command { command, reply },
+            Question::Query(query) => Self::Query { query, reply },
+        }
+    }
+
     /// Whether the client has gone, or has given up by now: then nothing is to be
     /// carried out for it.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
         match self {
-            Self::Status { reply } => reply.is_abandoned(),
+            Self::Command { reply, .. } | Self::Query { reply, .. } => reply.is_abandoned(),
             Self::List { reply, .. } => reply.is_abandoned(),
-            Self::Explain { reply, .. } => reply.is_abandoned(),
-            Self::Verdict { reply, .. } => reply.is_abandoned(),
-            Self::Mode { reply, .. } => reply.is_abandoned(),
-            Self::UnderAttack { reply, .. } => reply.is_abandoned(),
-            Self::Feeds { reply, .. } => reply.is_abandoned(),
-            Self::Feed { reply, .. } => reply.is_abandoned(),
-            Self::Forgive { reply, .. } => reply.is_abandoned(),
-            Self::Shadow { reply } => reply.is_abandoned(),
-            Self::Reload { reply } => reply.is_abandoned(),
-            Self::Detach { reply, .. } => reply.is_abandoned(),
             Self::Events { reply, .. } => reply.is_abandoned(),
             Self::Metrics { reply } => reply.is_abandoned(),
         }

@@ -1,14 +1,38 @@
-//! Claims as they are listed, and what explains a packet.
+//! Claims as they are listed, and what explains a packet: how to ask for both, and what
+//! comes back.
 
 use std::net::IpAddr;
 
+use clap::ValueEnum;
 use filter_common::{
     cause::{Action, Cause},
     settings::Mode,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Protocol, Verdict, spelled};
+use super::{Verdict, spelled};
+
+/// Which claims are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only this feed's.
+    pub feed: Option<String>,
+    /// Only those on prefixes that overlap this one: wider, narrower, or it.
+    pub prefix: Option<String>,
+}
+
+/// Which packet is explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainQuery {
+    /// Its source.
+    pub address: IpAddr,
+    /// Its destination port; `None`: the first service's.
+    pub port: Option<u16>,
+    /// Its protocol; `None`: the first service's, or TCP if a port is given.
+    pub proto: Option<Protocol>,
+}
 
 /// A claim: one line of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +118,27 @@ pub struct Explanation {
     pub shadow: Option<ShadowOutcome>,
     /// Claims on the source that didn't judge.
     pub losing: Vec<LosingClaim>,
+}
+
+/// A protocol with ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// As it is spelled.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
 }
 
 /// What is left of one rate.

@@ -1,6 +1,6 @@
 //! Events as they are told: one JSON object a line.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::Not};
 
 use filter_common::{
     cause::{Action, Cause},
@@ -9,6 +9,19 @@ use filter_common::{
 use serde::{Deserialize, Serialize};
 
 use super::spelled;
+
+/// Which events are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    /// Also those to come, until the client goes.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub follow: bool,
+    /// An empty line now and then where there is nothing to tell, so that a client
+    /// knows a quiet daemon from a dead one.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub keepalive: bool,
+}
 
 /// One sampled drop (in observe: what would have been one).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -36,6 +36,10 @@ pub struct PolicyVerdicts {
     pub blocked: u64,
 }
 
+/// Asks for what feeds, reasons and steps in observe would have hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowQuery {}
+
 /// What claims of one feed, or a step of the policy, hit within the last day for
 /// one reason, and how much of it was genuine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -10,6 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap}
 
 use super::{CheckStatus, PolicyStatus, UnderAttackStatus, spelled};
 
+/// Asks how the daemon is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusQuery {}
+
 /// How the daemon and the filter are doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Outcome, hooks, output::Output};
 use crate::control::{
     client::{self, Client},
-    protocol::{DetachAnswer, DetachRequest},
+    protocol::DetachRequest,
 };
 
 /// Takes the filter off: the daemon does, or, where that fails in any way within the
@@ -20,7 +20,7 @@ pub(super) async fn detach(
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
     let request = DetachRequest { interface };
-    let interfaces = match client.post::<DetachAnswer>("/v1/detach", &request).await {
+    let interfaces = match client.call(&request).await {
         Ok(answer) => answer.interfaces,
         // It knows where the filter is, and other pins may be another daemon's.
         Err(error @ client::Error::Refused(_)) if request.interface.is_some() => {
@@ -56,7 +56,11 @@ mod tests {
     use super::*;
     use crate::{
         command::output::tests::kept,
-        control::{Request, protocol::Refused, server::fake_daemon::running},
+        control::{
+            Request,
+            protocol::{Command, Refused},
+            server::fake_daemon::running,
+        },
     };
 
     #[test]
@@ -87,7 +91,10 @@ mod tests {
             (
                 "it refuses",
                 Some(|request| match request {
-                    Request::Detach { reply, .. } => {
+                    Request::Command {
+                        command: Command::Detach(_),
+                        reply,
+                    } => {
                         drop(reply.send(Err(Refused::new("the pin can't be removed"))));
                     }
                     other => panic!("{other:?} wasn't asked"),
@@ -123,7 +130,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let config = pinned(folder.path());
         let daemon = running(|request| match request {
-            Request::Detach { reply, .. } => {
+            Request::Command {
+                command: Command::Detach(_),
+                reply,
+            } => {
                 drop(reply.send(Err(Refused::new("the filter isn't on eth9"))));
             }
             other => panic!("{other:?} wasn't asked"),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::control::{
     client::Client,
-    protocol::{EventLine, Missed},
+    protocol::{EventLine, EventsQuery, Missed},
 };
 
 /// Shows the latest drops, and with `follow` those to come.
@@ -18,12 +18,11 @@ pub(super) async fn events(
     client: &Client,
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
-    let path = if follow {
-        "/v1/events?follow=true&keepalive=true"
-    } else {
-        "/v1/events"
+    let query = EventsQuery {
+        follow,
+        keepalive: follow,
     };
-    let mut lines = client.lines(path).await?;
+    let mut lines = client.lines(&query).await?;
     let mut none = true;
     while let Some(line) = lines.next().await? {
         none = false;

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     cli::Source,
     control::{
-        client::{self, Client},
-        protocol::{ClaimLine, Explanation, Protocol, RateRoom},
+        client::Client,
+        protocol::{ClaimLine, ExplainQuery, Explanation, Protocol, RateRoom},
     },
 };
 
@@ -26,12 +26,12 @@ pub(super) async fn explain(
     if let Some(note) = &source.note {
         output.note(plain(note));
     }
-    let pairs = [
-        ("address", Some(source.address.to_string())),
-        ("port", port.map(|port| port.to_string())),
-        ("proto", proto.map(|proto| proto.name().to_owned())),
-    ];
-    let explanation: Explanation = client.get(&client::path("/v1/explain", &pairs)).await?;
+    let query = ExplainQuery {
+        address: source.address,
+        port,
+        proto,
+    };
+    let explanation = client.call(&query).await?;
     if output.json() {
         output.object(&explanation)?;
         return Ok(Outcome::Done);

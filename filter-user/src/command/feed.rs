@@ -11,8 +11,8 @@ use super::{
 use crate::{
     cli,
     control::{
-        client::{self, Client},
-        protocol::{FeedAnswer, FeedDetails, FeedOrder, FeedRequest},
+        client::Client,
+        protocol::{FeedDetails, FeedOrder, FeedRequest, FeedsQuery},
     },
 };
 
@@ -32,7 +32,7 @@ pub(super) async fn feed(
         cli::Feed::Enable { feed } => (feed, FeedOrder::Enable),
     };
     let request = FeedRequest { feed, order };
-    let answer: FeedAnswer = client.post("/v1/feeds", &request).await?;
+    let answer = client.call(&request).await?;
     if output.json() {
         output.object(&answer)?;
     } else {
@@ -53,7 +53,7 @@ pub(super) async fn feed(
 }
 
 async fn list(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
-    let feeds: Vec<FeedDetails> = client.get("/v1/feeds").await?;
+    let feeds = client.call(&FeedsQuery { feed: None }).await?;
     if output.json() {
         for feed in &feeds {
             output.object(feed)?;
@@ -97,8 +97,7 @@ async fn list(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
 }
 
 async fn show(feed: String, client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
-    let path = client::path("/v1/feeds", &[("feed", Some(feed))]);
-    let mut feeds: Vec<FeedDetails> = client.get(&path).await?;
+    let mut feeds = client.call(&FeedsQuery { feed: Some(feed) }).await?;
     let feed = feeds.pop().unwrap_or_default();
     if output.json() {
         output.object(&feed)?;

@@ -13,7 +13,7 @@ pub(super) async fn forgive(
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
     let request = ForgiveRequest { address };
-    let answer: ForgiveAnswer = client.post("/v1/forgive", &request).await?;
+    let answer = client.call(&request).await?;
     if output.json() {
         output.object(&answer)?;
         return Ok(Outcome::Done);
@@ -49,8 +49,36 @@ mod tests {
     use super::*;
     use crate::{
         command::output::tests::kept,
-        control::server::fake_daemon::{answer, running},
+        control::{
+            Request,
+            protocol::{Answer, Command, LiftedVerdict, Refused, Verdict},
+            server::fake_daemon::running,
+        },
     };
+
+    /// Answers as a daemon whose policy blocks every source but one.
+    fn answer(request: Request) {
+        let Request::Command {
+            command: Command::Forgive(request),
+            reply,
+        } = request
+        else {
+            panic!("{request:?} wasn't asked")
+        };
+        drop(reply.send(if request.address == "192.0.2.9" {
+            Err(Refused::new("there is no policy"))
+        } else {
+            Ok(Answer::Forgive(ForgiveAnswer {
+                source: request.address + "/32",
+                lifted: vec![LiftedVerdict {
+                    feed: "attestation".into(),
+                    verdict: Verdict::Block,
+                    reason: Some("tok_badsig".into()),
+                }],
+                notes: Vec::new(),
+            }))
+        }));
+    }
 
     #[tokio::test]
     async fn what_was_lifted_is_named() {

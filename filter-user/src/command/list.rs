@@ -14,8 +14,8 @@ use super::{
 use crate::{
     cli::ListOrder,
     control::{
-        client::{self, Client},
-        protocol::{ListLine, Verdict},
+        client::Client,
+        protocol::{ListLine, ListQuery, Verdict},
     },
     prefix::Written,
 };
@@ -37,8 +37,7 @@ pub(super) async fn list(
         output.note(format_args!("the prefix has host bits: taken as {prefix}"));
     }
     let prefix = prefix.map(|written| written.prefix.to_string());
-    let path = client::path("/v1/claims", &[("feed", feed), ("prefix", prefix)]);
-    let mut lines = client.lines(&path).await?;
+    let mut lines = client.lines(&ListQuery { feed, prefix }).await?;
     let mut listing = Listing::new(output.width());
     match sort {
         ListOrder::Prefix => {

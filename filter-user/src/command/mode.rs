@@ -12,12 +12,12 @@ use super::{
 };
 use crate::control::{
     client::Client,
-    protocol::{ModeAnswer, ModeRequest, Status},
+    protocol::{ModeAnswer, ModeRequest, Status, StatusQuery},
 };
 
 /// Says which mode it is, and where that comes from.
 pub(super) async fn show(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
-    let status: Status = client.get("/v1/status").await?;
+    let status = client.call(&StatusQuery {}).await?;
     if output.json() {
         output.object(&json!({
             "mode": status.mode.name(),
@@ -53,7 +53,7 @@ pub(super) async fn mode(
         force,
         for_s: lasts.map(|lasts| lasts.as_secs()),
     };
-    let answer: ModeAnswer = client.put("/v1/mode", &request).await?;
+    let answer = client.call(&request).await?;
     let stays = request.for_s.is_some() && answer.until.is_none();
     if output.json() {
         output.object(&answer)?;
@@ -105,6 +105,7 @@ mod tests {
         command::output::tests::kept,
         control::{
             Request,
+            protocol::{Answer, Command},
             server::fake_daemon::{answer, running},
         },
     };
@@ -145,12 +146,15 @@ mod tests {
     #[tokio::test]
     async fn a_daemon_that_leaves_the_duration_out_is_no_success() {
         let daemon = running(|request| match request {
-            Request::Mode { request, reply } => drop(reply.send(Ok(ModeAnswer {
+            Request::Command {
+                command: Command::Mode(request),
+                reply,
+            } => drop(reply.send(Ok(Answer::Mode(ModeAnswer {
                 mode: request.mode,
                 was: Mode::Observe,
                 until: None,
                 notes: Vec::new(),
-            }))),
+            })))),
             other => panic!("{other:?} wasn't asked"),
         });
         let (mut output, _, notes) = kept(false);

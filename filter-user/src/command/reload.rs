@@ -1,11 +1,11 @@
 //! `weir reload`.
 
 use super::{Outcome, human::plain, output::Output};
-use crate::control::{client::Client, protocol::ReloadAnswer};
+use crate::control::{client::Client, protocol::ReloadRequest};
 
 /// Has the configuration read again.
 pub(super) async fn reload(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
-    let answer: ReloadAnswer = client.post("/v1/reload", &()).await?;
+    let answer = client.call(&ReloadRequest {}).await?;
     if output.json() {
         output.object(&answer)?;
         return Ok(Outcome::Done);

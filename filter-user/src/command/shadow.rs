@@ -6,11 +6,14 @@ use super::{
     output::Output,
     table::{Align::Left, Align::Right, Table},
 };
-use crate::control::{client::Client, protocol::ShadowLine};
+use crate::control::{
+    client::Client,
+    protocol::{ShadowLine, ShadowQuery},
+};
 
 /// Shows what feeds, reasons and steps in observe would have hit.
 pub(super) async fn shadow(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
-    let lines: Vec<ShadowLine> = client.get("/v1/shadow").await?;
+    let lines = client.call(&ShadowQuery {}).await?;
     if output.json() {
         for line in &lines {
             output.object(line)?;

@@ -13,13 +13,14 @@ use super::{
 use crate::control::{
     client::Client,
     protocol::{
-        Causes, EventsStatus, PolicyVerdicts, ShadowVerdicts, Status, TableStatus, TablesStatus,
+        Causes, EventsStatus, PolicyVerdicts, ShadowVerdicts, Status, StatusQuery, TableStatus,
+        TablesStatus,
     },
 };
 
 /// Says how everything is doing.
 pub(super) async fn status(client: &Client, output: &mut Output) -> anyhow::Result<Outcome> {
-    let status: Status = client.get("/v1/status").await?;
+    let status = client.call(&StatusQuery {}).await?;
     if output.json() {
         output.object(&status)?;
     } else {
@@ -35,7 +36,7 @@ pub(super) async fn check(
     client: &Client,
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
-    let mut status: Status = client.get("/v1/status").await?;
+    let mut status = client.call(&StatusQuery {}).await?;
     if let Some(expected) = expect.filter(|expected| *expected != status.mode) {
         status.problems.push(format!(
             "the mode is {} (from: {}), and {} was expected",

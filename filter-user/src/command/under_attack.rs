@@ -25,7 +25,7 @@ pub(super) async fn under_attack(
             for_s: None,
         },
     };
-    let answer: UnderAttackAnswer = client.put("/v1/under-attack", &request).await?;
+    let answer = client.call(&request).await?;
     if output.json() {
         output.object(&answer)?;
         return Ok(Outcome::Done);

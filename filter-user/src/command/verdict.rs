@@ -44,8 +44,7 @@ pub(super) async fn say(
             for_s,
             reason: said.reason.clone(),
         };
-        let answer = client.post("/v1/verdicts", &request).await;
-        let answer: VerdictAnswer = match answer {
+        let answer = match client.call(&request).await {
             Err(error) if number > 0 => return Err(error).with_context(before),
             answer => answer?,
         };
@@ -188,7 +187,7 @@ mod tests {
         command::output::tests::kept,
         control::{
             Request,
-            protocol::{Holder, Verdict},
+            protocol::{Answer, Command, Holder, Verdict},
             server::fake_daemon::{answer, running},
         },
     };
@@ -383,17 +382,20 @@ mod tests {
             (Order::Block, false, Outcome::Done),
         ] {
             let daemon = running(move |request| match request {
-                Request::Verdict { request, reply } => {
+                Request::Command {
+                    command: Command::Verdict(request),
+                    reply,
+                } => {
                     let text = &request.prefixes[0];
                     let written = text.parse().expect("a prefix");
                     let one = PrefixAnswer {
                         changed,
                         ..PrefixAnswer::done(text, &written)
                     };
-                    drop(reply.send(Ok(VerdictAnswer {
+                    drop(reply.send(Ok(Answer::Verdict(VerdictAnswer {
                         until: None,
                         prefixes: vec![one],
-                    })));
+                    }))));
                 }
                 other => panic!("{other:?} wasn't asked"),
             });

@@ -1,6 +1,7 @@
 //! The API's client, over the control socket: what the CLI speaks through.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     io,
     path::{Path, PathBuf},
@@ -11,13 +12,17 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::HOST};
 use hyper_util::rt::TokioIo;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::{
     net::UnixStream,
     time::{sleep, timeout},
 };
 
-use super::{deadline, protocol::Refused};
+use super::{
+    deadline,
+    protocol::{self, Ask, Call, Refused},
+};
 
 #[cfg(test)]
 mod tests;
@@ -103,54 +108,39 @@ impl Client {
         &self.socket
     }
 
-    /// Asks for what is at a path (with its query).
+    /// Makes a call, and gives its answer.
     ///
     /// # Errors
     /// If there is no answer, or not the expected one.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        self.call(Method::GET, path, Bytes::new()).await
+    pub async fn call<C: Ask>(&self, call: &C) -> Result<C::Answer, Error> {
+        let (method, uri, body) = sent(call)?;
+        self.receive(method, &uri, body).await
     }
 
-    /// Sends something to a path.
-    ///
-    /// # Errors
-    /// If there is no answer, or not the expected one.
-    pub async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        request: &(impl Serialize + Sync),
-    ) -> Result<T, Error> {
-        let body = serde_json::to_vec(request)?;
-        self.call(Method::POST, path, body.into()).await
-    }
-
-    /// Puts something at a path.
-    ///
-    /// # Errors
-    /// If there is no answer, or not the expected one.
-    pub async fn put<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        request: &(impl Serialize + Sync),
-    ) -> Result<T, Error> {
-        let body = serde_json::to_vec(request)?;
-        self.call(Method::PUT, path, body.into()).await
-    }
-
-    /// Asks for lines, which may be many, or still to come.
+    /// Makes a call whose answer is lines.
     ///
     /// # Errors
     /// If there is no answer.
-    pub async fn lines(&self, path: &str) -> Result<Lines, Error> {
-        let response = self
-            .within(self.ask(Method::GET, path, Bytes::new()))
-            .await?;
-        Ok(Lines {
-            body: response.into_body(),
-            read: BytesMut::new(),
-            searched: 0,
-            client: self.clone(),
-        })
+    pub async fn lines(&self, call: &impl protocol::Lines) -> Result<Lines, Error> {
+        let (method, uri, body) = sent(call)?;
+        self.receive_lines(method, &uri, body).await
+    }
+
+    /// Sends what a test has written itself, where no call would.
+    #[cfg(test)]
+    pub(super) async fn raw<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        uri: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<T, Error> {
+        self.receive(method, uri, body.into()).await
+    }
+
+    /// The same, for lines.
+    #[cfg(test)]
+    pub(super) async fn raw_lines(&self, uri: &str) -> Result<Lines, Error> {
+        self.receive_lines(Method::GET, uri, Bytes::new()).await
     }
 
     /// Asks for a text.
@@ -164,14 +154,24 @@ impl Client {
         String::from_utf8(bytes.into()).map_err(|error| self.broken(&error))
     }
 
-    async fn call<T: DeserializeOwned>(
+    async fn receive<T: DeserializeOwned>(
         &self,
         method: Method,
-        path: &str,
+        uri: &str,
         body: Bytes,
     ) -> Result<T, Error> {
-        let bytes = self.within(self.whole(method, path, body)).await?;
+        let bytes = self.within(self.whole(method, uri, body)).await?;
         Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    async fn receive_lines(&self, method: Method, uri: &str, body: Bytes) -> Result<Lines, Error> {
+        let response = self.within(self.ask(method, uri, body)).await?;
+        Ok(Lines {
+            body: response.into_body(),
+            read: BytesMut::new(),
+            searched: 0,
+            client: self.clone(),
+        })
     }
 
     /// Waits no longer than is allowed.
@@ -332,15 +332,29 @@ impl Lines {
     }
 }
 
-/// A path with what is asked of it: the pairs that have a value.
-#[must_use]
-pub fn path(path: &str, pairs: &[(&str, Option<String>)]) -> String {
-    let mut text = path.to_owned();
+/// A call as it travels: its method, its path with the query, and its body.
+fn sent<C: Call>(call: &C) -> Result<(Method, String, Bytes), serde_json::Error> {
+    let path = || C::PATH.to_owned();
+    Ok(match C::METHOD {
+        protocol::Method::Get => (Method::GET, uri(call)?, Bytes::new()),
+        protocol::Method::Post => (Method::POST, path(), serde_json::to_vec(call)?.into()),
+        protocol::Method::Put => (Method::PUT, path(), serde_json::to_vec(call)?.into()),
+    })
+}
+
+/// A call's path, and as its query the fields that have a value.
+fn uri<C: Call>(call: &C) -> Result<String, serde_json::Error> {
+    let fields: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(call)?)?;
+    let mut text = C::PATH.to_owned();
     let mut before = '?';
-    for (key, value) in pairs {
-        let Some(value) = value else { continue };
+    for (key, value) in fields {
+        let value = match value {
+            Value::Null => continue,
+            Value::String(value) => value,
+            value => value.to_string(),
+        };
         text.push(before);
-        text.push_str(key);
+        text.push_str(&key);
         text.push('=');
         for byte in value.bytes() {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -351,7 +365,7 @@ pub fn path(path: &str, pairs: &[(&str, Option<String>)]) -> String {
         }
         before = '&';
     }
-    text
+    Ok(text)
 }
 
 /// With what is behind an error: the first words of a library say little.

@@ -2,7 +2,8 @@
 //! alone on a port.
 //!
 //! It knows nothing but how to ask: every path becomes a [`Request`], every
-//! answer a body. What goes wrong is `{"error": "sentence"}` with a status that
+//! answer a body. `calls` makes the paths from the protocol's list; here are those whose
+//! answer is lines or a text. What goes wrong is `{"error": "sentence"}` with a status that
 //! says whose affair it is: 4xx the client's, 422 refused by the daemon, 503 the
 //! daemon is going. `listener` bounds the connections.
 
@@ -10,18 +11,17 @@ use std::{convert::Infallible, future::Future};
 
 use axum::{
     Extension, Json, Router,
-    body::{Body, Bytes},
+    body::Body,
     extract::{
-        ConnectInfo, DefaultBodyLimit, Query, Request as HttpRequest, State,
+        ConnectInfo, DefaultBodyLimit, Request as HttpRequest, State,
         rejection::{BytesRejection, QueryRejection},
     },
     http::{StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
+    routing::get,
 };
 use hyper::body::Body as _;
-use serde::de::DeserializeOwned;
 use tokio::{
     net::{TcpListener, UnixStream},
     sync::mpsc,
@@ -30,16 +30,14 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
 use self::{
     ask::{ask, note_deadline},
+    calls::read,
     keepalive::KeptAlive,
     listener::Limits,
 };
 use super::{
     Request,
     peer::{Peer, Rules},
-    protocol::{
-        DetachRequest, EventsQuery, ExplainQuery, FeedRequest, FeedsQuery, ForgiveRequest,
-        ListQuery, ModeRequest, Refused, UnderAttackRequest, VerdictRequest,
-    },
+    protocol::{Call as _, EventsQuery, ListQuery, Refused},
     socket::ControlSocket,
 };
 
@@ -75,7 +73,7 @@ pub async fn serve_metrics(
         tracing::info!(%address, "the metrics port answers");
     }
     let app = Router::new()
-        .route("/metrics", get(metrics))
+        .route(METRICS, get(metrics))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn(without_body))
@@ -93,20 +91,10 @@ fn guarded(requests: mpsc::Sender<Request>, rules: Rules) -> Router {
 }
 
 fn routes(requests: mpsc::Sender<Request>) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/claims", get(claims))
-        .route("/v1/verdicts", post(verdicts))
-        .route("/v1/explain", get(explain))
-        .route("/v1/events", get(events))
-        .route("/v1/feeds", get(feeds).post(feed))
-        .route("/v1/mode", put(mode))
-        .route("/v1/forgive", post(forgive))
-        .route("/v1/shadow", get(shadow))
-        .route("/v1/under-attack", put(under_attack))
-        .route("/v1/reload", post(reload))
-        .route("/v1/detach", post(detach))
-        .route("/metrics", get(metrics))
+    calls::routes()
+        .route(ListQuery::PATH, get(claims))
+        .route(EventsQuery::PATH, get(events))
+        .route(METRICS, get(metrics))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -114,43 +102,15 @@ fn routes(requests: mpsc::Sender<Request>) -> Router {
         .with_state(requests)
 }
 
-async fn status(State(daemon): Daemon) -> Result<Response, Failure> {
-    Ok(Json(ask(&daemon, |reply| Request::Status { reply }).await?).into_response())
-}
-
-async fn claims(
-    State(daemon): Daemon,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Response, Failure> {
-    let Query(query) = query?;
+async fn claims(State(daemon): Daemon, request: HttpRequest) -> Result<Response, Failure> {
+    let query: ListQuery = read(request).await?;
     let chunks = ask(&daemon, |reply| Request::List { query, reply }).await?;
     let chunks = ReceiverStream::new(chunks).map(Ok::<_, Infallible>);
     Ok(([(CONTENT_TYPE, NDJSON)], Body::from_stream(chunks)).into_response())
 }
 
-async fn verdicts(
-    State(daemon): Daemon,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Failure> {
-    let request: VerdictRequest = read(&body?)?;
-    let answer = ask(&daemon, |reply| Request::Verdict { request, reply }).await?;
-    Ok(Json(answer).into_response())
-}
-
-async fn explain(
-    State(daemon): Daemon,
-    query: Result<Query<ExplainQuery>, QueryRejection>,
-) -> Result<Response, Failure> {
-    let Query(query) = query?;
-    let answer = ask(&daemon, |reply| Request::Explain { query, reply }).await?;
-    Ok(Json(answer).into_response())
-}
-
-async fn events(
-    State(daemon): Daemon,
-    query: Result<Query<EventsQuery>, QueryRejection>,
-) -> Result<Response, Failure> {
-    let Query(EventsQuery { follow, keepalive }) = query?;
+async fn events(State(daemon): Daemon, request: HttpRequest) -> Result<Response, Failure> {
+    let EventsQuery { follow, keepalive } = read(request).await?;
     let subscription = ask(&daemon, |reply| Request::Events { follow, reply }).await?;
     let lines = subscription.lines();
     let body = if follow && keepalive {
@@ -159,73 +119,6 @@ async fn events(
         Body::from_stream(lines.map(Ok::<_, Infallible>))
     };
     Ok(([(CONTENT_TYPE, NDJSON)], body).into_response())
-}
-
-async fn mode(
-    State(daemon): Daemon,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Failure> {
-    let request: ModeRequest = read(&body?)?;
-    let answer = ask(&daemon, |reply| Request::Mode { request, reply }).await?;
-    Ok(Json(answer).into_response())
-}
-
-async fn forgive(
-    State(daemon): Daemon,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Failure> {
-    let request: ForgiveRequest = read(&body?)?;
-    let answer = ask(&daemon, |reply| Request::Forgive { request, reply }).await?;
-    Ok(Json(answer).into_response())
-}
-
-async fn shadow(State(daemon): Daemon) -> Result<Response, Failure> {
-    Ok(Json(ask(&daemon, |reply| Request::Shadow { reply }).await?).into_response())
-}
-
-async fn under_attack(
-    State(daemon): Daemon,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Failure> {
-    let request: UnderAttackRequest = read(&body?)?;
-    let answer = ask(&daemon, |reply| Request::UnderAttack { request, reply }).await?;
-    Ok(Json(answer).into_response())
-}
-
-async fn feeds(
-    State(daemon): Daemon,
-    query: Result<Query<FeedsQuery>, QueryRejection>,
-) -> Result<Response, Failure> {
-    let Query(query) = query?;
-    let answer = ask(&daemon, |reply| Request::Feeds { query, reply }).await?;
-    Ok(Json(answer).into_response())
-}
-
-async fn feed(
-    State(daemon): Daemon,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Failure> {
-    let request: FeedRequest = read(&body?)?;
-    let answer = ask(&daemon, |reply| Request::Feed { request, reply }).await?;
-    Ok(Json(answer).into_response())
-}
-
-async fn reload(State(daemon): Daemon) -> Result<Response, Failure> {
-    Ok(Json(ask(&daemon, |reply| Request::Reload { reply }).await?).into_response())
-}
-
-async fn detach(
-    State(daemon): Daemon,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Failure> {
-    let body = body?;
-    let request: DetachRequest = if body.is_empty() {
-        DetachRequest::default()
-    } else {
-        read(&body)?
-    };
-    let answer = ask(&daemon, |reply| Request::Detach { request, reply }).await?;
-    Ok(Json(answer).into_response())
 }
 
 async fn metrics(State(daemon): Daemon) -> Result<Response, Failure> {
@@ -285,13 +178,6 @@ impl Connection {
 
 type Daemon = State<mpsc::Sender<Request>>;
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| {
-        let sentence = format!("the request isn't the JSON that belongs here: {error}");
-        Failure(StatusCode::BAD_REQUEST, sentence)
-    })
-}
-
 /// A status and a sentence.
 #[derive(Debug)]
 struct Failure(StatusCode, String);
@@ -325,10 +211,14 @@ impl From<BytesRejection> for Failure {
 /// what the CLI sends at once.
 const MAX_BODY: usize = 8 << 20;
 
+/// Where the metrics are.
+const METRICS: &str = "/metrics";
+
 const NDJSON: &str = "application/x-ndjson";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 mod ask;
+mod calls;
 mod keepalive;
 mod listener;
 

@@ -7,18 +7,12 @@ use filter_core::{
     datapath::Datapath,
     engine::{Input, RequestId, Traffic},
     metrics,
-    protocol::{Answer, Command, Refused},
+    protocol::{Answer, Command, Query, Refused, VersionAnswer},
 };
 
 use super::{Daemon, now};
 use crate::{
-    control::{
-        Reply, Request,
-        protocol::{
-            DetachAnswer, FeedAnswer, ForgiveAnswer, ModeAnswer, ReloadAnswer, UnderAttackAnswer,
-            VerdictAnswer,
-        },
-    },
+    control::{Reply, Request},
     host::{clock, process},
 };
 
@@ -26,60 +20,20 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     next: RequestId,
-    waiting: BTreeMap<RequestId, Waiting>,
-}
-
-#[derive(Debug)]
-enum Waiting {
-    Verdict(Reply<VerdictAnswer>),
-    Mode(Reply<ModeAnswer>),
-    UnderAttack(Reply<UnderAttackAnswer>),
-    Feed(Reply<FeedAnswer>),
-    Reload(Reply<ReloadAnswer>),
-    Detach(Reply<DetachAnswer>),
-    Forgive(Reply<ForgiveAnswer>),
+    waiting: BTreeMap<RequestId, Reply<Answer>>,
 }
 
 impl Replies {
-    fn wait(&mut self, waiting: Waiting) -> RequestId {
+    fn wait(&mut self, reply: Reply<Answer>) -> RequestId {
         self.next += 1;
-        self.waiting.insert(self.next, waiting);
+        self.waiting.insert(self.next, reply);
         self.next
     }
 
     /// Sends an answer to its client.
     pub(super) fn answer(&mut self, id: RequestId, answer: Result<Answer, Refused>) {
-        let Some(waiting) = self.waiting.remove(&id) else {
-            return;
-        };
-        match (waiting, answer) {
-            (Waiting::Verdict(reply), Ok(Answer::Verdict(answer))) => send(reply, Ok(answer)),
-            (Waiting::Mode(reply), Ok(Answer::Mode(answer))) => send(reply, Ok(answer)),
-            (Waiting::UnderAttack(reply), Ok(Answer::UnderAttack(answer))) => {
-                send(reply, Ok(answer));
-            }
-            (Waiting::Feed(reply), Ok(Answer::Feed(answer))) => send(reply, Ok(answer)),
-            (Waiting::Reload(reply), Ok(Answer::Reload(answer))) => send(reply, Ok(answer)),
-            (Waiting::Detach(reply), Ok(Answer::Detach(answer))) => send(reply, Ok(answer)),
-            (Waiting::Forgive(reply), Ok(Answer::Forgive(answer))) => send(reply, Ok(answer)),
-            (waiting, Err(refused)) => waiting.refuse(refused),
-            (waiting, Ok(_)) => {
-                waiting.refuse(Refused::new("the engine answered another question"));
-            }
-        }
-    }
-}
-
-impl Waiting {
-    fn refuse(self, refused: Refused) {
-        match self {
-            Self::Verdict(reply) => send(reply, Err(refused)),
-            Self::Mode(reply) => send(reply, Err(refused)),
-            Self::UnderAttack(reply) => send(reply, Err(refused)),
-            Self::Feed(reply) => send(reply, Err(refused)),
-            Self::Reload(reply) => send(reply, Err(refused)),
-            Self::Detach(reply) => send(reply, Err(refused)),
-            Self::Forgive(reply) => send(reply, Err(refused)),
+        if let Some(reply) = self.waiting.remove(&id) {
+            send(reply, answer);
         }
     }
 }
@@ -92,9 +46,10 @@ impl<D: Datapath> Daemon<D> {
             return;
         }
         match request {
-            Request::Status { reply } => {
-                let outside = self.outside().await;
-                send(reply, Ok(self.engine.status(&outside, now())));
+            Request::Command { command, reply } => self.command(command, reply),
+            Request::Query { query, reply } => {
+                let answer = self.query(query).await;
+                send(reply, answer);
             }
             Request::Metrics { reply } => {
                 let outside = self.outside().await;
@@ -107,15 +62,6 @@ impl<D: Datapath> Daemon<D> {
                 send(reply, Ok(metrics::text(&figures)));
             }
             Request::List { query, reply } => send(reply, self.list(&query)),
-            Request::Explain { query, reply } => {
-                let nanoseconds = clock::monotonic_nanoseconds();
-                let (engine, datapath) = (&self.engine, &mut self.datapath);
-                send(reply, engine.explain(&query, datapath, nanoseconds, now()));
-            }
-            Request::Shadow { reply } => send(reply, Ok(self.engine.shadow_lines())),
-            Request::Feeds { query, reply } => {
-                send(reply, self.engine.feed_details(&query, now()));
-            }
             Request::Events {
                 follow: false,
                 reply,
@@ -124,29 +70,31 @@ impl<D: Datapath> Daemon<D> {
                 follow: true,
                 reply,
             } => send(reply, self.events.follow()),
-            Request::Verdict { request, reply } => {
-                self.command(Command::Verdict(request), Waiting::Verdict(reply));
-            }
-            Request::Mode { request, reply } => {
-                self.command(Command::Mode(request), Waiting::Mode(reply));
-            }
-            Request::UnderAttack { request, reply } => {
-                self.command(Command::UnderAttack(request), Waiting::UnderAttack(reply));
-            }
-            Request::Feed { request, reply } => {
-                self.command(Command::Feed(request), Waiting::Feed(reply));
-            }
-            Request::Forgive { request, reply } => {
-                self.command(Command::Forgive(request), Waiting::Forgive(reply));
-            }
-            Request::Reload { reply } => self.command(Command::Reload, Waiting::Reload(reply)),
-            Request::Detach { request, reply } => {
-                self.command(Command::Detach(request), Waiting::Detach(reply));
-            }
         }
     }
 
-    fn command(&mut self, command: Command, waiting: Waiting) {
+    /// Answers what only shows something.
+    async fn query(&mut self, query: Query) -> Result<Answer, Refused> {
+        match query {
+            Query::Status(_) => {
+                let outside = self.outside().await;
+                Ok(Answer::Status(self.engine.status(&outside, now())))
+            }
+            Query::Explain(query) => {
+                let nanoseconds = clock::monotonic_nanoseconds();
+                let (engine, datapath) = (&self.engine, &mut self.datapath);
+                let explanation = engine.explain(&query, datapath, nanoseconds, now());
+                explanation.map(Answer::Explain)
+            }
+            Query::Feeds(query) => self.engine.feed_details(&query, now()).map(Answer::Feeds),
+            Query::Shadow(_) => Ok(Answer::Shadow(self.engine.shadow_lines())),
+            Query::Version(_) => Ok(Answer::Version(VersionAnswer {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            })),
+        }
+    }
+
+    fn command(&mut self, command: Command, reply: Reply<Answer>) {
         let traffic = match &command {
             Command::Mode(_) => self
                 .datapath
@@ -155,7 +103,7 @@ impl<D: Datapath> Daemon<D> {
                 .map(|counts| Traffic::of(&counts)),
             _ => None,
         };
-        let id = self.replies.wait(waiting);
+        let id = self.replies.wait(reply);
         self.handle(Input::Command {
             id,
             command,

@@ -16,8 +16,8 @@ use crate::{
         output::Output,
     },
     control::{
-        client::{self, Client},
-        protocol::{ClaimLine, Verdict},
+        client::Client,
+        protocol::{ClaimLine, ListQuery, Verdict},
     },
     prefix::{Prefix, Written},
 };
@@ -127,8 +127,11 @@ async fn standing(
     let Some(feed) = &tried.feed else {
         return Ok(standing);
     };
-    let path = client::path("/v1/claims", &[("feed", Some(feed.clone()))]);
-    let mut lines = match client.lines(&path).await {
+    let query = ListQuery {
+        feed: Some(feed.clone()),
+        prefix: None,
+    };
+    let mut lines = match client.lines(&query).await {
         Ok(lines) => lines,
         Err(error) => {
             output.note(format_args!("it is compared with nothing: {error}"));

@@ -6,8 +6,8 @@ use crate::{
     control::{
         Request,
         protocol::{
-            AnswerCount, BucketsStatus, CauseCount, CheckKeys, CheckStatus, EventsStatus,
-            FeedStatus, InterfaceStatus, PolicyStatus, ServiceStatus, ShadowVerdicts,
+            Answer, AnswerCount, BucketsStatus, CauseCount, CheckKeys, CheckStatus, EventsStatus,
+            FeedStatus, InterfaceStatus, PolicyStatus, Query, ServiceStatus, ShadowVerdicts,
             VerdictsStatus,
         },
         server::fake_daemon::running,
@@ -238,11 +238,14 @@ async fn a_check_knows_which_mode_is_expected() {
         (Mode::Enforce, Some(Mode::Observe), Outcome::Failed),
     ] {
         let daemon = running(move |request| match request {
-            Request::Status { reply } => {
+            Request::Query {
+                query: Query::Status(_),
+                reply,
+            } => {
                 let mut status = observing();
                 status.mode = is;
                 status.problems.clear();
-                drop(reply.send(Ok(status)));
+                drop(reply.send(Ok(Answer::Status(status))));
             }
             other => panic!("{other:?} wasn't asked"),
         });

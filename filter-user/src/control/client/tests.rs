@@ -45,18 +45,35 @@ async fn a_full_queue_is_waited_out() {
 
 #[test]
 fn what_is_asked_is_written_so_that_no_value_is_taken_for_another() {
+    let written = |feed: Option<&str>, prefix: Option<&str>| {
+        let query = protocol::ListQuery {
+            feed: feed.map(Into::into),
+            prefix: prefix.map(Into::into),
+        };
+        uri(&query).expect("fields")
+    };
+    assert_eq!(written(None, None), "/v1/claims");
     assert_eq!(
-        path("/v1/claims", &[("feed", None), ("prefix", None)]),
-        "/v1/claims"
-    );
-    assert_eq!(
-        path(
-            "/v1/claims",
-            &[
-                ("feed", Some("a b&prefix=c".into())),
-                ("prefix", Some("2001:db8::/32".into()))
-            ]
-        ),
+        written(Some("a b&prefix=c"), Some("2001:db8::/32")),
         "/v1/claims?feed=a%20b%26prefix%3Dc&prefix=2001%3Adb8%3A%3A%2F32"
     );
+    let all = protocol::EventsQuery::default();
+    assert_eq!(uri(&all).expect("fields"), "/v1/events");
+    let follow = protocol::EventsQuery {
+        follow: true,
+        keepalive: true,
+    };
+    let followed = "/v1/events?follow=true&keepalive=true";
+    assert_eq!(uri(&follow).expect("fields"), followed);
+    let explain = protocol::ExplainQuery {
+        address: "2001:db8::7".parse().expect("an address"),
+        port: Some(443),
+        proto: Some(protocol::Protocol::Udp),
+    };
+    assert_eq!(
+        uri(&explain).expect("fields"),
+        "/v1/explain?address=2001%3Adb8%3A%3A7&port=443&proto=udp"
+    );
+    let status = protocol::StatusQuery {};
+    assert_eq!(uri(&status).expect("no fields"), "/v1/status");
 }

@@ -19,10 +19,10 @@ use crate::{
         eventlog::EventLog,
         lines,
         protocol::{
-            CauseCount, Causes, ClaimLine, DetachAnswer, EventLine, Explanation, FeedAnswer,
-            FeedDetails, FeedOrder, FeedStatus, ForgiveAnswer, LiftedVerdict, ModeAnswer,
-            PrefixAnswer, Protocol, Refused, ReloadAnswer, ShadowLine, Status, UnderAttackAnswer,
-            UnderAttackStatus, Verdict, VerdictAnswer,
+            Answer, CauseCount, Causes, ClaimLine, Command, DetachAnswer, EventLine, Explanation,
+            FeedAnswer, FeedDetails, FeedOrder, FeedStatus, ModeAnswer, PrefixAnswer, Protocol,
+            Query, Refused, ReloadAnswer, Status, UnderAttackAnswer, UnderAttackStatus, Verdict,
+            VerdictAnswer,
         },
         socket,
     },
@@ -68,10 +68,12 @@ pub(super) fn served(requests: mpsc::Sender<Request>) -> Running {
     }
 }
 
-/// Answers what a daemon with one blocked source would.
+/// Answers what a daemon with one blocked source would. Of a call that no test of several
+/// rooms makes it knows nothing.
 pub(crate) fn answer(request: Request) {
     match request {
-        Request::Status { reply } => drop(reply.send(Ok(status()))),
+        Request::Command { command, reply } => drop(reply.send(done(command))),
+        Request::Query { query, reply } => drop(reply.send(shown(query))),
         Request::List { query, reply } => {
             let (sender, chunks) = mpsc::channel(2);
             let lines = if query.feed.as_deref() == Some("local") {
@@ -82,62 +84,6 @@ pub(crate) fn answer(request: Request) {
             tokio::spawn(lines::send((0..lines).map(claim), sender));
             drop(reply.send(Ok(chunks)));
         }
-        Request::Explain { query, reply } => {
-            assert_eq!((query.port, query.proto), (Some(443), Some(Protocol::Udp)));
-            drop(reply.send(Ok(explanation(query.address))));
-        }
-        Request::Verdict { request, reply } => drop(reply.send(Ok(VerdictAnswer {
-            until: request.for_s.map(|_| "2026-11-22T20:00:00Z".into()),
-            prefixes: request.prefixes.iter().map(|text| judged(text)).collect(),
-        }))),
-        Request::Mode { request, reply } => drop(reply.send(if request.force {
-            Ok(ModeAnswer {
-                mode: request.mode,
-                was: Mode::Observe,
-                until: request.for_s.map(|_| "2026-11-22T20:00:00Z".into()),
-                notes: Vec::new(),
-            })
-        } else {
-            Err(Refused::new("few sources carry most of the traffic"))
-        })),
-        Request::UnderAttack { request, reply } => drop(reply.send(Ok(UnderAttackAnswer {
-            on: request.on,
-            was: false,
-            under_attack: request.on.then(|| UnderAttackStatus {
-                since: "2026-11-22T19:00:00Z".into(),
-                until: request.for_s.map(|_| "2026-11-22T20:00:00Z".into()),
-            }),
-            notes: Vec::new(),
-        }))),
-        Request::Feeds { query, reply } => drop(reply.send(match query.feed.as_deref() {
-            None | Some("verifier") => Ok(vec![feed()]),
-            Some(name) => Err(Refused::new(format!("there is no feed {name:?}"))),
-        })),
-        Request::Feed { request, reply } => drop(reply.send(Ok(FeedAnswer {
-            feed: feed(),
-            heard: request.order != FeedOrder::Refresh,
-            note: None,
-        }))),
-        Request::Forgive { request, reply } => {
-            drop(reply.send(if request.address == "192.0.2.9" {
-                Err(Refused::new("there is no policy"))
-            } else {
-                Ok(ForgiveAnswer {
-                    source: request.address.clone() + "/32",
-                    lifted: vec![LiftedVerdict {
-                        feed: "attestation".into(),
-                        verdict: Verdict::Block,
-                        reason: Some("tok_badsig".into()),
-                    }],
-                    notes: Vec::new(),
-                })
-            }))
-        }
-        Request::Shadow { reply } => drop(reply.send(Ok(vec![ShadowLine::default()]))),
-        Request::Reload { reply } => drop(reply.send(Ok(ReloadAnswer::default()))),
-        Request::Detach { request, reply } => drop(reply.send(Ok(DetachAnswer {
-            interfaces: request.interface.into_iter().collect(),
-        }))),
         Request::Events { follow, reply } => {
             let mut log = EventLog::new(8, 8);
             log.extend((0..3).map(event));
@@ -149,6 +95,56 @@ pub(crate) fn answer(request: Request) {
         }
         Request::Metrics { reply } => drop(reply.send(Ok("weir_up 1\n".into()))),
     }
+}
+
+fn done(command: Command) -> Result<Answer, Refused> {
+    Ok(match command {
+        Command::Verdict(request) => Answer::Verdict(VerdictAnswer {
+            until: request.for_s.map(|_| "2026-11-22T20:00:00Z".into()),
+            prefixes: request.prefixes.iter().map(|text| judged(text)).collect(),
+        }),
+        Command::Mode(request) if request.force => Answer::Mode(ModeAnswer {
+            mode: request.mode,
+            was: Mode::Observe,
+            until: request.for_s.map(|_| "2026-11-22T20:00:00Z".into()),
+            notes: Vec::new(),
+        }),
+        Command::Mode(_) => return Err(Refused::new("few sources carry most of the traffic")),
+        Command::UnderAttack(request) => Answer::UnderAttack(UnderAttackAnswer {
+            on: request.on,
+            was: false,
+            under_attack: request.on.then(|| UnderAttackStatus {
+                since: "2026-11-22T19:00:00Z".into(),
+                until: request.for_s.map(|_| "2026-11-22T20:00:00Z".into()),
+            }),
+            notes: Vec::new(),
+        }),
+        Command::Feed(request) => Answer::Feed(FeedAnswer {
+            feed: feed(),
+            heard: request.order != FeedOrder::Refresh,
+            note: None,
+        }),
+        Command::Reload(_) => Answer::Reload(ReloadAnswer::default()),
+        Command::Detach(request) => Answer::Detach(DetachAnswer {
+            interfaces: request.interface.into_iter().collect(),
+        }),
+        other => return Err(Refused::new(format!("{other:?} is unknown here"))),
+    })
+}
+
+fn shown(query: Query) -> Result<Answer, Refused> {
+    Ok(match query {
+        Query::Status(_) => Answer::Status(status()),
+        Query::Explain(query) => {
+            assert_eq!((query.port, query.proto), (Some(443), Some(Protocol::Udp)));
+            Answer::Explain(explanation(query.address))
+        }
+        Query::Feeds(query) => match query.feed.as_deref() {
+            None | Some("verifier") => Answer::Feeds(vec![feed()]),
+            Some(name) => return Err(Refused::new(format!("there is no feed {name:?}"))),
+        },
+        other => return Err(Refused::new(format!("{other:?} is unknown here"))),
+    })
 }
 
 fn judged(text: &str) -> PrefixAnswer {

@@ -14,7 +14,9 @@ use crate::control::{
     Request,
     client::{ANSWER_TIMEOUT, Client, Error},
     deadline, lines,
-    protocol::{DetachAnswer, DetachRequest, Status},
+    protocol::{
+        DetachRequest, EventsQuery, ListQuery, ReloadRequest, StatusQuery, UnderAttackRequest,
+    },
 };
 
 /// So short that a test needn't wait, so long that a busy machine answers.
@@ -23,26 +25,27 @@ const SHORT: Duration = Duration::from_millis(200);
 /// What each way of asking comes to.
 async fn ask_in_every_way(client: &Client) -> Vec<(&'static str, Error)> {
     vec![
-        ("get", client.get::<Status>("/v1/status").await.err()),
-        ("post", client.post::<Status>("/v1/reload", &()).await.err()),
-        (
-            "put",
-            client.put::<Status>("/v1/under-attack", &ON).await.err(),
-        ),
+        ("get", client.call(&StatusQuery {}).await.err()),
+        ("post", client.call(&ReloadRequest {}).await.err()),
+        ("put", client.call(&ON).await.err()),
         ("text", client.text("/metrics").await.err()),
-        ("lines", client.lines("/v1/claims").await.err()),
-        ("follow", client.lines("/v1/events?follow=true").await.err()),
+        ("lines", client.lines(&ListQuery::default()).await.err()),
+        ("follow", client.lines(&FOLLOW).await.err()),
     ]
     .into_iter()
     .map(|(how, error)| (how, error.expect("there is no answer")))
     .collect()
 }
 
-const ON: crate::control::protocol::UnderAttackRequest =
-    crate::control::protocol::UnderAttackRequest {
-        on: true,
-        for_s: None,
-    };
+const ON: UnderAttackRequest = UnderAttackRequest {
+    on: true,
+    for_s: None,
+};
+
+const FOLLOW: EventsQuery = EventsQuery {
+    follow: true,
+    keepalive: false,
+};
 
 #[tokio::test]
 async fn whatever_is_asked_of_a_stuck_daemon_ends_within_the_limit() {
@@ -86,7 +89,10 @@ async fn a_long_list_may_take_longer_than_the_limit_as_long_as_it_flows() {
         drop(reply.send(Ok(list)));
     });
     let client = daemon.client.with_limit(SHORT);
-    let mut list = client.lines("/v1/claims").await.expect("it begins");
+    let mut list = client
+        .lines(&ListQuery::default())
+        .await
+        .expect("it begins");
     for number in 0..12 {
         let line = list.next().await.expect("it flows").expect("a line");
         assert_eq!(line, format!("{number}\n"));
@@ -137,11 +143,7 @@ async fn what_was_asked_of_a_stuck_loop_is_known_to_be_abandoned_when_it_goes_on
     let client = daemon.client.with_limit(SHORT);
     let asking = (0..10).map(|_| {
         let client = client.clone();
-        tokio::spawn(async move {
-            client
-                .post::<DetachAnswer>("/v1/detach", &DetachRequest::default())
-                .await
-        })
+        tokio::spawn(async move { client.call(&DetachRequest::default()).await })
     });
     for asked in asking.collect::<Vec<_>>() {
         let error = asked.await.expect("it ran").expect_err("nobody answers");

@@ -2,6 +2,8 @@
 
 use axum::extract::connect_info::MockConnectInfo;
 use filter_common::settings::Mode;
+use hyper::Method;
+use serde_json::Value;
 
 use super::{
     fake_daemon::{Running, answer, claim, event, explanation, running, status},
@@ -11,10 +13,17 @@ use crate::control::{
     client::{self, Client},
     eventlog::EventLog,
     protocol::{
-        ClaimLine, DetachAnswer, EventLine, Explanation, Missed, ModeAnswer, Order, ReloadAnswer,
-        Status, VerdictAnswer,
+        Answer, ClaimLine, DetachRequest, EventLine, Explanation, Missed, ModeRequest, Order,
+        ReloadAnswer, ReloadRequest, StatusQuery, VerdictRequest,
     },
 };
+
+fn list(feed: Option<&str>) -> ListQuery {
+    ListQuery {
+        feed: feed.map(Into::into),
+        prefix: None,
+    }
+}
 
 /// The sentence of a refusal.
 fn sentence<T: std::fmt::Debug>(answer: Result<T, client::Error>) -> String {
@@ -28,12 +37,16 @@ fn sentence<T: std::fmt::Debug>(answer: Result<T, client::Error>) -> String {
 async fn every_question_gets_its_answer() {
     let daemon = running(answer);
     let client = &daemon.client;
-    let answer: Status = client.get("/v1/status").await.expect("a status");
+    let answer = client.call(&StatusQuery {}).await.expect("a status");
     assert_eq!(answer, status());
 
     let address = "2001:db8::7".parse().expect("an address");
     let answer: Explanation = client
-        .get("/v1/explain?address=2001:db8::7&port=443&proto=udp")
+        .raw(
+            Method::GET,
+            "/v1/explain?address=2001:db8::7&port=443&proto=udp",
+            "",
+        )
         .await
         .expect("an explanation");
     assert_eq!(answer, explanation(address));
@@ -44,7 +57,7 @@ async fn every_question_gets_its_answer() {
         for_s: Some(90),
         reason: None,
     };
-    let answer: VerdictAnswer = client.post("/v1/verdicts", &request).await.expect("done");
+    let answer = client.call(&request).await.expect("done");
     let done: Vec<_> = answer
         .prefixes
         .iter()
@@ -57,14 +70,14 @@ async fn every_question_gets_its_answer() {
         force: true,
         for_s: None,
     };
-    let answer: ModeAnswer = client.put("/v1/mode", &request).await.expect("done");
+    let answer = client.call(&request).await.expect("done");
     assert_eq!(answer.mode, Mode::Enforce);
 
-    let _answer: ReloadAnswer = client.post("/v1/reload", &()).await.expect("done");
+    let _answer: ReloadAnswer = client.call(&ReloadRequest {}).await.expect("done");
     let request = DetachRequest {
         interface: Some("eth0".into()),
     };
-    let answer: DetachAnswer = client.post("/v1/detach", &request).await.expect("done");
+    let answer = client.call(&request).await.expect("done");
     assert_eq!(answer.interfaces, ["eth0"]);
     assert_eq!(
         client.text("/metrics").await.expect("metrics"),
@@ -81,35 +94,92 @@ async fn what_the_daemon_refuses_comes_back_as_its_sentence() {
         force: false,
         for_s: None,
     };
-    let answer = client.put::<ModeAnswer>("/v1/mode", &request).await;
-    assert_eq!(sentence(answer), "few sources carry most of the traffic");
+    assert_eq!(
+        sentence(client.call(&request).await),
+        "few sources carry most of the traffic"
+    );
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_a_request_is_said() {
     let daemon = running(answer);
     let client = &daemon.client;
-    let answer = client.post::<VerdictAnswer>("/v1/verdicts", &[1, 2]).await;
-    let said = sentence(answer);
+    let raw = async |method, uri: &str, body: &str| {
+        sentence(client.raw::<Value>(method, uri, body.to_owned()).await)
+    };
+    let said = raw(Method::POST, "/v1/verdicts", "[1,2]").await;
     assert!(said.starts_with("the request isn't the JSON"), "{said}");
-    let said = sentence(client.get::<Status>("/v1/stats").await);
+    let said = raw(Method::GET, "/v1/stats", "").await;
     assert_eq!(said, "there is nothing at /v1/stats");
-    let said = sentence(client.post::<Status>("/v1/status", &()).await);
+    let said = raw(Method::POST, "/v1/status", "null").await;
     assert_eq!(said, "/v1/status doesn't take POST");
-    let said = sentence(client.get::<Explanation>("/v1/explain?address=me").await);
+    let said = raw(Method::GET, "/v1/explain?address=me", "").await;
     assert!(said.contains("invalid IP address"), "{said}");
-    let said = sentence(client.lines("/v1/claims?feet=local").await);
+    let said = raw(Method::GET, "/v1/claims?feet=local", "").await;
     assert!(said.contains("feet"), "{said}");
-    let long = " ".repeat(MAX_BODY + 1);
-    let said = sentence(client.post::<VerdictAnswer>("/v1/verdicts", &long).await);
+    let long = format!("{:?}", " ".repeat(MAX_BODY + 1));
+    let said = raw(Method::POST, "/v1/verdicts", &long).await;
     assert_eq!(said, "the request is longer than 8 MiB: send it in parts");
+}
+
+/// Where no field is needed none need be sent, and a call without fields is made whatever
+/// is sent along.
+#[tokio::test]
+async fn a_call_is_made_without_a_body_where_it_needs_none() {
+    let daemon = running(answer);
+    let client = &daemon.client;
+    let long = " ".repeat(MAX_BODY + 1);
+    for (uri, body) in [
+        ("/v1/reload", ""),
+        ("/v1/reload", "null"),
+        ("/v1/reload", "{}"),
+        ("/v1/reload", "no JSON"),
+        ("/v1/reload", &long),
+        ("/v1/detach", ""),
+        ("/v1/detach", "{}"),
+    ] {
+        let answer = client.raw::<Value>(Method::POST, uri, body.to_owned());
+        assert!(answer.await.expect(uri).is_object(), "{uri}");
+    }
+    for (method, uri) in [
+        (Method::POST, "/v1/verdicts"),
+        (Method::POST, "/v1/feeds"),
+        (Method::POST, "/v1/forgive"),
+        (Method::PUT, "/v1/mode"),
+        (Method::PUT, "/v1/under-attack"),
+    ] {
+        let said = sentence(client.raw::<Value>(method, uri, "").await);
+        assert_eq!(
+            said,
+            "the request isn't the JSON that belongs here: EOF while parsing a value at line 1 \
+             column 0",
+            "{uri}"
+        );
+    }
+    let answer = client.raw::<Value>(Method::GET, "/v1/status?x=1", "").await;
+    assert!(answer.expect("a status").is_object());
+}
+
+/// An answer that another call should have got isn't passed on.
+#[tokio::test]
+async fn the_answer_to_another_question_is_refused() {
+    let daemon = running(|request| match request {
+        Request::Command { reply, .. } | Request::Query { reply, .. } => {
+            drop(reply.send(Ok(Answer::Reload(ReloadAnswer::default()))));
+        }
+        other => panic!("{other:?} wasn't asked"),
+    });
+    let said = sentence(daemon.client.call(&StatusQuery {}).await);
+    assert_eq!(said, "the engine answered another question");
+    let answer = daemon.client.call(&ReloadRequest {}).await;
+    assert_eq!(answer.expect("its own"), ReloadAnswer::default());
 }
 
 #[tokio::test]
 async fn a_list_of_many_claims_comes_whole_and_in_order() {
     let daemon = running(answer);
     let client = &daemon.client;
-    let mut lines = client.lines("/v1/claims?feed=local").await.expect("lines");
+    let mut lines = client.lines(&list(Some("local"))).await.expect("lines");
     let mut number = 0;
     while let Some(line) = lines.next().await.expect("a line") {
         let one: ClaimLine = serde_json::from_slice(&line).expect("a claim");
@@ -117,7 +187,7 @@ async fn a_list_of_many_claims_comes_whole_and_in_order() {
         number += 1;
     }
     assert_eq!(number, 100_000);
-    let mut none = client.lines("/v1/claims").await.expect("lines");
+    let mut none = client.lines(&list(None)).await.expect("lines");
     assert_eq!(none.next().await.expect("an end"), None);
 }
 
@@ -125,8 +195,8 @@ async fn a_list_of_many_claims_comes_whole_and_in_order() {
 async fn the_events_so_far_end_where_nobody_follows() {
     let daemon = running(answer);
     let client = &daemon.client;
-    for path in ["/v1/events", "/v1/events?follow=false"] {
-        let mut lines = client.lines(path).await.expect("lines");
+    for uri in ["/v1/events", "/v1/events?follow=false"] {
+        let mut lines = client.raw_lines(uri).await.expect("lines");
         for number in 0..3 {
             let line = lines.next().await.expect("a line").expect("an event");
             let one: EventLine = serde_json::from_slice(&line).expect("an event");
@@ -150,7 +220,10 @@ async fn a_slow_reader_of_events_never_holds_the_daemon_up_and_is_told_what_it_m
     });
     let mut lines = daemon
         .client
-        .lines("/v1/events?follow=true")
+        .lines(&EventsQuery {
+            follow: true,
+            keepalive: false,
+        })
         .await
         .expect("lines");
     for number in 0..EVENTS {
@@ -194,7 +267,7 @@ async fn a_stranger_is_not_let_in() {
     let app = guarded(sender, Rules { uid: 900, gid: 950 })
         .layer(MockConnectInfo(Connection(Some(stranger))));
     tokio::spawn(axum::serve(listener, app).into_future());
-    let said = sentence(Client::new(&path).get::<Status>("/v1/status").await);
+    let said = sentence(Client::new(&path).call(&StatusQuery {}).await);
     assert_eq!(
         said,
         "only root, the daemon's user and the control socket's group are let in"
@@ -269,7 +342,7 @@ async fn after_the_shutdown_the_socket_is_gone() {
     stop.send(()).expect("it runs");
     server.await.expect("it ends");
     assert!(!path.exists());
-    let error = client.get::<Status>("/v1/status").await.expect_err("gone");
+    let error = client.call(&StatusQuery {}).await.expect_err("gone");
     assert_eq!(
         error.to_string(),
         format!(
@@ -283,6 +356,6 @@ async fn after_the_shutdown_the_socket_is_gone() {
 async fn a_daemon_that_is_going_says_so() {
     let daemon = running(drop);
     let client = &daemon.client;
-    let said = sentence(client.get::<Status>("/v1/status").await);
+    let said = sentence(client.call(&StatusQuery {}).await);
     assert_eq!(said, "the daemon is going down: ask again when it is back");
 }
