@@ -10,7 +10,7 @@ use weir_tests::service::{
     state::{Answer, end_of},
 };
 
-use crate::prefix;
+use super::prefix;
 
 /// The claims that must be in force.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 //! nginx, the real daemon and its policy. One test for each integrity, and what
 //! holds beside it.
 //!
-//! What carriers' NATs add is in `attestation_nat.rs`; restarts, observe and the
-//! breaker are in `attestation_holds.rs`.
+//! What carriers' NATs add is in `nat.rs`; restarts, observe and the
+//! breaker are in `holds.rs`.
 
 use std::fs;
 
