@@ -23,7 +23,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     time::sleep,
 };
-use weir_tests::edge_api::{CARRIER, Client, EdgeApi, SetOnDrop, Shown, abuser, genuine, phone};
+use weir_tests::bed::{
+    EdgeApi,
+    edge_api::{CARRIER, Client, SetOnDrop, Shown, abuser, genuine, phone},
+};
 
 fn main() -> ExitCode {
     let stop = AtomicBool::new(false);

@@ -8,37 +8,25 @@ mod in_a_virtual_machine {
     use aya::programs::XdpMode;
     use weir::config::Attach;
     use weir_tests::{
-        daemon::{Configuration, Edge, Traffic},
-        kept_out::{assert_kept_out, attach, is_tagged, loaded},
-        netns::{Namespace, veth},
-        replacement::assert_without_a_gap,
-        virtio,
-        wire::Wire,
+        bed::{
+            Configuration, Edge, Namespace, Traffic, Wire, assert_all_kept_out, assert_kept_out,
+            assert_without_a_gap,
+            kept_out::{MTU, attach, is_tagged, loaded},
+            pair, virtio,
+        },
         world::{BLOCKED, BLOCKED6, FREE, FREE6},
     };
 
     #[test]
     #[ignore = "needs a virtual machine: cargo xtask vm"]
     fn on_virtio_in_the_driver_what_is_blocked_stays_out_and_its_twin_gets_in() {
-        blocked_cases_stay_out(XdpMode::Driver);
+        assert_all_kept_out(&virtio::pair(), XdpMode::Driver);
     }
 
     #[test]
     #[ignore = "needs a virtual machine: cargo xtask vm"]
     fn on_virtio_in_generic_mode_what_is_blocked_stays_out_and_its_twin_gets_in() {
-        blocked_cases_stay_out(XdpMode::Skb);
-    }
-
-    fn blocked_cases_stay_out(mode: XdpMode) {
-        let (outside, inside) = virtio::pair();
-        for namespace in [&outside, &inside] {
-            namespace.ip(&["link", "set", "eth0", "mtu", "3400"]);
-        }
-        let mut kernel = loaded();
-        attach(&mut kernel, &inside, "eth0", mode);
-        let (sender, receiver) = (Wire::open(&outside, "eth0"), Wire::open(&inside, "eth0"));
-        let number = assert_kept_out(&mut kernel, &sender, &receiver, |_| true);
-        assert!(number >= 100, "{number} cases are blocked");
+        assert_all_kept_out(&virtio::pair(), XdpMode::Skb);
     }
 
     #[test]
@@ -76,10 +64,9 @@ mod in_a_virtual_machine {
                 ("eth0", XdpMode::Skb),
                 ("eth0.100", XdpMode::Skb),
             ] {
-                let (outside, inside) = (Namespace::new(), Namespace::new());
-                veth((&outside, "eth0"), (&inside, "eth0"));
+                let (outside, inside) = pair();
                 for namespace in [&outside, &inside] {
-                    namespace.ip(&["link", "set", "eth0", "mtu", "3400"]);
+                    namespace.ip(&["link", "set", "eth0", "mtu", MTU]);
                     tagged(namespace, "eth0", "802.1Q", "100");
                 }
                 let mut offload = outside.command("ethtool");
@@ -101,10 +88,9 @@ mod in_a_virtual_machine {
     fn what_comes_by_a_vlan_device_on_a_vlan_device_gets_the_same_verdict() {
         let mut kernel = loaded();
         for mode in [XdpMode::Driver, XdpMode::Skb] {
-            let (outside, inside) = (Namespace::new(), Namespace::new());
-            veth((&outside, "eth0"), (&inside, "eth0"));
+            let (outside, inside) = pair();
             for namespace in [&outside, &inside] {
-                namespace.ip(&["link", "set", "eth0", "mtu", "3400"]);
+                namespace.ip(&["link", "set", "eth0", "mtu", MTU]);
                 tagged(namespace, "eth0", "802.1ad", "200");
                 tagged(namespace, "eth0.200", "802.1Q", "300");
             }

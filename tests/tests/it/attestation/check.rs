@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use weir_tests::{
-    daemon::{Configuration, Edge, PLENTY, until},
+    bed::{Configuration, Edge, PLENTY, until},
     issuer::Issuer,
 };
 

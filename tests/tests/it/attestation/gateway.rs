@@ -5,8 +5,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::Value;
 use weir_tests::{
-    daemon::{Configuration, Daemon, Edge, until},
-    gateway::{Answer, Gateway, PORT, documented},
+    bed::{
+        Configuration, Daemon, Edge, Gateway,
+        gateway::{Answer, PORT, documented},
+        until,
+    },
     issuer::Issuer,
 };
 

@@ -8,12 +8,13 @@ use std::{
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use weir_tests::{
-    daemon::until,
+use weir_tests::bed::{
+    EdgeApi,
     edge_api::{
-        EdgeApi, Shown, abuser, genuine,
+        Shown, abuser, genuine,
         proof::{SHORT, called, ends_as_a_drop, served},
     },
+    until,
 };
 
 #[test]

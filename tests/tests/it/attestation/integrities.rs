@@ -9,10 +9,13 @@ use std::fs;
 
 use serde_json::json;
 use weir_tests::{
-    daemon::until,
-    edge_api::{
-        EdgeApi, HOPS, Shown, abuser, abuser6, genuine,
-        proof::{SHORT, called, ends_as_a_drop, flood, served},
+    bed::{
+        EdgeApi,
+        edge_api::{
+            HOPS, Shown, abuser, abuser6, genuine,
+            proof::{SHORT, called, ends_as_a_drop, flood, served},
+        },
+        until,
     },
     service::{Options, Service, authority::Authority},
 };

@@ -10,14 +10,15 @@ use std::{
 use hyper::StatusCode;
 use serde_json::json;
 use tokio::time::sleep;
-use weir_tests::{
-    daemon::until,
+use weir_tests::bed::{
+    EdgeApi,
     edge_api::{
-        CARRIER, Client, EdgeApi, SetOnDrop, Shown,
+        CARRIER, Client, SetOnDrop, Shown,
         api::ORDER,
         phone,
         proof::{SHORT, flood},
     },
+    until,
 };
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 use filter_common::cause::Cause;
 use serde_json::Value;
 use weir_tests::{
-    daemon::{Edge, PLENTY, Said, Traffic, until},
+    bed::{Edge, PLENTY, Said, Traffic, until},
     world::{BLOCKED, BLOCKED6, FREE, SERVER},
 };
 

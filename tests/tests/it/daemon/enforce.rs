@@ -6,12 +6,12 @@ use std::{thread, time::Duration};
 use filter_common::cause::Cause;
 use serde_json::Value;
 use weir_tests::{
-    case::{CASES, Case},
-    daemon::{
+    bed::{
         Configuration, Edge, PLENTY, Traffic,
-        traffic::{call, listen, say_hello},
+        daemon::traffic::{call, listen, say_hello},
         until,
     },
+    case::{CASES, Case},
     world::{BLOCKED, BLOCKED6, FREE, FREE6},
 };
 
@@ -190,7 +190,10 @@ fn enforce_is_refused_without_force_where_few_sources_carry_all_the_traffic() {
     let _daemon = edge.start();
     let traffic = Traffic::open(&edge);
     traffic.proves(FREE, "203.0.113.99", 0);
-    let arrived = traffic.send(&weir_tests::daemon::traffic::datagrams(FREE, 10_500), &[]);
+    let arrived = traffic.send(
+        &weir_tests::bed::daemon::traffic::datagrams(FREE, 10_500),
+        &[],
+    );
     assert_eq!(arrived.wanted, 10_500);
     let refused = edge.weir(&["mode", "enforce"]).failed(1);
     let _said = refused.says("--force");

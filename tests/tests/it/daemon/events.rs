@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 use weir::control::eventlog::FOLLOWERS;
 use weir_tests::{
-    daemon::{Configuration, Edge, PLENTY, Traffic, server, until},
+    bed::{Configuration, Edge, PLENTY, Traffic, daemon::server, until},
     frame::frame,
     service::{Options, Service},
     world::{BLOCKED, FREE},

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use weir_tests::{
-    daemon::{Configuration, Edge, Traffic, traffic::datagrams},
+    bed::{Configuration, Edge, Traffic, daemon::traffic::datagrams},
     world::{BLOCKED, BLOCKED6, FREE},
 };
 

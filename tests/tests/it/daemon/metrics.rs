@@ -12,8 +12,11 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 use weir_tests::{
-    daemon::{Configuration, Edge, PLENTY, Said, Traffic, until},
-    prometheus::{Prometheus, Series, TARGET, promtool},
+    bed::{
+        Configuration, Edge, PLENTY, Prometheus, Said, Traffic,
+        prometheus::{Series, TARGET, promtool},
+        until,
+    },
     world::{BLOCKED, FREE},
 };
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::mpsc, thread};
 
 use serde_json::Value;
 use weir_tests::{
-    daemon::{Configuration, Edge, Said, Traffic, until},
+    bed::{Configuration, Edge, Said, Traffic, until},
     world::{BLOCKED, FREE, FREE6},
 };
 
@@ -43,7 +43,7 @@ fn block_allow_limit_and_clear_are_in_force_at_once() {
     assert_eq!(explained["losing"][0]["feed"], "local");
 
     let _said = edge.weir(&["limit", FREE, "--tier", "tiny"]).done();
-    let sent = weir_tests::daemon::traffic::datagrams(FREE, 50);
+    let sent = weir_tests::bed::daemon::traffic::datagrams(FREE, 50);
     // A stricter tier begins without a burst, so it may be none.
     let arrived = traffic.send(&[], &sent).leaked.len();
     assert!(arrived <= 1, "{arrived} of 50 packets at one a minute");

@@ -12,8 +12,11 @@ use filter_common::abi::LAYOUT;
 use rustix::process::Signal;
 use weir::datapath::kernel::{Kernel, Sizes};
 use weir_tests::{
-    daemon::{Configuration, Daemon, Edge, Traffic, binary, traffic::datagrams, until},
-    netns::veth,
+    bed::{
+        Configuration, Daemon, Edge, Traffic,
+        daemon::{binary, traffic::datagrams},
+        until, veth,
+    },
     world::{BLOCKED, BLOCKED6, FREE, FREE6},
 };
 

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 use weir_tests::{
-    daemon::{Configuration, Edge, traffic::Traffic, until},
+    bed::{Configuration, Edge, daemon::traffic::Traffic, until},
     world::FREE,
 };
 

@@ -5,12 +5,11 @@ use std::fs;
 
 use rustix::process::Signal;
 use weir_tests::{
-    daemon::{
+    bed::{
         Configuration, Edge, Traffic,
-        traffic::{call, listen},
-        until,
+        daemon::traffic::{call, listen},
+        until, veth,
     },
-    netns::veth,
     world::{BLOCKED, FREE},
 };
 

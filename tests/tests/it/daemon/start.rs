@@ -11,8 +11,7 @@ use std::{
 };
 
 use weir_tests::{
-    daemon::{Configuration, Daemon, Edge, Said, Traffic},
-    netns::veth,
+    bed::{Configuration, Daemon, Edge, Said, Traffic, veth},
     world::{BLOCKED, FREE},
 };
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use weir_tests::{
-    daemon::{Configuration, Edge, Traffic, until},
+    bed::{Configuration, Edge, Traffic, until},
     frame::frame,
     world::FREE,
 };

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use weir_tests::{
-    daemon::{Configuration, Edge, Traffic, until},
+    bed::{Configuration, Edge, Traffic, until},
     world::{BLOCKED, BLOCKED6, FREE, FREE6},
 };
 

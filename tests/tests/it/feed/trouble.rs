@@ -4,7 +4,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, thread, time::Instant};
 
 use weir_tests::{
-    daemon::{PLENTY, Room, Traffic, until},
+    bed::{PLENTY, Room, Traffic, until},
     service::{
         Options, Service,
         authority::{Authority, Certificate},

@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use weir_tests::{
-    daemon::{Room, Traffic, until},
+    bed::{Room, Traffic, until},
     service::{Options, Service, mischief::Mischief},
     world::{BLOCKED, FREE, FREE6},
 };

@@ -16,9 +16,9 @@ use pcap_parser::{
 };
 use serde_json::Value;
 use weir_tests::{
+    bed::gateway::tools,
     both::Both,
     case::CASES,
-    gateway::tools,
     mutant::{LONGEST, Mutants, Random},
 };
 

@@ -5,8 +5,12 @@ use std::time::Instant;
 use aya::programs::XdpMode;
 use filter_common::{cause::Cause, settings::Mode};
 use weir_tests::{
+    bed::{
+        Host,
+        host::{HOST, NET},
+        to_host,
+    },
     frame::{Frame, frame},
-    host::{HOST, Host, NET, to_host},
 };
 
 weir_tests::in_both_modes! {

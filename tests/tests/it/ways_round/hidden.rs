@@ -3,7 +3,7 @@
 
 use aya::programs::XdpMode;
 use filter_common::settings::Mode;
-use weir_tests::{frame::written, host::Host};
+use weir_tests::{bed::Host, frame::written};
 
 mod ways;
 

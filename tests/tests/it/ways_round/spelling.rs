@@ -7,8 +7,8 @@ use std::{
 
 use aya::programs::XdpMode;
 use weir_tests::{
+    bed::{Host, to_host},
     frame::written,
-    host::{Host, to_host},
 };
 
 weir_tests::in_both_modes! {

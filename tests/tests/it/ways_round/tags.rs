@@ -2,7 +2,7 @@
 
 use aya::programs::XdpMode;
 use filter_common::settings::Mode;
-use weir_tests::host::{Host, to_host};
+use weir_tests::bed::{Host, to_host};
 
 weir_tests::in_both_modes! {
     a_blocked_source_is_found_behind_eight_tags_and_nobody_gets_through_with_nine: super::enforced;

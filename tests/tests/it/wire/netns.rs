@@ -7,9 +7,8 @@ use std::{
 };
 
 use weir_tests::{
+    bed::{Namespace, Wire, pair},
     frame::frame,
-    netns::{Namespace, veth},
-    wire::Wire,
 };
 
 /// Longer than any machine takes that isn't broken.
@@ -33,8 +32,7 @@ fn a_namespace_is_gone_when_its_test_fails() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn what_one_end_sends_the_other_receives() {
-    let (one, other) = (Namespace::new(), Namespace::new());
-    veth((&one, "eth0"), (&other, "eth0"));
+    let (one, other) = pair();
     let (sender, receiver) = (Wire::open(&one, "eth0"), Wire::open(&other, "eth0"));
     let sent = frame().payload([7; 100]).build();
     sender.send(&sent);
@@ -45,8 +43,7 @@ fn what_one_end_sends_the_other_receives() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn a_real_stack_takes_what_the_builder_builds() {
-    let (client, server) = (Namespace::new(), Namespace::new());
-    veth((&client, "eth0"), (&server, "eth0"));
+    let (client, server) = pair();
     server.add_address("eth0", "192.0.2.1/24");
     server.add_address("eth0", "2001:db8:1::1/64");
     let macs = (

@@ -4,10 +4,13 @@
 use aya::programs::XdpMode;
 use filter_common::{cause::Cause, settings::Mode};
 use weir_tests::{
+    bed::{
+        Host, SERVER, SERVER6,
+        quic::{Server, handshakes},
+        to_host,
+    },
     frame::quic::{CLIENTS, Client, DRAFT_29, FOREIGN, Kind, Long, V1, V2, id},
-    host::{Host, SERVER, SERVER6, to_host},
     in_both_modes,
-    quic::{Server, handshakes},
 };
 
 mod fragments;

@@ -1,10 +1,7 @@
 //! Two hundred times one filter takes over from another, under a flood.
 
 use weir::config::Attach;
-use weir_tests::{
-    netns::{Namespace, veth},
-    replacement::assert_without_a_gap,
-};
+use weir_tests::bed::{assert_without_a_gap, pair};
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
@@ -19,7 +16,6 @@ fn in_generic_mode_two_hundred_replacements_leak_lose_and_miscount_nothing() {
 }
 
 fn replaced(attach: Attach) {
-    let (net, host) = (Namespace::new(), Namespace::new());
-    veth((&net, "eth0"), (&host, "eth0"));
+    let (net, host) = pair();
     assert_without_a_gap(&net, &host, attach, 200);
 }

@@ -4,12 +4,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use weir_tests::{
+    bed::to_host,
     frame::{
         Frame,
         fragments::cut,
         header::{DESTINATION, FRAGMENT, ROUTING},
     },
-    host::to_host,
     mutant::Random,
 };
 

@@ -3,11 +3,11 @@
 
 use aya::programs::XdpMode;
 use weir_tests::{
+    bed::to_host,
     frame::{
         fragments::cut,
         quic::{Long, V1, id},
     },
-    host::to_host,
 };
 
 use super::{host, source};

@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::daemon::{Edge, PLENTY, until};
+use crate::bed::{Edge, PLENTY, until};
 
 /// A Prometheus that scrapes [`TARGET`] five times a second.
 #[derive(Debug)]

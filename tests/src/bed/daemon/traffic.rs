@@ -14,7 +14,10 @@ use rustix::net::{
 };
 
 use super::{Edge, PLENTY, server};
-use crate::{frame::frame, netns::Namespace, wire::Wire};
+use crate::{
+    bed::{Namespace, Wire},
+    frame::frame,
+};
 
 /// Both ends of the wire: what the net sends, and what the host sees behind the
 /// filter.

@@ -15,10 +15,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{
-    daemon::{Edge, PLENTY, until},
-    netns::Namespace,
-};
+use crate::bed::{Edge, Namespace, PLENTY, until};
 
 /// A gateway that runs.
 #[derive(Debug)]

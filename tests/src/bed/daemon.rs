@@ -17,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    netns::{Namespace, veth},
+    bed::{Namespace, pair},
     world::{BLOCKED, BLOCKED6, FREE, FREE6, SERVER, SERVER6},
 };
 
@@ -81,8 +81,7 @@ impl Edge {
     /// If it can't be made.
     #[must_use]
     pub fn new() -> Self {
-        let (host, net) = (Namespace::new(), Namespace::new());
-        veth((&host, "eth0"), (&net, "eth0"));
+        let (host, net) = pair();
         Self::between(host, net)
     }
 

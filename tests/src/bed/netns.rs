@@ -185,6 +185,17 @@ pub fn veth(one: (&Namespace, &str), other: (&Namespace, &str)) {
     }
 }
 
+/// Two namespaces whose `eth0`s are the ends of one cable.
+///
+/// # Panics
+/// If they can't be made.
+#[must_use]
+pub fn pair() -> (Namespace, Namespace) {
+    let (one, other) = (Namespace::new(), Namespace::new());
+    veth((&one, "eth0"), (&other, "eth0"));
+    (one, other)
+}
+
 fn run(command: &mut Command) -> String {
     let output = command.output().expect("iproute2 is installed");
     assert!(

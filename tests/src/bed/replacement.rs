@@ -25,8 +25,7 @@ use weir::{
 };
 
 use crate::{
-    daemon::{Traffic, traffic::datagrams},
-    netns::Namespace,
+    bed::{Namespace, Traffic, daemon::traffic::datagrams},
     world::{BLOCKED, FREE, prefix_of},
 };
 

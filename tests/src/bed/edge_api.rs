@@ -26,10 +26,12 @@ use serde_json::Value;
 use tokio::runtime::Builder;
 
 use crate::{
-    daemon::{Configuration, Daemon, Edge, until},
-    gateway::{Gateway, PORT, documented},
+    bed::{
+        Configuration, Daemon, Edge, Gateway, Namespace,
+        gateway::{PORT, documented},
+        until, veth,
+    },
     issuer::Issuer,
-    netns::{Namespace, veth},
     world::{SERVER, SERVER6},
 };
 

@@ -23,9 +23,8 @@ use weir::{
 };
 
 use crate::{
+    bed::{Namespace, Wire, pair},
     frame::{Frame, frame},
-    netns::{Namespace, veth},
-    wire::Wire,
     world,
 };
 
@@ -67,8 +66,7 @@ impl Host {
     /// If it can't be made.
     #[must_use]
     pub fn new() -> Self {
-        let (outside, inside) = (Namespace::new(), Namespace::new());
-        veth((&outside, "eth0"), (&inside, "eth0"));
+        let (outside, inside) = pair();
         for (namespace, own, addresses) in [
             (&outside, NET, ["192.0.2.2/24", "2001:db8::1/64"]),
             (&inside, HOST, ["192.0.2.1/24", "2001:db8::2/64"]),

@@ -8,10 +8,9 @@ use filter_common::cause::Cause;
 use weir::datapath::kernel::{Kernel, Sizes};
 
 use crate::{
+    bed::{Namespace, Wire},
     case::{CASES, Case},
     frame::frame,
-    netns::Namespace,
-    wire::Wire,
     world,
 };
 
@@ -38,6 +37,22 @@ pub fn attach(kernel: &mut Kernel, namespace: &Namespace, interface: &str, mode:
             .attach_to_if_index(index, mode)
             .expect("the interface takes it");
     });
+}
+
+/// Puts the filter on the second's `eth0`, sends it every blocked case from the
+/// first's, and asserts that their twins arrive and nothing else.
+///
+/// # Panics
+/// If it isn't so.
+pub fn assert_all_kept_out((outside, inside): &(Namespace, Namespace), mode: XdpMode) {
+    for namespace in [outside, inside] {
+        namespace.ip(&["link", "set", "eth0", "mtu", MTU]);
+    }
+    let mut kernel = loaded();
+    attach(&mut kernel, inside, "eth0", mode);
+    let (sender, receiver) = (Wire::open(outside, "eth0"), Wire::open(inside, "eth0"));
+    let number = assert_kept_out(&mut kernel, &sender, &receiver, |_| true);
+    assert!(number >= 100, "{number} cases are blocked");
 }
 
 /// Sends the blocked cases that are `wanted` and their twins, and asserts that
@@ -100,6 +115,9 @@ fn untagged(frame: &[u8]) -> Vec<u8> {
     }
     bare
 }
+
+/// Room for the longest case, within what native XDP takes.
+pub const MTU: &str = "3400";
 
 /// For a packet at a time.
 const SIZES: Sizes = Sizes {

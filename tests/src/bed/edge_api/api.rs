@@ -15,7 +15,7 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use hyper_util::rt::TokioIo;
 use tokio::{runtime::Builder, sync::oneshot};
 
-use crate::netns::Namespace;
+use crate::bed::Namespace;
 
 /// A server on a host's own address; gone on drop.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{daemon::until, netns::Namespace};
+use crate::bed::{Namespace, until};
 
 /// Two namespaces with a wire of virtio between them: in each a card of the
 /// name `eth0`, up. A test at a time can have them.

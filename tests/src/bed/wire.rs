@@ -19,7 +19,7 @@ use rustix::net::{
     sockopt::{Timeout, set_socket_recv_buffer_size_force, set_socket_timeout},
 };
 
-use crate::netns::Namespace;
+use crate::bed::Namespace;
 
 /// One interface of a namespace.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::{gateway::tools, host::Host, netns::Namespace};
+use crate::bed::{Host, Namespace, gateway::tools};
 
 /// A server that runs.
 #[derive(Debug)]
