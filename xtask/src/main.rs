@@ -11,6 +11,7 @@ mod bench;
 mod ci;
 mod demo;
 mod fuzz;
+mod page;
 mod setup;
 mod sim;
 mod test;
