@@ -14,6 +14,7 @@ mod fuzz;
 mod page;
 mod setup;
 mod sim;
+mod svg;
 mod test;
 mod verify;
 mod vm;

@@ -275,7 +275,7 @@ impl World {
     const fn now(&self) -> Now {
         Now {
             unix: self.unix as u32,
-            boot_ms: self.boot as u64 * 1_000,
+            boot_ms: self.boot * 1_000,
         }
     }
 
