@@ -3,13 +3,15 @@
 
 use std::{
     fs::File,
+    io::Write as _,
     os::fd::AsFd as _,
     path::PathBuf,
-    process::Command,
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
 };
 
+use anyhow::{Context as _, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A network namespace, removed when this is dropped.
@@ -27,7 +29,15 @@ impl Namespace {
     pub fn new() -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("weir-test-{}-{number}", std::process::id());
+        Self::named(format!("weir-test-{}-{number}", std::process::id()))
+    }
+
+    /// The same under this name, by which a later run finds what a killed one left.
+    ///
+    /// # Panics
+    /// If it can't be made.
+    #[must_use]
+    pub fn named(name: String) -> Self {
         run(Command::new("ip").args(["netns", "add", &name]));
         let namespace = Self { name };
         namespace.ip(&["link", "set", "lo", "up"]);
@@ -64,6 +74,14 @@ impl Namespace {
     /// If that fails.
     pub fn ip(&self, arguments: &[&str]) -> String {
         run(Command::new("ip").args(["-n", &self.name]).args(arguments))
+    }
+
+    /// Runs many commands of `ip` on it, one a line.
+    ///
+    /// # Panics
+    /// If one of them fails.
+    pub fn batch(&self, commands: &str) {
+        batch(&self.name, commands).unwrap_or_else(|error| panic!("{error:#}"));
     }
 
     /// Moves an interface of the namespace that this process is in over, under
@@ -131,10 +149,8 @@ impl Namespace {
     /// # Panics
     /// If the namespace can't be entered, or `body` panics.
     pub fn enter<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
-        let file = File::open(self.path()).expect("the namespace has a file");
         let inside = || {
-            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
-                .expect("root may enter a namespace");
+            enter_by_name(&self.name);
             body()
         };
         thread::scope(|scope| {
@@ -194,6 +210,26 @@ pub fn pair() -> (Namespace, Namespace) {
     let (one, other) = (Namespace::new(), Namespace::new());
     veth((&one, "eth0"), (&other, "eth0"));
     (one, other)
+}
+
+/// Runs many commands of `ip`, one a line, in the namespace of this name.
+///
+/// # Errors
+/// If `ip` can't be started, or one of them fails.
+pub fn batch(namespace: &str, commands: &str) -> Result<()> {
+    let mut child = Command::new("ip")
+        .args(["-n", namespace, "-batch", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("starting ip")?;
+    let mut input = child.stdin.take().context("its input is piped")?;
+    input
+        .write_all(commands.as_bytes())
+        .context("writing to ip")?;
+    drop(input);
+    let status = child.wait().context("waiting for ip")?;
+    ensure!(status.success(), "ip couldn't do all of:\n{commands}");
+    Ok(())
 }
 
 fn run(command: &mut Command) -> String {

@@ -3,26 +3,29 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
-    io::Write as _,
+    env,
+    ffi::OsStr,
+    fs,
     net::IpAddr,
     path::{Path, PathBuf},
-    process::{self, Stdio},
+    process,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use rustix::{
     fs::statfs,
     mount::{UnmountFlags, unmount},
 };
 use tempfile::TempDir;
 use tokio::process::Command;
+use weir_tests::bed::{Namespace, veth};
 
 use super::cast::{self, Population};
 
 /// The edge host and the net, while this lives.
 pub(super) struct Stage {
-    pid: u32,
+    edge: Namespace,
+    net: Namespace,
     folder: TempDir,
     /// Whether a BPF file system was there before; if not, weir mounts one.
     bpf_mounted: bool,
@@ -31,52 +34,43 @@ pub(super) struct Stage {
 impl Stage {
     /// Makes the namespaces, the cable and everybody's addresses.
     pub(super) fn build() -> Result<Self> {
-        let pid = process::id();
-        // From here on, dropping takes away whatever was made.
+        let own = own(process::id());
         let stage = Self {
-            pid,
-            folder: tempfile::Builder::new()
-                .prefix(&format!("{PREFIX}{pid}-"))
-                .tempdir()
-                .context("making a temporary folder")?,
             bpf_mounted: bpf_mounted(),
+            folder: TempDir::with_prefix(format!("{own}-")).context("making a temporary folder")?,
+            edge: Namespace::named(format!("{own}-edge")),
+            net: Namespace::named(format!("{own}-net")),
         };
-        let (edge, net) = (edge(pid), net(pid));
-        ip(&format!(
-            "netns add {edge}\nnetns add {net}\n\
-             link add {INTERFACE} netns {edge} type veth peer name {INTERFACE} netns {net}\n"
-        ))?;
+        veth((&stage.edge, INTERFACE), (&stage.net, INTERFACE));
         let [(_, length4), (_, length6)] = cast::EDGE;
         let sources: BTreeSet<_> = [Population::Genuine, Population::Abusers]
             .into_iter()
             .flat_map(Population::sources)
             .map(|source| (source, if source.is_ipv4() { length4 } else { length6 }))
             .collect();
-        ip_in(&edge, &addresses(cast::EDGE))?;
-        ip_in(&net, &addresses(sources))?;
+        stage.edge.batch(&addresses(cast::EDGE));
+        stage.net.batch(&addresses(sources));
         Ok(stage)
     }
 
     /// A role of this very program, on the edge host.
     pub(super) fn edge(&self, role: &str) -> Result<Command> {
-        let mut command = self.on_edge(&env::current_exe().context("finding this program")?);
+        let mut command = self.on_edge(env::current_exe().context("finding this program")?);
         command.arg(role);
         Ok(command)
     }
 
     /// A role of this very program, out in the net.
     pub(super) fn net(&self, role: &str, arguments: &[&str]) -> Result<Command> {
-        let mut command = inside(
-            &net(self.pid),
-            &env::current_exe().context("finding this program")?,
-        );
+        let program = env::current_exe().context("finding this program")?;
+        let mut command = inside(&self.net, program);
         command.arg(role).args(arguments);
         Ok(command)
     }
 
     /// A program on the edge host.
-    pub(super) fn on_edge(&self, program: &Path) -> Command {
-        inside(&edge(self.pid), program)
+    pub(super) fn on_edge(&self, program: impl AsRef<OsStr>) -> Command {
+        inside(&self.edge, program)
     }
 
     /// A file's path in the temporary folder.
@@ -86,13 +80,14 @@ impl Stage {
 
     /// The folder for weir's pins.
     pub(super) fn pins(&self) -> PathBuf {
-        Path::new(BPF).join(format!("{PREFIX}{}", self.pid))
+        Path::new(BPF).join(own(process::id()))
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        clear(self.pid);
+        // The namespaces go by themselves; of the pins the daemon leaves none as a rule.
+        let _ = fs::remove_dir_all(self.pins());
         if !self.bpf_mounted
             && bpf_mounted()
             && fs::read_dir(BPF).is_ok_and(|mut pins| pins.next().is_none())
@@ -138,7 +133,7 @@ pub(super) fn sweep() {
     }
 }
 
-/// Commands that give an end of the cable its addresses and set it up.
+/// Commands that give an end of the cable its addresses.
 fn addresses(addresses: impl IntoIterator<Item = (IpAddr, u8)>) -> String {
     let mut commands = String::new();
     for (address, length) in addresses {
@@ -146,68 +141,40 @@ fn addresses(addresses: impl IntoIterator<Item = (IpAddr, u8)>) -> String {
         let nodad = if address.is_ipv6() { " nodad" } else { "" };
         commands += &format!("addr add {address}/{length} dev {INTERFACE}{nodad}\n");
     }
-    commands + &format!("link set lo up\nlink set {INTERFACE} up\n")
+    commands
 }
 
 /// Whether a process runs, and is this program.
 fn is_demo(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "xtask")
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "demo")
 }
 
-/// Removes pins and namespaces of a demo; what isn't there needs no removing.
+/// Removes pins and namespaces that a demo left.
 fn clear(pid: u32) {
-    let _ = fs::remove_dir_all(Path::new(BPF).join(format!("{PREFIX}{pid}")));
-    for namespace in [edge(pid), net(pid)] {
-        if Path::new(NAMESPACES).join(&namespace).exists()
-            && let Err(error) = ip(&format!("netns del {namespace}\n"))
-        {
-            eprintln!("demo: {error:#}");
+    let own = own(pid);
+    let _ = fs::remove_dir_all(Path::new(BPF).join(&own));
+    for namespace in [format!("{own}-edge"), format!("{own}-net")] {
+        if Path::new(NAMESPACES).join(&namespace).exists() {
+            let removed = process::Command::new("ip")
+                .args(["netns", "del", &namespace])
+                .status();
+            if !removed.is_ok_and(|status| status.success()) {
+                eprintln!("demo: the namespace {namespace} couldn't be removed");
+            }
         }
     }
 }
 
-fn edge(pid: u32) -> String {
-    format!("{PREFIX}{pid}-edge")
-}
-
-fn net(pid: u32) -> String {
-    format!("{PREFIX}{pid}-net")
+/// The name that everything of a demo's begins with.
+fn own(pid: u32) -> String {
+    format!("{PREFIX}{pid}")
 }
 
 /// A program in a network namespace that dies with the demo, even a killed one.
-///
-/// Not by `ip netns exec`: that mounts /sys anew, and hides the BPF file system.
-fn inside(namespace: &str, program: &Path) -> Command {
-    let mut command = Command::new("nsenter");
+fn inside(namespace: &Namespace, program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::from(namespace.command("setpriv"));
+    command.args(["--pdeathsig", "TERM"]).arg(program);
     command
-        .arg(format!("--net={NAMESPACES}/{namespace}"))
-        .args(["setpriv", "--pdeathsig", "TERM"])
-        .arg(program);
-    command
-}
-
-fn ip(commands: &str) -> Result<()> {
-    batch(process::Command::new("ip").args(["-batch", "-"]), commands)
-}
-
-fn ip_in(namespace: &str, commands: &str) -> Result<()> {
-    batch(
-        process::Command::new("ip").args(["-n", namespace, "-batch", "-"]),
-        commands,
-    )
-}
-
-fn batch(ip: &mut process::Command, commands: &str) -> Result<()> {
-    let mut child = ip.stdin(Stdio::piped()).spawn().context("starting ip")?;
-    let mut input = child.stdin.take().expect("it was asked for");
-    input
-        .write_all(commands.as_bytes())
-        .context("telling ip what to do")?;
-    drop(input);
-    if !child.wait().context("waiting for ip")?.success() {
-        bail!("ip couldn't do all of:\n{commands}");
-    }
-    Ok(())
 }
 
 /// Whether a BPF file system is mounted where they are.

@@ -1,6 +1,7 @@
 //! The real `weir` on the edge host, steered as its operator would.
 
 use std::{
+    env,
     fs::{self, File},
     net::IpAddr,
     path::PathBuf,
@@ -14,13 +15,13 @@ use tokio::{
     process::Command,
     time::{sleep, timeout},
 };
+use weir_tests::bed::daemon::binary;
 
 use super::{
     cast::{self, Population},
     process::Role,
     stage::{INTERFACE, Stage},
 };
-use crate::workspace;
 
 /// The daemon while it runs; dropped, it is stopped.
 pub(super) struct Daemon {
@@ -69,11 +70,11 @@ impl Daemon {
             ),
         )
         .context("writing weir's configuration")?;
-        let mut command = stage.on_edge(&workspace::daemon());
+        let mut command = stage.on_edge(binary());
         command
             .args(["run", "--config"])
             .arg(&configuration)
-            // Says when changes arrive, and when they are in force.
+            // At this level it logs when changes arrive, and when they are in force.
             .env("WEIR_LOG", "info,weir=debug")
             .stderr(Stdio::from(
                 File::create(&log).context("making weir's log")?,
@@ -124,7 +125,7 @@ impl Daemon {
 
     /// `weir events --follow`.
     pub(super) fn events(&self, stage: &Stage) -> Command {
-        let mut command = stage.on_edge(&workspace::daemon());
+        let mut command = stage.on_edge(binary());
         command
             .args(["events", "--follow", "--json"])
             .env("WEIR_SOCKET", &self.socket);
@@ -172,13 +173,15 @@ impl Daemon {
             if status.as_ref().is_ok_and(&is) {
                 return Ok(());
             }
-            self.role.check().with_context(|| self.said())?;
+            self.role.check().with_context(|| self.last_lines())?;
             if Instant::now() > end {
                 return Err(status.map_or_else(
                     |error| error,
                     |status| anyhow::anyhow!("it says {status:?}"),
                 ))
-                .with_context(|| format!("waited {ANSWER:?} until {wanted}\n{}", self.said()));
+                .with_context(|| {
+                    format!("waited {ANSWER:?} until {wanted}\n{}", self.last_lines())
+                });
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -193,7 +196,7 @@ impl Daemon {
     /// The command line, as the operator uses it.
     async fn cli(&self, arguments: &[&str]) -> Result<Vec<u8>> {
         let spelled = || format!("weir {}", arguments.join(" "));
-        let output = Command::new(workspace::daemon())
+        let output = Command::new(binary())
             .args(arguments)
             .env("WEIR_SOCKET", &self.socket)
             .stdin(Stdio::null())
@@ -214,25 +217,26 @@ impl Daemon {
     }
 
     /// The end of its log, for an error.
-    fn said(&self) -> String {
+    fn last_lines(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         let end = lines.len().saturating_sub(12);
-        format!("weir's last words:\n{}", lines[end..].join("\n"))
+        format!("the end of weir's log:\n{}", lines[end..].join("\n"))
     }
 }
 
 /// The verification service: three failures of a source within ten seconds are
 /// enough for it.
-pub(super) fn service(stage: &Stage) -> Command {
-    let mut command = stage.on_edge(&workspace::tool(SERVICE));
+pub(super) fn service(stage: &Stage) -> Result<Command> {
+    let program = env::current_exe().context("finding this program")?;
+    let mut command = stage.on_edge(program.with_file_name("verification-service"));
     command.args(["--listen", cast::SERVICE, "--failures", "3"]);
-    command
+    Ok(command)
 }
 
 /// A token of the verification service.
 pub(super) async fn token(stage: &Stage) -> Result<String> {
-    let mut asking = stage.edge("demo-token")?;
+    let mut asking = stage.edge("token")?;
     let output = timeout(ANSWER, asking.stdin(Stdio::null()).output());
     let output = output.await.context("waiting for a token")?;
     let output = output.context("asking for a token")?;
@@ -243,9 +247,6 @@ pub(super) async fn token(stage: &Stage) -> Result<String> {
     );
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
-
-/// The program of the verification service.
-pub(super) const SERVICE: &str = "verification-service";
 
 /// The time that weir may take to carry a command out.
 const ANSWER: Duration = Duration::from_secs(15);
