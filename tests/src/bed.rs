@@ -14,7 +14,7 @@ pub mod virtio;
 pub mod wire;
 
 pub use self::{
-    daemon::{Configuration, Daemon, Edge, PLENTY, Room, Said, Traffic, until},
+    daemon::{CommandOutput, Configuration, Daemon, Edge, PLENTY, Room, Traffic, until},
     edge_api::EdgeApi,
     gateway::Gateway,
     host::{Host, SERVER, SERVER6, to_host},

@@ -1,4 +1,4 @@
-//! What needs two rooms of weir at once: frames and cases for host and kernel,
+//! The parts of tests that need two crates of weir at once: frames and cases for host and kernel,
 //! a small world of tables, namespaces that are gone when a test is.
 
 pub mod bed;

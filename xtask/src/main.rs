@@ -1,6 +1,6 @@
 //! The one door for developers: `cargo xtask`.
 //!
-//! An enum, a dispatch, one file a command. What a command does is in its file.
+//! An enum, a dispatch, one file a command. Each command is described in its file.
 
 use std::process::ExitCode;
 

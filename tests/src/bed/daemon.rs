@@ -2,8 +2,8 @@
 //! two namespaces with a wire between them, a state folder, a control socket and
 //! a folder of pins that no other test has, and all of it gone on drop.
 //!
-//! [`process`] is the daemon, [`said`] what a command answered, [`traffic`] what
-//! is sent at the host and what gets through, [`room`] a host with a service.
+//! [`process`] is the daemon, [`output`] a command's output, [`traffic`] the
+//! frames sent at the host and those that get through, [`room`] a host with a service.
 
 use std::{
     fs,
@@ -21,14 +21,14 @@ use crate::{
     world::{BLOCKED, BLOCKED6, FREE, FREE6, SERVER, SERVER6},
 };
 
+pub mod output;
 pub mod process;
 pub mod room;
-pub mod said;
 pub mod traffic;
 
+pub use output::CommandOutput;
 pub use process::Daemon;
 pub use room::Room;
-pub use said::Said;
 pub use traffic::Traffic;
 
 /// An edge host, and the net that it faces. Its interface is `eth0`, and so is
@@ -43,14 +43,14 @@ pub struct Edge {
     pins: PathBuf,
 }
 
-/// What is written into the daemon's configuration; the paths are the edge's.
+/// The daemon's configuration as far as tests vary it; the paths are the edge's.
 #[derive(Clone, Copy, Debug)]
 pub struct Configuration<'a> {
     /// `observe` or `enforce`.
     pub mode: &'a str,
     /// `native`, `generic` or `auto`.
     pub attach: &'a str,
-    /// Where to attach.
+    /// The interfaces to attach to.
     pub interfaces: &'a [&'a str],
     /// `keep` or `detach`.
     pub on_stop: &'a str,
@@ -202,7 +202,7 @@ path = {list:?}
         // Not by this process: a test beside this one may start a child meanwhile,
         // which holds the copy open for writing, and such a file can't be executed.
         let mut command = Command::new("cp");
-        let _copied = Said::by(command.arg(binary()).arg(&own)).done();
+        let _copied = CommandOutput::by(command.arg(binary()).arg(&own)).done();
         own
     }
 
@@ -240,11 +240,11 @@ path = {list:?}
         daemon
     }
 
-    /// Starts the daemon where it must refuse, and gives what it said.
+    /// Starts the daemon where it must refuse, and gives its output.
     ///
     /// # Panics
     /// If it starts, or ends otherwise than by failing.
-    pub fn refuses_to_start(&self) -> Said {
+    pub fn refuses_to_start(&self) -> CommandOutput {
         let mut command = self.host.command(&binary());
         let daemon = Daemon::spawn(command.args(["run", "--config"]).arg(self.config()));
         daemon.await_end().failed(1)
@@ -262,8 +262,8 @@ path = {list:?}
 
     /// Runs a command of the CLI to its end, whatever that is.
     #[must_use]
-    pub fn weir(&self, arguments: &[&str]) -> Said {
-        Said::by(&mut self.command(arguments))
+    pub fn weir(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::by(&mut self.command(arguments))
     }
 
     /// `weir status --json`.

@@ -10,8 +10,8 @@
 //!                          198.18.2.N  abusers
 //! ```
 //!
-//! [`api`] is the server, [`client`] a caller, [`token`] what callers show,
-//! [`proof`] what is asserted of them.
+//! [`api`] is the server, [`client`] a caller, [`token`] the tokens that callers
+//! show, [`proof`] the assertions.
 
 use std::{
     fs,
@@ -49,7 +49,7 @@ pub use token::Shown;
 pub struct EdgeApi {
     /// The host and the net.
     pub edge: Edge,
-    /// Who signs the app's tokens.
+    /// The issuer of the app's tokens.
     pub issuer: Issuer,
     /// The API behind nginx.
     pub api: Api,
@@ -189,7 +189,7 @@ impl EdgeApi {
         assert_eq!(body["taken"], lines.len(), "{answer}");
     }
 
-    /// What a feed claims of a source, as `weir list` has it; the feed's claims
+    /// The claims of a feed, as `weir list` has them; the feed's claims
     /// are read anew.
     ///
     /// # Panics
@@ -278,7 +278,7 @@ pub const fn phone(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 64, 1, number)
 }
 
-/// What the host sees of all who are behind the carrier.
+/// The address that the host sees of all who are behind the carrier.
 pub const CARRIER: Ipv4Addr = Ipv4Addr::new(198, 18, 3, 1);
 
 /// Addresses of the abuser with a /64.

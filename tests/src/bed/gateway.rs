@@ -1,7 +1,7 @@
 //! A real gateway (Debian's nginx, Caddy or HAProxy) on an edge host, in that host's
 //! namespace, before a real API; killed on drop, and with the test. Needs root.
 //!
-//! What it is told of weir is what `docs/gateways` tells operators.
+//! Its configuration for weir is the one that `docs/gateways` gives to operators.
 
 use std::{
     ffi::OsString,
@@ -25,7 +25,7 @@ pub struct Gateway<'a> {
     folder: TempDir,
 }
 
-/// What a client was answered.
+/// A client's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
@@ -139,7 +139,7 @@ impl<'a> Gateway<'a> {
         this
     }
 
-    /// What a client in the net is answered that sends these headers to a path.
+    /// Sends a request with these headers to a path, and gives the answer.
     ///
     /// # Panics
     /// If it isn't answered.
@@ -173,7 +173,7 @@ impl<'a> Gateway<'a> {
         }
     }
 
-    /// What it logged of calls.
+    /// Its log of calls.
     ///
     /// # Panics
     /// If it keeps no log of them.
@@ -222,7 +222,7 @@ pub fn program(package: &str, path: &str) -> OsString {
     }
 }
 
-/// Where setup unpacks packages.
+/// The folder into which setup unpacks packages.
 #[must_use]
 pub fn tools() -> PathBuf {
     let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools");
@@ -230,12 +230,12 @@ pub fn tools() -> PathBuf {
     folder.into()
 }
 
-/// What brings the libraries that HAProxy needs and few machines have.
+/// Packages of the libraries that HAProxy needs and few machines have.
 const HAPROXY_LIBRARIES: [&str; 3] = [
     "liblua5.3-0",
     "libopentracing-c-wrapper0",
     "libopentracing1",
 ];
 
-/// Where the gateway listens.
+/// The port on which the gateway listens.
 pub const PORT: u16 = 8000;

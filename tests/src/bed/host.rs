@@ -34,7 +34,7 @@ mod traffic;
 pub const SERVER: &str = "192.0.2.1";
 /// The same over IPv6.
 pub const SERVER6: &str = "2001:db8::2";
-/// Who sends what isn't part of a test.
+/// The source of packets that aren't part of a test.
 const OTHER_END: &str = "192.0.2.2";
 const OTHER_END6: &str = "2001:db8::1";
 
@@ -161,7 +161,7 @@ impl Host {
         kernel.set(&plan.settings).expect("settings fit");
     }
 
-    /// What was counted of a cause.
+    /// The counters of a cause.
     ///
     /// # Panics
     /// If there is no filter.

@@ -107,7 +107,7 @@ pub fn is_tagged(frame: &[u8]) -> bool {
     matches!(frame[12..14], [0x81, 0] | [0x88, 0xa8])
 }
 
-/// As a packet socket shows it: the kernel has taken the outermost tag off.
+/// As a packet socket shows it: the kernel has removed the outermost tag.
 fn untagged(frame: &[u8]) -> Vec<u8> {
     let mut bare = frame.to_vec();
     if is_tagged(frame) {

@@ -25,7 +25,7 @@ pub struct Prometheus<'a> {
     folder: TempDir,
 }
 
-/// Where the daemon's metrics have to be.
+/// The address that the daemon's metrics have to be at.
 pub const TARGET: &str = "127.0.0.1:9187";
 
 impl<'a> Prometheus<'a> {
@@ -81,7 +81,7 @@ impl<'a> Prometheus<'a> {
         self.data(what, self.http(&format!("GET /api/v1/{what}"), ""))
     }
 
-    /// What an expression comes to now: each series with its value.
+    /// Evaluates an expression: each series with its value.
     ///
     /// # Panics
     /// If it refuses the expression.

@@ -65,14 +65,14 @@ impl Drop for Server {
     }
 }
 
-/// What became of handshakes.
+/// The outcome of handshakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Handshakes {
-    /// How many were completed.
+    /// The number completed.
     pub succeeded: u64,
     /// The datagrams that the client sent for them.
     pub datagrams: u64,
-    /// How many of them it sent before the server's first.
+    /// The number of them that it sent before the server's first.
     pub hello: u64,
 }
 

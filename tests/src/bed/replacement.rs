@@ -113,7 +113,7 @@ pub fn assert_without_a_gap(
     );
 }
 
-/// What was sent meanwhile.
+/// The frames that were sent meanwhile.
 #[derive(Default)]
 struct Sent {
     /// Frames of the free source, and as many of the blocked one.

@@ -1,4 +1,4 @@
-//! Where claims come from: a file, a verification service, and what can be wrong
+//! Sources of claims: a file, a verification service, and what can be wrong
 //! with either.
 
 mod faults;

@@ -1,4 +1,4 @@
-//! What only a virtual machine has: network cards of virtio, and VLAN devices
+//! Tests of devices that only a virtual machine has: network cards of virtio, and VLAN devices
 //! (the module 8021q isn't on every host). `cargo xtask vm` runs these on every
 //! kernel, and `cargo xtask test` leaves them to it, by the module's name.
 

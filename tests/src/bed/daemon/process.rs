@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PLENTY, Said};
+use super::{CommandOutput, PLENTY};
 
 /// A daemon that runs, or is about to; killed on drop.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Daemon {
         self.child.id()
     }
 
-    /// What it logged so far.
+    /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().text.clone()
@@ -87,12 +87,12 @@ impl Daemon {
     /// # Panics
     /// If it doesn't end in time.
     #[must_use]
-    pub fn await_end(mut self) -> Said {
+    pub fn await_end(mut self) -> CommandOutput {
         let written = self.log.wait(|written| written.ended);
         assert!(written.ended, "the daemon goes on:\n{}", written.text);
         let err = written.text.clone();
         drop(written);
-        Said {
+        CommandOutput {
             code: self.child.wait().expect("it has ended").code(),
             out: String::new(),
             err,
@@ -103,7 +103,7 @@ impl Daemon {
     ///
     /// # Panics
     /// If it doesn't stop, or not well.
-    pub fn stop(self) -> Said {
+    pub fn stop(self) -> CommandOutput {
         self.signal(Signal::TERM);
         self.await_end().done()
     }

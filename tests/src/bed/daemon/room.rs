@@ -10,7 +10,7 @@ use crate::service::{Options, Service};
 pub struct Room {
     /// The host.
     pub edge: Edge,
-    /// What its feed `verifier` follows.
+    /// The service that its feed `verifier` follows.
     pub service: Service,
 }
 
@@ -56,7 +56,7 @@ impl Room {
         verifier.expect("the feed is there").clone()
     }
 
-    /// What `weir feed show` says of it.
+    /// The feed as `weir feed show` prints it.
     ///
     /// # Panics
     /// If it fails.
@@ -103,6 +103,6 @@ impl Room {
 
     /// Has the feed read all of it anew, however that goes.
     pub fn refresh(&self) {
-        let _said = self.edge.weir(&["feed", "refresh", "verifier"]);
+        let _output = self.edge.weir(&["feed", "refresh", "verifier"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What is sent at the host, and what gets through to it: frames past the
+//! Traffic at the host, and the part that gets through to it: frames past the
 //! stacks at both ends, and real TCP connections.
 
 use std::{
@@ -27,10 +27,10 @@ pub struct Traffic {
     host: Wire,
 }
 
-/// What became of frames.
+/// The outcome of sending frames.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arrived {
-    /// How many of those that should arrive.
+    /// The number that arrived of those that should.
     pub wanted: usize,
     /// The places of those that shouldn't arrive, and did.
     pub leaked: Vec<usize>,
@@ -194,7 +194,7 @@ pub fn say_hello(listener: &TcpListener, mut caller: TcpStream) {
     assert_eq!(&said, b"hello");
 }
 
-/// What the host sees of a frame: the kernel takes the outermost VLAN tag off.
+/// A frame as the host sees it: the kernel takes the outermost VLAN tag off.
 fn landed(frame: &[u8]) -> Vec<u8> {
     match frame[12..14] {
         [0x81, 0x00] | [0x88, 0xa8] => [&frame[..12], &frame[16..]].concat(),
@@ -204,5 +204,5 @@ fn landed(frame: &[u8]) -> Vec<u8> {
 
 const BATCH: usize = 64;
 
-/// How long frames are waited for that should arrive.
+/// The time that frames may take which should arrive.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -54,7 +54,7 @@ impl Api {
         }
     }
 
-    /// How many calls of somebody it answered.
+    /// The number of calls of somebody that it answered.
     #[must_use]
     pub fn served(&self, name: &str) -> u64 {
         let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +65,7 @@ impl Api {
 impl Drop for Api {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.stop.take() {
-            // Both fail only where it has panicked, and has said so.
+            // Both fail only where it has panicked, and has printed that.
             let _ended = stop.send(());
             let _ended = thread.join();
         }
@@ -83,7 +83,7 @@ async fn serve(listener: TcpListener, served: &Served) {
         tokio::spawn(async move {
             let answer = service_fn(|request| answer(request, &served));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
-            // To a gateway that left, nothing can be said.
+            // To a gateway that left, nothing can be sent.
             let _ended = connection.await;
         });
     }
@@ -100,11 +100,11 @@ async fn answer(
     Ok(Response::new(Full::new(Bytes::from_static(ORDER))))
 }
 
-/// What a served call is answered.
+/// The answer to a served call.
 pub const ORDER: &[u8] = b"{\"order\": 7}";
 
 /// The header in which callers say who they are, for the count.
 pub const CALLER: &str = "x-caller";
 
-/// Where it listens, as the gateways' pages have it.
+/// The port on which it listens, as the gateways' pages have it.
 const PORT: u16 = 8080;

@@ -22,21 +22,21 @@ pub struct Client {
     name: String,
     from: IpAddr,
     to: SocketAddr,
-    /// What it shows with each call.
+    /// The token that it shows with each call.
     pub shown: Shown,
-    /// How long it waits for an answer, and for a connection.
+    /// The time that it waits for an answer, and for a connection.
     pub patience: Duration,
     connection: Option<http1::SendRequest<Empty<Bytes>>>,
 }
 
-/// What a call was answered.
+/// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
     /// The body.
     pub body: Bytes,
-    /// How long it took.
+    /// The time from the request to it.
     pub took: Duration,
 }
 
@@ -83,7 +83,7 @@ impl Client {
         self.connection = None;
     }
 
-    /// A connection that nothing is said on; `None`: it isn't established in time.
+    /// A connection without a request; `None`: it isn't established in time.
     pub async fn connect(&self) -> Option<TcpStream> {
         let socket = match self.from {
             IpAddr::V4(_) => TcpSocket::new_v4(),

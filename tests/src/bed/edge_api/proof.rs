@@ -1,4 +1,4 @@
-//! What tests assert of callers.
+//! Assertions on callers.
 
 use std::{
     net::IpAddr,
@@ -92,5 +92,5 @@ pub async fn flood(client: &Client, connections: usize) -> usize {
     open.join_all().await.into_iter().flatten().count()
 }
 
-/// How long abusers wait.
+/// The time that abusers wait for an answer.
 pub const SHORT: Duration = Duration::from_millis(500);

@@ -1,8 +1,8 @@
-//! What callers show: a token, and the header that it is bound to.
+//! Tokens as callers show them, and the header that each is bound to.
 
 use crate::issuer::Issuer;
 
-/// What a caller shows with each call.
+/// The headers that a caller shows with each call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// Its token, if it has one.
@@ -31,7 +31,7 @@ impl Shown {
         }
     }
 
-    /// What somebody signed who isn't the issuer, under its key's name.
+    /// A token that somebody else signed, under the issuer's key's name.
     #[must_use]
     pub fn forged() -> Self {
         let token = Issuer::es256("k1").of_user("any", ABUSER, LIFETIME);

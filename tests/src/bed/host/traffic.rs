@@ -1,4 +1,4 @@
-//! What is sent at a host, and what its stack makes of it.
+//! Traffic at a host, and the answers of its stack.
 
 use std::{
     collections::HashSet,

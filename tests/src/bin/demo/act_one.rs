@@ -199,12 +199,12 @@ impl Show {
     }
 }
 
-/// How long the API is shown without abusers.
+/// The time that the API is shown without abusers.
 const CALM: Duration = Duration::from_secs(3);
-/// How long the flood meets a weir that only counts.
+/// The time that the flood meets a weir that only counts.
 const OBSERVE: Duration = Duration::from_secs(8);
-/// How long the service may take to learn, and what the API had already accepted
-/// to end.
+/// The time that the service may take to learn, and that calls which the API had
+/// already accepted may take to end.
 const LEARN: Duration = Duration::from_secs(5);
-/// How long the flood meets a weir that drops.
+/// The time that the flood meets a weir that drops.
 const ENFORCE: Duration = Duration::from_secs(10);

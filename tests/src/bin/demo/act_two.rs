@@ -46,7 +46,7 @@ pub(crate) fn play() -> Result<()> {
     })
 }
 
-/// Asks for the end at the first signal; everything made is then taken away.
+/// Asks for the end at the first signal; everything made is then removed.
 fn await_signal(stop: &AtomicBool, over: oneshot::Receiver<()>) {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {

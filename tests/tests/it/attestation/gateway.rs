@@ -214,7 +214,7 @@ fn start(edge: &Edge) -> Daemon {
     daemon
 }
 
-/// What the page says, with the test's own socket; `open` is what lets calls
+/// The page's configuration, with the test's own socket; `open` is the part that lets calls
 /// pass while the endpoint is down.
 fn nginx(edge: &Edge, open: &str) -> String {
     let text = documented("nginx.md", "nginx", 0);

@@ -1,4 +1,4 @@
-//! What holds beside the five integrities: over a restart and a crash, in observe,
+//! Properties beside the five integrities: over a restart and a crash, in observe,
 //! and where it isn't the callers who fail.
 
 use std::{
@@ -101,7 +101,7 @@ fn in_observe_nothing_is_dropped_and_what_would_be_is_counted() {
 
     // The operator has looked, and says so.
     site.configure(ENFORCE);
-    let _said = site.edge.weir(&["reload"]).done();
+    let _output = site.edge.weir(&["reload"]).done();
     forger.patience = SHORT;
     let answered = site.at(abuser(1), async || called(&mut forger, 2_000).await);
     assert!(answered < 2_000, "it is dropped before");
@@ -172,7 +172,7 @@ fn when_a_rotated_key_fails_everybody_nobody_is_held_for_it() {
     }
 }
 
-/// What holds whom, without what passes with time.
+/// The claims in force by source, without the fields that change with time.
 fn verdicts(site: &EdgeApi) -> Vec<[Value; 3]> {
     let claims = site.claims("attestation");
     let mut verdicts: Vec<_> = claims

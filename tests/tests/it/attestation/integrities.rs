@@ -2,7 +2,7 @@
 //! nginx, the real daemon and its policy. One test for each integrity, and what
 //! holds beside it.
 //!
-//! What carriers' NATs add is in `nat.rs`; restarts, observe and the
+//! Carriers' NATs are in `nat.rs`; restarts, observe and the
 //! breaker are in `holds.rs`.
 
 use std::fs;
@@ -102,7 +102,7 @@ fn device_what_is_said_of_devices_chooses_a_tier_and_never_blocks() {
     for reason in ["dev_hooked", "dev_emulator", "dev_magisk", "dev_rooted"] {
         report(reason, 500);
     }
-    // An observation behind these has been taken: so have they.
+    // The daemon has received an observation sent after these: so it has these.
     site.report(&[json!({"source": "203.0.113.7", "outcome": "failed",
         "reason": "app_tampered", "weight": 100})]);
     until("what came later is in force", || {
@@ -155,7 +155,7 @@ fn channel_a_feed_under_another_authority_is_refused_and_blocks_nobody() {
 
     // What was refused was a word that would have been obeyed.
     fs::write(&authority, its.pem()).expect("written");
-    let _said = site.edge.weir(&["feed", "refresh", "verifier"]);
+    let _output = site.edge.weir(&["feed", "refresh", "verifier"]);
     until("it is believed", || feed()["claims"] == 1);
     user.patience = SHORT;
     let answered = site.at(genuine(1), async || called(&mut user, 3).await);

@@ -11,7 +11,7 @@ use std::{
 use filter_common::cause::Cause;
 use serde_json::Value;
 use weir_tests::{
-    bed::{Edge, PLENTY, Said, Traffic, until},
+    bed::{CommandOutput, Edge, PLENTY, Traffic, until},
     world::{BLOCKED, BLOCKED6, FREE, SERVER},
 };
 
@@ -31,14 +31,14 @@ fn a_foreign_user_is_kept_out_by_two_doors() {
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
             .arg(&own)
             .args(["block", FREE]);
-        Said::by(&mut command)
+        CommandOutput::by(&mut command)
     };
-    let _said = foreign().failed(1).says("you may not open");
+    let _output = foreign().failed(1).says("you may not open");
     assert!(!daemon.log().contains("was refused"));
 
     // Somebody opens the first door too wide.
     open(edge.path("control.sock"), 0o666);
-    let _said = foreign().failed(1).says("only root");
+    let _output = foreign().failed(1).says("only root");
     daemon.await_log("was refused");
     assert!(
         daemon.log().contains("65534"),
@@ -145,12 +145,12 @@ fn every_command_answers_with_json_and_its_exit_code() {
     let check = edge.weir(&["status", "--check", "--json"]);
     assert_eq!(check.code, Some(1));
     assert_eq!(check.json()["ok"], false);
-    let _said = edge
+    let _output = edge
         .weir(&["list", "--feed", "no"])
         .failed(1)
         .says("operator, local");
-    let _said = edge.weir(&["explain", "203.0.113.0/24"]).failed(2);
-    let _said = edge.weir(&["explain", FREE, "--port", "0"]).failed(2);
+    let _output = edge.weir(&["explain", "203.0.113.0/24"]).failed(2);
+    let _output = edge.weir(&["explain", FREE, "--port", "0"]).failed(2);
     daemon.stop();
     for arguments in [
         &["status"][..],
@@ -158,7 +158,7 @@ fn every_command_answers_with_json_and_its_exit_code() {
         &["block", FREE],
         &["reload"],
     ] {
-        let _said = edge.weir(arguments).failed(1).says("no daemon answers on");
+        let _output = edge.weir(arguments).failed(1).says("no daemon answers on");
     }
 }
 
@@ -174,7 +174,7 @@ fn events_tell_the_first_drop_of_a_source_with_its_claim() {
         .spawn()
         .expect("it can be run");
     let mut lines = BufReader::new(follow.stdout.take().expect("it was asked for")).lines();
-    // Whether the follower is there before the drops or after: it is told.
+    // The follower receives it whether it comes before the drops or after.
     let generation = edge.status()["generation"].clone();
     Traffic::open(&edge).proves(FREE, BLOCKED, 30);
 
@@ -286,7 +286,7 @@ fn a_check_for_monitoring_is_one_line() {
     });
 }
 
-/// What the daemon answers on its socket, head and body.
+/// The daemon's answer on its socket, head and body.
 fn http(edge: &Edge, request: &str) -> String {
     let mut socket = UnixStream::connect(edge.path("control.sock")).expect("it listens");
     socket.set_read_timeout(Some(PLENTY)).expect("a timeout");

@@ -1,4 +1,4 @@
-//! What the daemon's filter does to real packets: nothing of a blocked source
+//! The daemon's filter on real packets: nothing of a blocked source
 //! gets through, everybody else is left alone.
 
 use std::{thread, time::Duration};
@@ -57,7 +57,7 @@ fn no_way_around(attach: &str) {
     assert_eq!(counted["packets"], blocked.len());
     assert_eq!(counted["dropped_packets"], 0);
 
-    let _said = edge.weir(&["mode", "enforce"]).done();
+    let _output = edge.weir(&["mode", "enforce"]).done();
     let arrived = traffic.send(&free, &blocked);
     let leaked: Vec<_> = arrived.leaked.iter().map(|place| name(*place)).collect();
     assert_eq!(leaked, Vec::<&str>::new(), "leaked");
@@ -70,8 +70,8 @@ fn no_way_around(attach: &str) {
     daemon.stop();
 }
 
-/// What a blocked source sends in every way that is known, and the same from a
-/// free one.
+/// Frames of a blocked source in every way that is known, and the same from a free
+/// one.
 fn frames() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let (mut blocked, mut free) = (Vec::new(), Vec::new());
     for case in ways() {
@@ -151,7 +151,7 @@ fn who_opens_too_many_connections_is_held_and_a_client_beside_is_not() {
                 .map(|call| usize::from(call.join().expect("it called")))
                 .sum()
         });
-        // The burst, and one for each second that it may have taken.
+        // The burst, and one for each second that may have passed meanwhile.
         assert!((5..=8).contains(&established), "{established} of {GREED}");
         let causes = &edge.status()["causes"];
         let over = &causes["over_connections"];
@@ -196,9 +196,9 @@ fn enforce_is_refused_without_force_where_few_sources_carry_all_the_traffic() {
     );
     assert_eq!(arrived.wanted, 10_500);
     let refused = edge.weir(&["mode", "enforce"]).failed(1);
-    let _said = refused.says("--force");
+    let _output = refused.says("--force");
     assert_eq!(edge.status()["mode"], "observe");
-    let _said = edge.weir(&["mode", "enforce", "--force"]).done();
+    let _output = edge.weir(&["mode", "enforce", "--force"]).done();
     assert_eq!(edge.status()["mode"], "enforce");
 }
 

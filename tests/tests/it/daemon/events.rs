@@ -110,7 +110,7 @@ fn a_hundred_readers_see_every_drop_while_one_of_them_sleeps() {
     let counted = |what: &str| edge.status()["events"][what].as_u64().expect("a count");
     assert_eq!((counted("sent"), counted("readers")), (5000, 100));
     let lost = counted("missed");
-    // Whoever slept gets what is still there, and is told what isn't.
+    // A late follower receives the events still kept, and how many are lost.
     let mut sleeper = sleeper;
     let (mut seen, mut missed) = (0, 0);
     while seen + missed < 5000 {
@@ -134,9 +134,9 @@ fn more_readers_than_may_follow_are_refused_and_told_why() {
     let _daemon = edge.start();
     let mut readers: Vec<_> = (0..FOLLOWERS).map(|_| follow(&edge)).collect();
     let said = edge.weir(&["events", "--follow"]).failed(1);
-    let _said = said.says("follow the events already");
-    // What was told is there for everybody, and so is the rest.
-    let _said = edge.weir(&["events"]).done();
+    let _output = said.says("follow the events already");
+    // Events that one follower received are kept for every other, and so is the rest.
+    let _output = edge.weir(&["events"]).done();
     readers.pop();
     let follows = || edge.status()["events"]["readers"] == FOLLOWERS as u64;
     until("one has left", || !follows());
@@ -218,7 +218,7 @@ fn the_true_totals_are_recovered_from_sampled_events() {
         ..Configuration::default()
     });
     let _daemon = edge.start();
-    let _said = edge.weir(&["block", "198.18.7.0/24"]).done();
+    let _output = edge.weir(&["block", "198.18.7.0/24"]).done();
     let traffic = Traffic::open(&edge);
     let mut follower = Follower::start(&edge);
 

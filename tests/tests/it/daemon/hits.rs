@@ -1,4 +1,4 @@
-//! How many packets each claim has judged.
+//! Hits: the packets that each claim has judged.
 
 use serde_json::Value;
 use weir_tests::{

@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 use weir_tests::{
     bed::{
-        Configuration, Edge, PLENTY, Prometheus, Said, Traffic,
+        CommandOutput, Configuration, Edge, PLENTY, Prometheus, Traffic,
         prometheus::{Series, TARGET, promtool},
         until,
     },
@@ -29,10 +29,10 @@ fn a_real_prometheus_takes_what_status_says_and_dashboard_and_alerts_work() {
     Traffic::open(&edge).proves(FREE, BLOCKED, 20);
 
     let text = scrape(&edge);
-    let lint = Said::by_with(promtool().args(["check", "metrics"]), &text).done();
+    let lint = CommandOutput::by_with(promtool().args(["check", "metrics"]), &text).done();
     assert_eq!((lint.out.as_str(), lint.err.as_str()), ("", ""), "{text}");
     let rules = docs("alerts.yml");
-    let _fine = Said::by(promtool().args(["check", "rules"]).arg(&rules)).done();
+    let _fine = CommandOutput::by(promtool().args(["check", "rules"]).arg(&rules)).done();
 
     let prometheus = Prometheus::start(&edge, &rules);
     until(
@@ -126,7 +126,7 @@ fn a_thousand_idle_connections_hurt_neither_a_scrape_nor_a_command() {
     let control = edge.path("control.sock");
     let connect = |_| UnixStream::connect(&control).expect("it listens");
     let at_the_door: Vec<_> = (0..1_000).map(connect).collect();
-    let _said = edge.weir(&["block", FREE]).done();
+    let _output = edge.weir(&["block", FREE]).done();
     assert_eq!(edge.explain(FREE)["cause"], "blocked");
     assert!(scrape(&edge).contains("weir_enforcing 1\n"));
     let taken = descriptors() - before;
@@ -143,7 +143,7 @@ fn a_thousand_idle_connections_hurt_neither_a_scrape_nor_a_command() {
 #[ignore = "needs promtool: cargo xtask test"]
 fn each_alert_fires_where_it_should_and_nowhere_else() {
     let cases = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/alerts.test.yml"));
-    let tested = Said::by(promtool().args(["test", "rules"]).arg(cases)).done();
+    let tested = CommandOutput::by(promtool().args(["test", "rules"]).arg(cases)).done();
     assert!(tested.out.contains("SUCCESS"), "{tested:?}");
     let rules = fs::read_to_string(docs("alerts.yml")).expect("it is there");
     let cases = fs::read_to_string(cases).expect("it is there");
@@ -217,7 +217,7 @@ fn scrape(edge: &Edge) -> String {
     body.to_owned()
 }
 
-/// What Prometheus has otherwise than the status; most of all it may be late.
+/// Differences between Prometheus and the status; most of all it may be late.
 fn differences(prometheus: &Prometheus<'_>, status: &Value) -> Vec<String> {
     let mut differing = Vec::new();
     let mut compare = |expression: &str, expected: u64| {

@@ -1,11 +1,11 @@
-//! What the operator says is in force at once, ends when it should, and is
+//! Claims of the operator are in force at once, end when they should, and are
 //! never lost once success was answered.
 
 use std::{collections::BTreeSet, fs, path::Path, sync::mpsc, thread};
 
 use serde_json::Value;
 use weir_tests::{
-    bed::{Configuration, Edge, Said, Traffic, until},
+    bed::{CommandOutput, Configuration, Edge, Traffic, until},
     world::{BLOCKED, FREE, FREE6},
 };
 
@@ -36,20 +36,20 @@ fn block_allow_limit_and_clear_are_in_force_at_once() {
     assert_eq!(explained["action"], "drop");
 
     // The operator's word beats the feed's, also a wider one.
-    let _said = edge.weir(&["allow", "198.51.100.0/24"]).done();
+    let _output = edge.weir(&["allow", "198.51.100.0/24"]).done();
     traffic.proves(BLOCKED, FREE, 50);
     let explained = edge.explain(BLOCKED);
     assert_eq!(explained["cause"], "allowed");
     assert_eq!(explained["losing"][0]["feed"], "local");
 
-    let _said = edge.weir(&["limit", FREE, "--tier", "tiny"]).done();
+    let _output = edge.weir(&["limit", FREE, "--tier", "tiny"]).done();
     let sent = weir_tests::bed::daemon::traffic::datagrams(FREE, 50);
     // A stricter tier begins without a burst, so it may be none.
     let arrived = traffic.send(&[], &sent).leaked.len();
     assert!(arrived <= 1, "{arrived} of 50 packets at one a minute");
     assert_eq!(edge.explain(FREE)["cause"], "over_packets");
 
-    let _said = edge.weir(&["clear", FREE, FREE6, "198.51.100.0/24"]).done();
+    let _output = edge.weir(&["clear", FREE, FREE6, "198.51.100.0/24"]).done();
     traffic.proves(FREE, BLOCKED, 50);
     assert!(traffic.passes(FREE6));
     let listed = edge.weir(&["list", "--feed", "operator", "--json"]).done();
@@ -79,7 +79,7 @@ fn a_verdict_ends_when_it_should_also_when_the_daemon_is_dead() {
         listed.json_lines().is_empty()
     });
 
-    let _said = edge.weir(&["block", FREE, "--for", "3s"]).done();
+    let _output = edge.weir(&["block", FREE, "--for", "3s"]).done();
     assert!(!traffic.passes(FREE));
     daemon.kill();
     until("it has ended in the kernel", || traffic.passes(FREE));
@@ -111,7 +111,7 @@ fn what_would_be_a_mistake_is_refused_and_the_rest_is_done() {
         (&["block"], 2, "PREFIX"),
         (&["frobnicate"], 2, "frobnicate"),
     ] {
-        let _said = edge.weir(arguments).failed(code).says(words);
+        let _output = edge.weir(arguments).failed(code).says(words);
     }
     assert_eq!(
         edge.status()["generation"],
@@ -142,7 +142,7 @@ fn thousands_of_prefixes_come_by_standard_input_and_are_kept() {
         let [_, _, c, d] = number.to_be_bytes();
         lines += &format!("10.7.{c}.{d}  # {number}\n");
     }
-    let said = Said::by_with(&mut edge.command(&["block", "-", "--json"]), &lines).done();
+    let said = CommandOutput::by_with(&mut edge.command(&["block", "-", "--json"]), &lines).done();
     let answers = said.json()["prefixes"].as_array().expect("answers").len();
     assert_eq!(answers, 5_000);
     let holds = |edge: &Edge| {
@@ -158,7 +158,7 @@ fn thousands_of_prefixes_come_by_standard_input_and_are_kept() {
     daemon.kill();
     let daemon = edge.start();
     holds(&edge);
-    let said = Said::by_with(&mut edge.command(&["clear", "-"]), &lines).done();
+    let said = CommandOutput::by_with(&mut edge.command(&["clear", "-"]), &lines).done();
     assert_eq!(said.out.lines().count(), 5_000);
     daemon.stop();
     let _daemon = edge.start();
@@ -189,9 +189,9 @@ fn no_success_is_lost_whatever_becomes_of_the_journal() {
     for (way, change) in ways {
         let edge = Edge::new();
         let daemon = edge.start();
-        let _said = edge.weir(&["block", "203.0.113.7"]).done();
+        let _output = edge.weir(&["block", "203.0.113.7"]).done();
         change(&edge.path("state").join("operator.ndjson"));
-        let _said = edge.weir(&["block", "203.0.113.8"]).done();
+        let _output = edge.weir(&["block", "203.0.113.8"]).done();
         daemon.kill();
         let _daemon = edge.start();
         for source in ["203.0.113.7", "203.0.113.8"] {
@@ -255,7 +255,7 @@ fn no_success_is_lost_whenever_the_daemon_is_killed() {
         .expect("a number");
     assert!(blocked >= answered.len() as u64, "{blocked} in the tables");
     Traffic::open(&edge).proves(FREE, "10.11.0.19", 20);
-    let _said = edge.weir(&["status", "--check"]).done();
+    let _output = edge.weir(&["status", "--check"]).done();
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn the_filter_stays_in_force_when_the_daemon_is_killed() {
         let traffic = Traffic::open(&edge);
         traffic.proves(FREE, BLOCKED, 1_000);
         traffic.proves(FREE6, BLOCKED6, 1_000);
-        let _said = edge.weir(&["status"]).failed(1).says("no daemon answers");
+        let _output = edge.weir(&["status"]).failed(1).says("no daemon answers");
 
         let daemon = edge.start();
         assert_ne!(
@@ -206,14 +206,14 @@ fn detach_takes_the_filter_off_and_reload_puts_it_back() {
     let wrong = edge.weir(&["status", "--check"]);
     assert_eq!(wrong.code, Some(1));
     assert!(wrong.out.contains("the filter is off on eth0"), "{wrong:?}");
-    let _said = edge
+    let _output = edge
         .weir(&["detach", "--interface", "eth0"])
         .failed(1)
         .says("isn't on eth0");
 
-    let _said = edge.weir(&["reload"]).done();
+    let _output = edge.weir(&["reload"]).done();
     traffic.proves(FREE, BLOCKED, 20);
-    let _said = edge.weir(&["status", "--check"]).done();
+    let _output = edge.weir(&["status", "--check"]).done();
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn detach_works_with_a_stopped_daemon_and_what_came_late_isnt_carried_out() {
         &["reload"],
     ] {
         let arguments = [&["--timeout", "1s"], late].concat();
-        let _said = edge
+        let _output = edge
             .weir(&arguments)
             .failed(1)
             .says("hasn't answered within 1s");
@@ -312,7 +312,7 @@ fn a_second_daemon_is_refused_and_the_first_goes_on() {
     let mut command = edge.host.command(&binary());
     let second = Daemon::spawn(command.args(["run", "--config"]).arg(other));
     let refused = second.await_end().failed(1);
-    let _said = refused.says("another weir daemon answers on");
+    let _output = refused.says("another weir daemon answers on");
     let _gone = fs::remove_dir_all(edge.pins().with_file_name(format!("{name}-b")));
 
     assert_eq!(edge.program("eth0"), program);
@@ -337,7 +337,7 @@ fn of_daemons_that_start_at_once_one_runs() {
         for daemon in daemons {
             if pid == daemon.pid() {
                 daemon.await_log("weir runs");
-                let _said = edge.weir(&["status", "--check"]).done();
+                let _output = edge.weir(&["status", "--check"]).done();
                 daemon.stop();
             } else {
                 let refused = daemon.await_end().failed(1);
@@ -390,8 +390,8 @@ fn another_way_to_attach_takes_a_detach_and_that_is_told() {
         "without a gap"
     );
     assert!(daemon.log().contains("weir detach"), "{}", daemon.log());
-    let _said = edge.weir(&["detach"]).done();
-    let _said = edge.weir(&["reload"]).done();
+    let _output = edge.weir(&["detach"]).done();
+    let _output = edge.weir(&["reload"]).done();
     assert_eq!(edge.status()["interfaces"][0]["attach"], "generic");
     Traffic::open(&edge).proves(FREE, BLOCKED, 50);
 }
@@ -444,7 +444,7 @@ fn somebody_elses_program_is_named_and_never_replaced() {
 
     let refused = edge.refuses_to_start().says("isn't weir's");
     let refused = refused.says(&format!("program {program} `filter`"));
-    let _said = refused.says("loaded by user 0");
+    let _output = refused.says("loaded by user 0");
     assert_eq!(edge.program("eth0"), Some(program), "theirs is still there");
 
     // What can't be attached everywhere isn't attached anywhere.
@@ -452,7 +452,7 @@ fn somebody_elses_program_is_named_and_never_replaced() {
         interfaces: &["eth1", "eth0"],
         ..Configuration::default()
     });
-    let _said = edge.refuses_to_start().says("isn't weir's");
+    let _output = edge.refuses_to_start().says("isn't weir's");
     assert_eq!(edge.program("eth0"), Some(program));
     assert_eq!(edge.program("eth1"), None, "nothing is left behind");
 }

@@ -85,16 +85,16 @@ fn in_observe_it_is_only_counted_and_a_reload_enforces_it() {
     assert_eq!(line["attested_sources"], 0);
 
     configure(&edge, "enforce");
-    let _said = edge.weir(&["reload"]).done();
+    let _output = edge.weir(&["reload"]).done();
     observe(&edge, "failed", "tok_badsig", 100);
     until("the source is blocked", || !traffic.passes(FREE));
-    let _said = edge.weir(&["feed", "disable", "attestation"]).done();
+    let _output = edge.weir(&["feed", "disable", "attestation"]).done();
     assert!(traffic.passes(FREE), "the operator has the last word");
-    let _said = edge.weir(&["feed", "enable", "attestation"]).done();
+    let _output = edge.weir(&["feed", "enable", "attestation"]).done();
     until("the source is blocked again", || !traffic.passes(FREE));
 
     configure(&edge, "off");
-    let _said = edge.weir(&["reload"]).done();
+    let _output = edge.weir(&["reload"]).done();
     until("nothing is left of it", || traffic.passes(FREE));
 }
 

@@ -1,4 +1,4 @@
-//! Another configuration while the filter runs: a good one is taken, of a bad
+//! Another configuration while the filter runs: a good one is applied, of a bad
 //! one nothing is.
 
 use std::fs;
@@ -69,7 +69,7 @@ path = {more:?}
     assert_eq!(edge.explain(FREE)["service"], "api");
     let status = edge.status();
     assert_eq!(status["interfaces"].as_array().map(Vec::len), Some(2));
-    let _said = edge.weir(&["limit", "203.0.115.9", "--tier", "few"]).done();
+    let _output = edge.weir(&["limit", "203.0.115.9", "--tier", "few"]).done();
     assert_eq!(edge.explain("203.0.115.9")["tier"], "few");
     until("the feed's claims may name it", || {
         edge.feed()["refused"] == 0
@@ -110,10 +110,10 @@ fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
             more,
             ..Configuration::default()
         });
-        let _said = edge.weir(&["reload"]).failed(1).says(words);
+        let _output = edge.weir(&["reload"]).failed(1).says(words);
     }
     fs::remove_file(edge.config()).expect("it was there");
-    let _said = edge.weir(&["reload"]).failed(1).says("can't read");
+    let _output = edge.weir(&["reload"]).failed(1).says("can't read");
     daemon.signal(Signal::HUP);
     daemon.await_log("the configuration wasn't taken");
 
@@ -122,7 +122,7 @@ fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
     assert_eq!(status["generation"], generation);
     assert_eq!(edge.program("eth0"), program);
     traffic.proves(FREE, BLOCKED, 20);
-    let _said = edge.weir(&["status", "--check"]).done();
+    let _output = edge.weir(&["status", "--check"]).done();
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_reload_with_an_interface_that_refuses_says_so_and_goes_on_with_the_others()
         interfaces: &["eth0", "eth9"],
         ..Configuration::default()
     });
-    let _said = edge.weir(&["reload"]).failed(1).says("eth9");
+    let _output = edge.weir(&["reload"]).failed(1).says("eth9");
     Traffic::open(&edge).proves(FREE, BLOCKED, 20);
     let check = edge.weir(&["status", "--check"]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What a daemon needs to start, and how it says what is missing. One that
+//! Conditions for a daemon's start, and the error where one is missing. One that
 //! doesn't start leaves nothing behind.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 
 use weir_tests::{
-    bed::{Configuration, Daemon, Edge, Said, Traffic, veth},
+    bed::{CommandOutput, Configuration, Daemon, Edge, Traffic, veth},
     world::{BLOCKED, FREE},
 };
 
@@ -53,12 +53,12 @@ fn a_configuration_that_is_wrong_is_refused_with_its_line_and_what_to_write() {
         }
         let config = edge.config();
         let check = ["config", "check", config.to_str().expect("UTF-8")];
-        let _said = edge.weir(&check).failed(1).says(words[0]);
+        let _output = edge.weir(&check).failed(1).says(words[0]);
     }
     assert_eq!(edge.program("eth0"), None);
     assert!(!edge.path("state").exists(), "not even a folder was made");
     fs::remove_file(edge.config()).expect("it was there");
-    let _said = edge.refuses_to_start().says("can't read").says("--config");
+    let _output = edge.refuses_to_start().says("can't read").says("--config");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn an_interface_that_is_missing_is_told_with_those_there_are() {
         ..Configuration::default()
     });
     let said = edge.refuses_to_start();
-    let _said = said.says("there is no interface eth7: there are eth0, lo");
+    let _output = said.says("there is no interface eth7: there are eth0, lo");
     assert_eq!(edge.program("eth0"), None);
 }
 
@@ -84,7 +84,7 @@ fn an_interface_that_takes_no_filter_leaves_none_on_the_others() {
         attach: "native",
         ..Configuration::default()
     });
-    let _said = edge.refuses_to_start().says("lo takes no XDP program");
+    let _output = edge.refuses_to_start().says("lo takes no XDP program");
     assert_eq!(edge.program("eth0"), None, "nothing is left behind");
     assert!(Traffic::open(&edge).passes(BLOCKED));
 }
@@ -100,7 +100,7 @@ fn a_metrics_port_that_is_taken_is_told_before_anything_is_attached() {
     let taken = edge
         .host
         .enter(|| TcpListener::bind("127.0.0.1:9187").expect("a free port"));
-    let _said = edge.refuses_to_start().says("127.0.0.1:9187");
+    let _output = edge.refuses_to_start().says("127.0.0.1:9187");
     assert_eq!(edge.program("eth0"), None);
     drop(taken);
     let _daemon = edge.start();
@@ -138,12 +138,12 @@ fn three_capabilities_are_all_it_needs() {
         let daemon = as_nobody(&edge, &CAPABILITIES);
         daemon.await_log("weir runs");
         Traffic::open(&edge).proves(FREE, BLOCKED, 50);
-        let _said = edge.weir(&["block", FREE]).done();
+        let _output = edge.weir(&["block", FREE]).done();
         assert_eq!(edge.explain(FREE)["cause"], "blocked");
-        let _said = edge.weir(&["status", "--check"]).done();
-        let _said = edge.weir(&["detach"]).done();
+        let _output = edge.weir(&["status", "--check"]).done();
+        let _output = edge.weir(&["detach"]).done();
         assert_eq!(edge.program("eth0"), None);
-        let _said = edge.weir(&["reload"]).done();
+        let _output = edge.weir(&["reload"]).done();
         daemon.stop();
         let daemon = as_nobody(&edge, &CAPABILITIES);
         daemon.await_log("weir runs");
@@ -157,14 +157,14 @@ fn what_stands_in_the_sockets_place_stays_unless_it_is_a_dead_socket() {
     let edge = Edge::new();
     let socket = edge.path("control.sock");
     fs::write(&socket, "precious").expect("written");
-    let _said = edge.refuses_to_start().says("is no socket");
+    let _output = edge.refuses_to_start().says("is no socket");
     assert_eq!(fs::read(&socket).expect("it is there"), b"precious");
     assert_eq!(edge.program("eth0"), None);
 
     fs::remove_file(&socket).expect("it was there");
     drop(UnixListener::bind(&socket).expect("a socket"));
     let daemon = edge.start();
-    let _said = edge.weir(&["status"]).done();
+    let _output = edge.weir(&["status"]).done();
     daemon.kill();
     let kind = fs::symlink_metadata(&socket)
         .expect("it was left")
@@ -221,6 +221,6 @@ fn the_command_line_beats_the_configuration_and_wrong_usage_exits_with_2() {
     assert_eq!(status["mode_from"], "command line");
     assert_eq!(edge.program("eth0"), None);
     daemon.stop();
-    let said: Said = edge.weir(&["run", "--mode", "on"]).failed(2);
-    let _said = said.says("observe");
+    let said: CommandOutput = edge.weir(&["run", "--mode", "on"]).failed(2);
+    let _output = said.says("observe");
 }

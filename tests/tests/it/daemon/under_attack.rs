@@ -51,7 +51,7 @@ fn connections(source: &str, from: u16, number: u16) -> Vec<Vec<u8>> {
     (from..from + number).map(open).collect()
 }
 
-/// How many of them get through.
+/// Counts those that get through.
 fn admitted(traffic: &Traffic, frames: &[Vec<u8>]) -> usize {
     traffic.send(&[], frames).leaked.len()
 }
@@ -62,7 +62,7 @@ fn unknown_sources_fall_to_the_lane_and_attested_ones_keep_theirs() {
     let edge = edge();
     let traffic = Traffic::open(&edge);
     let daemon = edge.start();
-    let _said = edge.weir(&["limit", VOUCHED, "--tier", "attested"]).done();
+    let _output = edge.weir(&["limit", VOUCHED, "--tier", "attested"]).done();
     assert_eq!(edge.status()["under_attack"], Value::Null);
     assert_eq!(admitted(&traffic, &connections(FREE, 1000, 40)), 40);
 
@@ -108,12 +108,12 @@ fn unknown_sources_fall_to_the_lane_and_attested_ones_keep_theirs() {
         assert_eq!(admitted(&traffic, &connections(source, 5000, 60)), 60);
     }
 
-    // A reload keeps it, and so does a restart; said again it is what it was.
-    let _said = edge.weir(&["reload"]).done();
+    // A reload keeps it, and so does a restart; the same command again changes nothing.
+    let _output = edge.weir(&["reload"]).done();
     assert_eq!(edge.explain(FREE)["tier"], "bootstrap");
     daemon.stop();
     let _daemon = edge.start();
-    // It is counted by another clock than it is told by, in whole seconds of each.
+    // Its end is kept by one clock and reported by another, in whole seconds of each.
     let [before, after] = [status, edge.status()].map(|status| {
         let since = status["under_attack"]["since"]
             .as_str()

@@ -30,7 +30,7 @@ use self::model::{Model, meaning};
 
 const FEED: u16 = 1;
 const STEPS: u32 = 10_000;
-/// How long the daemon waits for a piece of an answer, in milliseconds.
+/// The daemon's time limit for a piece of an answer, in milliseconds.
 const PATIENCE: u64 = 45_000;
 const PROTECTED: &str = "203.0.113.0/24";
 
@@ -176,7 +176,7 @@ impl World {
                 self.expire();
                 if step < 0 {
                     *self.seen.entry("set back").or_default() += 1;
-                    // As the daemon has it: what ended too early is said again.
+                    // As the daemon has it: a claim that ended too early is received again.
                     self.follower.begin_anew();
                 }
             }

@@ -127,7 +127,7 @@ fn a_broken_list_is_told_and_what_it_said_last_stays_in_force() {
             edge.feed()["state"] == "ok"
         });
         assert_eq!(edge.feed()["last_error"], serde_json::Value::Null, "{what}");
-        let _said = edge.weir(&["status", "--check"]).done();
+        let _output = edge.weir(&["status", "--check"]).done();
         traffic.proves(FREE, BLOCKED, 20);
     }
 }
@@ -225,7 +225,7 @@ fn a_large_list_is_in_force_as_a_whole() {
     for source in [BLOCKED, "10.0.0.0", "10.0.74.55"] {
         traffic.proves(FREE, source, 5);
     }
-    // One line goes, and only what it said.
+    // One line goes, and only its claim with it.
     lines.retain(|line| line != "10.0.74.55");
     edge.list(&lines);
     until("that source is free", || traffic.passes("10.0.74.55"));

@@ -1,5 +1,5 @@
 //! The reference verification service by itself, as a plain client sees it: what
-//! it is asked and told, and that each of its mischiefs shows on the wire as it
+//! it is asked and publishes, and that each of its mischiefs shows on the wire as it
 //! says. Nothing of weir's own reading takes part.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use weir_tests::service::{Options, Service, block, mischief::Mischief};
 
-/// What came back: as much as came before the end, or before nothing more did.
+/// The bytes that came back before the end, or before nothing more did.
 struct Answer {
     status: u16,
     head: String,
@@ -107,7 +107,7 @@ fn ask(service: &Service, method: &str, path: &str, body: &str) -> Answer {
     }
 }
 
-/// What is in the pieces, and whether the last of them came.
+/// Content of the chunks, and whether the last of them came.
 fn unchunked(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {
@@ -364,6 +364,6 @@ fn each_mischief_shows_as_it_says() {
     assert_eq!(get(&service, &behind).body, honest.body);
 }
 
-/// How long a client waits that wants to know whether more comes.
+/// The time that a client waits to know whether more comes.
 const A_WHILE: Duration = Duration::from_secs(5);
 const TOO_MUCH: usize = 1 << 20;

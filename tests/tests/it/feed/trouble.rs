@@ -1,4 +1,4 @@
-//! What can be wrong with a verification service, with the way to it, or with a
+//! Failures of a verification service, of the way to it, or of a
 //! clock: each a state and a sentence in `weir feed show`, and no claim is lost.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, thread, time::Instant};

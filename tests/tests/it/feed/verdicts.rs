@@ -64,7 +64,7 @@ fn a_service_that_dies_or_forgets_costs_no_claim() {
     room.await_state("held");
     assert_eq!(room.feed()["claims"], 2);
     traffic.proves(FREE, BLOCKED, 20);
-    // What it learns from now on is taken.
+    // Changes from now on are applied.
     room.service.block(&[FREE]);
     until("what it learns is blocked", || !traffic.passes(FREE));
     assert!(!traffic.passes(BLOCKED));
@@ -99,7 +99,7 @@ fn the_operator_steers_a_feed() {
     );
     assert_eq!(shown["source"], room.service.url());
 
-    let _said = weir(&["feed", "disable", "verifier"]).done();
+    let _output = weir(&["feed", "disable", "verifier"]).done();
     until("nothing of a disabled feed holds", || {
         traffic.passes(BLOCKED)
     });
@@ -109,7 +109,7 @@ fn the_operator_steers_a_feed() {
     let _daemon = room.edge.start();
     assert_eq!(room.feed()["state"], "disabled");
     assert!(traffic.passes(BLOCKED));
-    let _said = weir(&["feed", "enable", "verifier"]).done();
+    let _output = weir(&["feed", "enable", "verifier"]).done();
     until("an enabled feed holds again", || !traffic.passes(BLOCKED));
     let unknown = weir(&["feed", "show", "nobody"]).failed(1);
     assert!(
@@ -127,7 +127,7 @@ fn the_operator_steers_a_feed() {
         "{}",
         shown.out
     );
-    let _said = room.edge.weir(&["feed", "accept", "verifier"]).done();
+    let _output = room.edge.weir(&["feed", "accept", "verifier"]).done();
     until("what was held is gone", || traffic.passes(BLOCKED));
     room.await_state("ok");
 }
@@ -223,7 +223,7 @@ fn a_feed_in_the_shadow_is_shown_beside_what_is_enforced_and_changes_nothing_of_
     );
 
     room.configure("");
-    let _said = room.edge.weir(&["reload"]).done();
+    let _output = room.edge.weir(&["reload"]).done();
     until("what was in the shadow is enforced", || {
         !traffic.passes(FREE)
     });

@@ -100,7 +100,7 @@ fn captures(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Where cargo has the sources of the crate.
+/// The folder in which cargo has the sources of the crate.
 fn pcap_parser() -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // Of other systems' packages cargo hasn't the sources.
@@ -171,5 +171,5 @@ fn cause_of(code: u8) -> &'static str {
 }
 
 const SEED: u64 = 0x7765_6972;
-/// How many of each frame are tried.
+/// The number of mutants of each frame.
 const MUTANTS: u32 = 9;

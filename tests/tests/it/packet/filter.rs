@@ -65,7 +65,7 @@ fn explaining_says_the_same_and_counts_and_charges_nothing() {
 #[ignore = "needs root: cargo xtask test"]
 fn the_first_drop_of_a_source_is_told() {
     let (mut kernel, settings) = loaded(Mode::Enforce);
-    // Else dice say once in a hundred times that one of the others is told too.
+    // Otherwise the sampling reports one of the others too, once in a hundred runs.
     let settings = Settings {
         sample: 0,
         ..settings
@@ -76,7 +76,7 @@ fn the_first_drop_of_a_source_is_told() {
         .ip(world::BLOCKED6, world::SERVER6)
         .tcp(40_000, 443)
         .build();
-    // On one CPU: each has its own memory of what it told.
+    // On one CPU: each remembers for itself what it has reported.
     on_one_cpu();
     for _ in 0..3 {
         kernel.run_filter(&frame).expect("it runs");
@@ -196,7 +196,7 @@ fn on_one_cpu() {
 /// Less than the shortest time in which any rate of the world admits one more.
 const AT_ONCE: Duration = Duration::from_millis(15);
 
-/// What a test run says it came in by.
+/// The interface that a test run reports a frame on.
 const LOOPBACK: u32 = 1;
 
 const XDP_DROP: u32 = 1;

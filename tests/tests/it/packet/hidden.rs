@@ -18,7 +18,7 @@ fn what_may_open_a_connection_is_admitted_no_more_often_than_in_plain() {
     let mut random = seeded(&mut both);
     let mut dropped = 0;
     for round in 0..rounds() {
-        // Of sources with a limit, and of one that nothing is said of, at a service whose
+        // Of sources with a limit, and of one without a claim, at a service whose
         // sources together are held.
         let (source, port) = *random.of(&[
             ("2001:db8:c:12::1", 443),
@@ -77,7 +77,7 @@ fn a_limit_holds_on_later_fragments_as_on_whole_packets() {
     }
 }
 
-/// What opens a connection: TCP, or QUIC of a connection id that is always another.
+/// The frames that open a connection: TCP, or QUIC of a connection id that is always another.
 fn begun(source: &str, port: u16, random: &mut Random) -> Frame {
     if port == 443 && random.once_in(3) {
         let id = random.next().to_be_bytes();
@@ -152,7 +152,7 @@ fn hide(mut begun: Frame, random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Where what is fragmented begins.
+/// The place where the fragmented part begins.
 fn behind_fragment_header(bytes: &[u8]) -> usize {
     let (mut next, mut at) = (bytes[20], 54);
     loop {
@@ -166,7 +166,7 @@ fn behind_fragment_header(bytes: &[u8]) -> usize {
     }
 }
 
-/// How many of so many are let in, at one moment, as the first of all packets. (Of one
+/// Counts how many of so many are let in, at one moment, as the first of all packets. (Of one
 /// connection id each after the first is free; so it is where it is hidden.)
 fn admitted(both: &mut Both, frame: &[u8], sent: usize) -> usize {
     both.forget();

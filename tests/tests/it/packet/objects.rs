@@ -105,7 +105,7 @@ fn its_only_atomic_is_compare_and_swap() {
     assert!(atomics > 0, "buckets are charged by compare-and-swap");
 }
 
-/// The object, taken out of this very executable: what is tested is what a
+/// The object, extracted from this very executable: what is tested is what a
 /// binary carries.
 static OBJECT: LazyLock<Object> = LazyLock::new(|| {
     // So that the linker keeps it.

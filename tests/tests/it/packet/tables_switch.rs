@@ -1,4 +1,4 @@
-//! What packets meet while the verdict tables change under them.
+//! Decisions on packets while the verdict tables change under them.
 
 use std::{
     sync::{
@@ -27,8 +27,8 @@ use weir::{
 };
 use weir_tests::{lookup::packet, mutant::Random, world::prefix_of};
 
-/// What every packet gets is what the state before a change or the one after it
-/// says, while one change follows the other as fast as they can.
+/// Every packet is decided by the state before a change or by the one after it,
+/// while one change follows the other as fast as they can.
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn no_packet_meets_anything_between_the_state_before_and_the_one_after() {

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 
 use serde_json::Value;
 
-/// What became of a scenario's calls, a fiftieth of them, by policy.
+/// Plays a fiftieth of a scenario's calls, and gives their outcomes by policy.
 fn play(scenario: &str) -> Vec<Value> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{scenario}.toml"));
     let output = Command::new(env!("CARGO_BIN_EXE_sim"))

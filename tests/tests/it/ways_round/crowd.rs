@@ -53,7 +53,7 @@ fn flood(host: &mut Host, mode: Mode) {
     host.settle(|_| {});
     let seconds = begun.elapsed().as_secs_f64();
     let over = host.counted(Cause::OverNeighbourhood);
-    // Of a source whose place in the buckets others have taken nothing is held.
+    // A source whose bucket others have replaced passes without a limit.
     let unheld = host.counted(Cause::Unlimited).packets();
     let within = host.counted(Cause::Conforming).packets() + unheld;
     let sent = u64::from(FLOOD);

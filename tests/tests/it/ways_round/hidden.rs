@@ -69,7 +69,7 @@ fn all_at_once(mode: XdpMode) {
     }
 }
 
-/// Nothing is said of these sources, and the rates leave them room.
+/// No claim holds these sources, and the rates leave them room.
 fn genuine(mode: XdpMode) {
     let host = Host::behind(mode, CONFIGURATION, &[]);
     let _listener = host.listen(443);
@@ -121,7 +121,7 @@ fn limited(mode: XdpMode) -> Host {
     Host::behind(mode, CONFIGURATION, &claims)
 }
 
-/// How many of [`TRIES`] connections of a source are answered.
+/// Counts the answered ones of [`TRIES`] connections of a source.
 fn answered(host: &Host, source: &str, way: &Way) -> usize {
     let frames: Vec<_> = (0..TRIES as u16)
         .flat_map(|number| way.sent(source, 1_000 + number))

@@ -64,7 +64,7 @@ fn limited(mode: XdpMode) {
     assert_eq!(came.total, 1, "of 10, a packet a minute being allowed");
 }
 
-/// What came to a socket.
+/// The datagrams that came to a socket.
 #[derive(Debug, Default)]
 struct Came {
     /// Datagrams, by the spelling that they were sent from.
@@ -95,7 +95,7 @@ impl Came {
         came
     }
 
-    /// How many came of each spelling of an IPv4 source.
+    /// The number that came of each spelling of an IPv4 source.
     fn each(&self, source: &str) -> [usize; 4] {
         spellings(source).map(|source| self.datagrams.get(&source).copied().unwrap_or(0))
     }

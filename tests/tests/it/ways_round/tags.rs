@@ -58,7 +58,7 @@ fn observed(mode: XdpMode) {
     }
 }
 
-/// How many connections of a source are answered that it begins behind tags of
+/// Counts the answered connections that a source begins behind tags of
 /// either kind.
 fn answered(host: &Host, source: &str, tags: u16) -> u16 {
     let begin = |number: u16| {

@@ -1,5 +1,5 @@
-//! What QUIC costs of the rate of connections: one handshake one, with a real
-//! server and real clients, and with what the clients of others send.
+//! QUIC's cost in the rate of connections: one handshake one, with a real
+//! server and real clients, and with the packets of other clients.
 
 use aya::programs::XdpMode;
 use filter_common::{cause::Cause, settings::Mode};

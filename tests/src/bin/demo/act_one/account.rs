@@ -13,7 +13,7 @@ pub(crate) fn now() -> u64 {
     (now.tv_sec as u64) * 1_000_000 + (now.tv_nsec as u64) / 1000
 }
 
-/// How one request went. A process of clients writes one a line.
+/// The outcome of one request. A process of clients writes one a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) population: Population,
@@ -92,12 +92,12 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// How many were answered.
+    /// The number answered.
     pub(crate) const fn served(&self) -> usize {
         self.asked - self.failed
     }
 
-    /// How many of a hundred failed.
+    /// The share that failed, in percent.
     pub(crate) fn failed_percent(&self) -> f64 {
         self.failed as f64 * 100.0 / self.asked.max(1) as f64
     }

@@ -17,7 +17,7 @@ pub(crate) enum Population {
 }
 
 impl Population {
-    /// How it is spelled on the command line and in a line of the account.
+    /// Its name on the command line and in a line of the account.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Genuine => "genuine",
@@ -38,7 +38,7 @@ impl Population {
         }
     }
 
-    /// How many requests it sends in a second, all together.
+    /// The number of requests that it sends in a second, all together.
     pub(crate) const fn requests(self) -> u32 {
         match self {
             Self::Genuine => 36,
@@ -85,22 +85,22 @@ pub(crate) const EDGE: [(IpAddr, u8); 2] = [
 pub(crate) const SERVICE: &str = "127.0.0.1:8440";
 /// The API's port.
 pub(crate) const PORT: u16 = 8080;
-/// How many requests the API works on at once.
+/// The number of requests that the API works on at once.
 pub(crate) const WORKERS: usize = 4;
 /// The time that one request takes a worker.
 pub(crate) const WORK: Duration = Duration::from_millis(20);
-/// How many connections the API has open at once; the rest waits in the kernel.
+/// The number of connections that the API has open at once; the rest waits in the kernel.
 pub(crate) const SEATS: usize = 64;
-/// How many connections wait in the kernel; what comes then is not answered.
+/// The number of connections that wait in the kernel; later ones are not answered.
 pub(crate) const BACKLOG: u32 = 64;
 /// When a client gives up on a request.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many genuine clients there are.
+/// The number of genuine clients.
 const GENUINE: u8 = 12;
-/// How many abusers there are: IPv4 addresses and IPv6 /64s.
+/// The number of abusers: IPv4 addresses and IPv6 /64s.
 pub(crate) const ABUSERS: u8 = 16;
-/// How many addresses an IPv6 abuser uses in turn.
+/// The number of addresses that an IPv6 abuser uses in turn.
 const HOPS: u8 = 4;
 
 /// From the range for benchmarks, RFC 2544.

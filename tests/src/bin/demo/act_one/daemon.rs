@@ -144,7 +144,7 @@ impl Daemon {
             .await
     }
 
-    /// What it says of two abusers and two genuine clients, IPv4 and IPv6.
+    /// `weir explain` of two abusers and two genuine clients, IPv4 and IPv6.
     pub(super) async fn explain_cast(&self) -> Result<Vec<Explained>> {
         let mut explained = Vec::new();
         for population in [Population::Abusers, Population::Genuine] {

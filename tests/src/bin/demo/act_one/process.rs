@@ -65,7 +65,7 @@ impl Role {
         }
     }
 
-    /// Says that it may begin with what it waits for.
+    /// Lets it begin with what it waits for.
     pub(super) async fn tell(&mut self) -> Result<()> {
         let input = self.input.as_mut().context("its input is open")?;
         input
@@ -129,7 +129,7 @@ impl Drop for Role {
     }
 }
 
-/// How long a role may take to be ready.
+/// The time that a role may take to be ready.
 const READINESS: Duration = Duration::from_secs(20);
-/// How long a role may take to end before it is killed.
+/// The time that a role may take to end before it is killed.
 const GRACE: Duration = Duration::from_secs(3);

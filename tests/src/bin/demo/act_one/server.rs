@@ -2,7 +2,7 @@
 //!
 //! As with a real application server, a connection needs a seat before it is
 //! accepted, a request waits for a worker, and what finds neither waits in the
-//! kernel's backlog until that is full as well. Once it is told to, it shows the
+//! kernel's backlog until that is full as well. After a byte on its standard input it shows the
 //! verification service what each caller has shown.
 
 use std::{
@@ -106,7 +106,7 @@ pub(super) async fn token() -> Result<String> {
     Ok(body["token"].as_str().context("no token")?.to_owned())
 }
 
-/// Shows the verification service what callers show, once the API is told to.
+/// Shows the verification service what callers show, after a byte on standard input.
 async fn attest(mut asked: mpsc::UnboundedReceiver<Caller>) -> Result<()> {
     stdin().read_u8().await?;
     while asked.try_recv().is_ok() {}
@@ -131,7 +131,7 @@ async fn attest(mut asked: mpsc::UnboundedReceiver<Caller>) -> Result<()> {
     Ok(())
 }
 
-/// How long a client may take to say what it wants.
+/// The time that a client may take to send its request.
 const REQUEST: Duration = Duration::from_millis(500);
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\
                       Connection: close\r\n\r\n{\"balance\": 7}";

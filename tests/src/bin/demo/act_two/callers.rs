@@ -71,7 +71,7 @@ pub(super) struct Tallies {
     pub(super) abusers: [Tally; 4],
 }
 
-/// How many calls there were.
+/// Counts of calls.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<Calls>);
 
@@ -105,5 +105,5 @@ pub(super) const SHARED: usize = 3;
 
 /// A genuine client's time between two calls.
 const PACE: Duration = Duration::from_millis(200);
-/// How long an abuser waits for an answer.
+/// The time that an abuser waits for an answer.
 const SHORT: Duration = Duration::from_millis(300);

@@ -1,5 +1,5 @@
-//! What must be in force, by the words of the contract and by another reader
-//! than weir's.
+//! The claims that must be in force, by the words of the contract and by another
+//! reader than weir's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// What an honest reader takes of an answer.
+    /// Claims that an honest reader keeps of an answer.
     pub(crate) fn take(&mut self, answer: Answer, unix: u64) {
         self.end(unix);
         let good = |line: &Value| is_acceptable(line) && line["withdrawn"] != true;
@@ -67,7 +67,7 @@ impl Model {
         self.end(unix);
     }
 
-    /// What has ended is gone, also if the clock is set back later.
+    /// Claims that have ended are gone, also if the clock is set back later.
     pub(crate) fn end(&mut self, unix: u64) {
         self.claims
             .retain(|_prefix, (_, end)| end.is_none_or(|end| end > unix));
@@ -84,8 +84,8 @@ impl Model {
     }
 }
 
-/// What an answer that was taken should mean: it is honest, or a lie that can't
-/// be told from the truth. Read once more, by another reader.
+/// Claims that an accepted answer should result in: it is honest, or a lie that can't
+/// be distinguished from the truth. Read once more, by another reader.
 pub(crate) fn meaning(reply: &Reply, after: Option<&str>) -> Answer {
     assert_eq!(
         (reply.status, &reply.ending),

@@ -15,7 +15,7 @@ use weir_tests::{
 
 /// A way to begin a connection.
 pub(crate) struct Way {
-    /// What hides the port.
+    /// The header or cut that hides the port.
     pub(crate) name: String,
     /// No genuine stack sends it.
     pub(crate) is_malformed: bool,
@@ -47,7 +47,7 @@ impl Way {
         }
     }
 
-    /// What a source sends to begin a connection from a port.
+    /// The frames with which a source begins a connection from a port.
     pub(crate) fn sent(&self, source: &str, port: u16) -> Vec<Vec<u8>> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let frame = to_host(source).tcp(port, 443).syn();
@@ -201,7 +201,7 @@ fn draw(random: &mut Random) -> Way {
     }
 }
 
-/// Where the packet is cut, if it is. Of IPv6 Linux drops first fragments that end
+/// The place where the packet is cut, if it is. Of IPv6 Linux drops first fragments that end
 /// within the last header of all or its last extension header.
 fn places(random: &mut Random, is_v4: bool, chain: &[(u8, Vec<u8>)], tail: usize) -> Vec<usize> {
     let length = |headers: &[(u8, Vec<u8>)]| -> usize {
@@ -226,5 +226,5 @@ const ACK_TO_PORT_9: [u8; 20] = [
     0x9c, 0x40, 0, 9, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0,
 ];
 
-/// How many are drawn.
+/// The number of ways that are drawn.
 const DRAWN: usize = 150;

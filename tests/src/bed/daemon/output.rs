@@ -1,4 +1,4 @@
-//! What a command answered, and what is expected of it.
+//! A command's output and exit code, and assertions on them.
 
 use std::{
     io::Write as _,
@@ -7,9 +7,9 @@ use std::{
 
 use serde_json::Value;
 
-/// How a command ended, and what it wrote.
+/// The exit code of a command, and what it wrote.
 #[derive(Clone, Debug)]
-pub struct Said {
+pub struct CommandOutput {
     /// Its exit code; `None`: a signal ended it.
     pub code: Option<i32>,
     /// Its standard output.
@@ -18,7 +18,7 @@ pub struct Said {
     pub err: String,
 }
 
-impl Said {
+impl CommandOutput {
     /// Runs a command to its end.
     ///
     /// # Panics
@@ -66,14 +66,17 @@ impl Said {
         self
     }
 
-    /// It exited with this, and said why on standard error.
+    /// It exited with this, and wrote the reason to standard error.
     ///
     /// # Panics
     /// If it didn't.
     #[must_use]
     pub fn failed(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
-        assert!(!self.err.trim().is_empty(), "it says nothing: {self:?}");
+        assert!(
+            !self.err.trim().is_empty(),
+            "standard error is empty: {self:?}"
+        );
         self
     }
 
