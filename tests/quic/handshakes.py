@@ -1,4 +1,4 @@
-"""A real QUIC server or client (aioquic) for tests/tests/quic.rs.
+"""A real QUIC server or client (aioquic) for tests/tests/it/wire/quic.rs.
 
     handshakes.py server CERTIFICATE KEY [--retry]
     handshakes.py client ADDRESS NUMBER [--large] [--without-id]

@@ -18,7 +18,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
-use crate::netns::Namespace;
+use crate::bed::Namespace;
 
 pub mod authority;
 pub mod body;
@@ -231,7 +231,7 @@ impl Service {
         let (told, bound) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             if let Some(name) = namespace {
-                crate::netns::enter_by_name(&name);
+                crate::bed::netns::enter_by_name(&name);
             }
             let listener = TcpListener::bind(address).expect("the port is free");
             told.send(listener.local_addr().expect("it is bound"))

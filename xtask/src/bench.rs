@@ -3,7 +3,7 @@
 //! The measuring is done by `bench` of the tests' crate, with the real daemon in
 //! network namespaces of its own. Here it is started, its figures are shown
 //! beside their targets, written into the documentation if that is asked for
-//! ([`page`], [`plot`]), and what a killed run left is taken away ([`sweep`]).
+//! ([`page`], [`plot`]), and what a killed run left is removed ([`sweep`]).
 
 use std::{
     io::{Write as _, stdout},
@@ -66,9 +66,9 @@ enum Measurement {
     /// The cost of a packet: weir's parts and the whole of it, and what a user
     /// would pick instead, as ratios to a program that only drops.
     Packets,
-    /// How the cost of a packet grows with the list.
+    /// The growth of a packet's cost with the list.
     Sizes,
-    /// How long changes take until they are in force; the tables' memory.
+    /// The time until changes are in force; the tables' memory.
     Updates,
     /// Whether the rates hold in a flood of ten million sources.
     Accuracy,

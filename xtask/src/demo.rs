@@ -1,248 +1,36 @@
-//! `cargo xtask demo`: weir keeps abusers out of an API that they overwhelm.
-//!
-//! An edge host and the net in front of it, each a network namespace. On the
-//! host an API of a fixed capacity, the reference verification service, and the
-//! real `weir`, which follows it. From the net come genuine clients, and abusers
-//! who ask for several times what the API can give. The same flood meets weir
-//! twice: in `observe`, before anybody looks at what the callers show to prove
-//! themselves, and in `enforce`, where the API asks the verification service,
-//! which learns whose proofs fail, and says so by its stream. Nobody is named in
-//! any configuration. The demo succeeds only if everything it says came true.
-//!
-//! Its second act ([`attestation`]) needs no verification service: nginx asks weir
-//! about each call.
-//!
-//! [`cast`] says who is there, [`stage`] builds the namespaces, [`server`] and
-//! [`clients`] are the roles, [`daemon`] is weir, [`way`] follows each claim from
-//! the service to the first packet, [`account`] keeps the figures and
-//! [`verdict`] judges them.
+//! `cargo xtask demo`: installs and builds what both acts need, then becomes the
+//! program that plays them (`tests/src/bin/demo`).
 
 use std::{
-    io::{Write as _, stdout},
-    process::ExitCode,
-    time::Duration,
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode},
 };
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::geteuid;
-use tokio::{
-    runtime::{Builder, Runtime},
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-    time::{Instant, Interval, interval, timeout_at},
-};
 
-use self::{
-    account::{Account, Outcome, Span},
-    daemon::Daemon,
-    process::Role,
-    stage::Stage,
-    verdict::Figures,
-    way::Ways,
-};
 use crate::{setup, workspace};
 
-mod account;
-mod attestation;
-mod cast;
-mod clients;
-mod daemon;
-mod process;
-mod server;
-mod stage;
-mod verdict;
-mod way;
-
-pub(crate) use self::cast::Population;
-
-/// Installs and builds what is missing, then shows it.
+/// Returns only if the demo can't be started: from then on this process is the
+/// demo's, so that a signal reaches what cleans up after it.
 pub(crate) fn run() -> Result<ExitCode> {
     if !geteuid().is_root() {
         bail!("needs root: it makes network namespaces and loads a program into the kernel");
     }
     setup::run()?;
     setup::nginx()?;
-    stage::sweep();
     eprintln!("demo: building weir (a few minutes the first time)");
     workspace::build_daemon()?;
-    workspace::build_tool(daemon::SERVICE)?;
-    workspace::build_tool(attestation::PROGRAM)?;
-    let first = runtime()?.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        // Whoever wins: everything that the show made is dropped with it.
-        tokio::select! {
-            shown = show() => shown,
-            _ = interrupt.recv() => bail!("interrupted; nothing was left behind"),
-            _ = terminate.recv() => bail!("terminated; nothing was left behind"),
-            _ = hangup.recv() => bail!("hung up on; nothing was left behind"),
-        }
-    })?;
-    if first != ExitCode::SUCCESS {
-        return Ok(first);
-    }
-    attestation::show()
+    workspace::build_tool(SERVICE)?;
+    workspace::build_tool(PROGRAM)?;
+    let error = Command::new(workspace::tool(PROGRAM))
+        .env("WEIR_BIN", workspace::daemon())
+        .env("WEIR_TOOLS", workspace::tools())
+        .exec();
+    Err(error).context("starting the demo")
 }
 
-/// The role of the API: serves until it is killed.
-pub(crate) fn serve() -> Result<()> {
-    runtime()?.block_on(server::run())
-}
-
-/// The role of all clients of one kind: asks until its standard input ends.
-pub(crate) fn ask(population: Population, token: Option<String>) -> Result<()> {
-    runtime()?.block_on(clients::run(population, token))
-}
-
-/// Prints a token of the verification service.
-pub(crate) fn token() -> Result<()> {
-    runtime()?.block_on(async { say(&server::token().await?) })
-}
-
-fn runtime() -> Result<Runtime> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime")
-}
-
-async fn show() -> Result<ExitCode> {
-    say(&cast::introduction())?;
-    let stage = Stage::build()?;
-    // What is declared last is dropped first: the stage outlives everybody on it.
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let mut server = Role::start(stage.edge("demo-server")?, "the API")?;
-    server.ready().await?;
-    let mut service = Role::start(daemon::service(&stage), "the verification service")?;
-    service.ready().await?;
-    let token = daemon::token(&stage).await?;
-    let mut genuine = Role::start(
-        stage.net("demo-clients", &["genuine", &token])?,
-        "the genuine clients",
-    )?;
-    genuine.ready().await?;
-    genuine.report_to(sender.clone());
-    let daemon = Daemon::start(&stage).await?;
-    let mut events = Role::start(daemon.events(&stage), "weir events")?;
-    let ways = Ways::follow(service.lines(), events.lines(), daemon.log());
-    let mut show = Show::new(receiver, daemon, ways);
-
-    say(verdict::HEAD)?;
-    let calm = show.play("calm", CALM).await?;
-    let mut abusers = Role::start(stage.net("demo-clients", &["abusers"])?, "the abusers")?;
-    abusers.report_to(sender);
-    let observe = show.play("observe", OBSERVE).await?;
-    let dropped_in_observe = show.daemon.status().await?.dropped;
-
-    say("weir mode enforce, and from now on the API asks the verification service of each caller")?;
-    show.daemon.enforce().await?;
-    server.tell().await?;
-    let learning = show.play("learning", LEARN).await?;
-    show.daemon.holds(cast::ABUSERS.into()).await?;
-    let before = show.daemon.status().await?;
-    let enforce = show.play("enforce", ENFORCE).await?;
-    let after = show.daemon.status().await?;
-
-    // Each request that was begun is accounted for before anything is claimed.
-    genuine.finish();
-    abusers.finish();
-    show.rest().await?;
-    let figures = Figures {
-        spans: [calm, observe, learning, enforce]
-            .map(|(name, span)| (name, show.account.phase(span))),
-        dropped_in_observe,
-        dropped_in_enforce: after.dropped - before.dropped,
-        status: after,
-        explained: show.daemon.explain_cast().await?,
-        ways: show.ways.complete(),
-    };
-    // It would miss the daemon.
-    drop(events);
-    say(&figures.table())?;
-    let claims = figures.claims();
-    for (claim, held) in &claims {
-        say(&format!(
-            "{} {claim}",
-            if *held { "  true " } else { "  FALSE" }
-        ))?;
-    }
-    if claims.iter().all(|(_, held)| *held) {
-        Ok(ExitCode::SUCCESS)
-    } else {
-        bail!("the demo proved nothing: not all of its claims are true")
-    }
-}
-
-/// What goes on: requests that end, and seconds that pass.
-struct Show {
-    outcomes: mpsc::UnboundedReceiver<Outcome>,
-    account: Account,
-    daemon: Daemon,
-    ways: Ways,
-    seconds: Interval,
-    began: u64,
-}
-
-impl Show {
-    fn new(outcomes: mpsc::UnboundedReceiver<Outcome>, daemon: Daemon, ways: Ways) -> Self {
-        Self {
-            outcomes,
-            account: Account::default(),
-            daemon,
-            ways,
-            seconds: interval(Duration::from_secs(1)),
-            began: account::now(),
-        }
-    }
-
-    /// Keeps the account for so long, with a line each second.
-    async fn play(&mut self, name: &'static str, length: Duration) -> Result<(&'static str, Span)> {
-        let from = account::now();
-        let end = Instant::now() + length;
-        self.seconds.reset();
-        loop {
-            tokio::select! {
-                outcome = self.outcomes.recv() => self.account.add(outcome.context("the clients are gone")?),
-                _ = self.seconds.tick() => {
-                    let now = account::now();
-                    let second = self.account.ended(Span { from: now.saturating_sub(1_000_000), to: now });
-                    let dropped = self.daemon.status().await?.dropped;
-                    say(&verdict::line((now - self.began) / 1_000_000, name, &second, dropped))?;
-                    for way in self.ways.news() {
-                        say(&way.to_string())?;
-                    }
-                    if Instant::now() + Duration::from_millis(500) > end {
-                        return Ok((name, Span { from, to: now }));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits for the requests that are still on their way.
-    async fn rest(&mut self) -> Result<()> {
-        let end = Instant::now() + cast::PATIENCE * 2;
-        loop {
-            match timeout_at(end, self.outcomes.recv()).await {
-                Ok(Some(outcome)) => self.account.add(outcome),
-                Ok(None) => return Ok(()),
-                Err(_) => bail!("the clients didn't end within {:?}", cast::PATIENCE * 2),
-            }
-        }
-    }
-}
-
-fn say(what: &str) -> Result<()> {
-    writeln!(stdout(), "{what}").context("writing to standard output")
-}
-
-/// How long the API is shown without abusers.
-const CALM: Duration = Duration::from_secs(3);
-/// How long the flood meets a weir that only counts.
-const OBSERVE: Duration = Duration::from_secs(8);
-/// How long the service may take to learn, and what the API had already accepted
-/// to end.
-const LEARN: Duration = Duration::from_secs(5);
-/// How long the flood meets a weir that drops.
-const ENFORCE: Duration = Duration::from_secs(10);
+/// The program that plays both acts.
+const PROGRAM: &str = "demo";
+/// The verification service, which the demo looks for beside its own program.
+const SERVICE: &str = "verification-service";

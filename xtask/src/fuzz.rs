@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::{setup, workspace};
 
-/// What is fuzzed, and for how long.
+/// The fuzzed readers, and the time for each.
 #[derive(Args)]
 pub(crate) struct Options {
     /// What to fuzz: list, line, prefix, stream, config, control, token, keys,

@@ -1,6 +1,6 @@
 //! The one door for developers: `cargo xtask`.
 //!
-//! An enum, a dispatch, one file a command. What a command does is in its file.
+//! An enum, a dispatch, one file a command. Each command is described in its file.
 
 use std::process::ExitCode;
 
@@ -11,8 +11,10 @@ mod bench;
 mod ci;
 mod demo;
 mod fuzz;
+mod page;
 mod setup;
 mod sim;
+mod svg;
 mod test;
 mod verify;
 mod vm;
@@ -49,20 +51,6 @@ enum Command {
     },
     /// The same as `test`: what to run before a push.
     Ci,
-    /// The API of the demo.
-    #[command(hide = true)]
-    DemoServer,
-    /// Asks the demo's verification service for a token.
-    #[command(hide = true)]
-    DemoToken,
-    /// The clients of the demo.
-    #[command(hide = true)]
-    DemoClients {
-        /// Whose requests are sent.
-        population: demo::Population,
-        /// What they show to prove that they are genuine.
-        token: Option<String>,
-    },
 }
 
 fn main() -> ExitCode {
@@ -86,10 +74,5 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Verify => verify::run().map(|()| ExitCode::SUCCESS),
         Command::Vm { versions } => vm::run(&versions),
-        Command::DemoServer => demo::serve().map(|()| ExitCode::SUCCESS),
-        Command::DemoToken => demo::token().map(|()| ExitCode::SUCCESS),
-        Command::DemoClients { population, token } => {
-            demo::ask(population, token).map(|()| ExitCode::SUCCESS)
-        }
     }
 }

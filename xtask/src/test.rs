@@ -68,7 +68,7 @@ pub(crate) fn all(filter: Option<&str>) -> Result<Tally> {
     Ok(tally)
 }
 
-/// How many tests passed and failed.
+/// The numbers of tests that passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
@@ -126,7 +126,7 @@ fn count(command: &mut Command, mut through: impl Write) -> Result<Tally> {
     // Binaries that began and haven't reported a result: one that crashed never does.
     let mut open = 0;
     for line in BufReader::new(output).split(b'\n') {
-        let mut line = line.with_context(|| format!("reading what {spelled} says"))?;
+        let mut line = line.with_context(|| format!("reading the output of {spelled}"))?;
         let text = String::from_utf8_lossy(&line);
         if text.starts_with("running ") && text.contains(" test") {
             open += 1;
@@ -136,14 +136,14 @@ fn count(command: &mut Command, mut through: impl Write) -> Result<Tally> {
         line.push(b'\n');
         through
             .write_all(&line)
-            .with_context(|| format!("passing on what {spelled} says"))?;
+            .with_context(|| format!("passing on the output of {spelled}"))?;
     }
     tally.failed += u64::try_from(open).unwrap_or(0);
     let status = child
         .wait()
         .with_context(|| format!("waiting for {spelled}"))?;
     if !status.success() && tally.failed == 0 {
-        eprintln!("error: `{spelled}` failed before its tests told a result ({status})");
+        eprintln!("error: `{spelled}` failed before its tests reported a result ({status})");
         tally.failed = 1;
     }
     Ok(tally)

@@ -1,30 +1,22 @@
-//! Figures on the page `docs/performance.md`: between two marks there, nothing else
-//! of it is touched. What a run didn't measure leaves the page.
+//! Figures on the page `docs/performance.md`. What a run didn't measure leaves the
+//! page.
 
 use std::{fs, process::Command};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{figure::Figure, plot};
-use crate::workspace;
+use crate::page::{self, Page};
 
 /// Writes the page and the drawing.
 pub(super) fn write(figures: &[Figure]) -> Result<()> {
-    let docs = workspace::root().join("docs");
-    let page = docs.join("performance.md");
-    let text = fs::read_to_string(&page).context("reading docs/performance.md")?;
-    let (before, behind) = text
-        .split_once(BEGIN)
-        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)))
-        .context("docs/performance.md has lost its marks")?;
     let mut written = format!("{}\n\n", machine());
     if let Some(drawing) = plot::draw(figures) {
-        fs::write(docs.join("performance.svg"), drawing).context("writing the drawing")?;
+        page::write_drawing("performance.svg", &drawing)?;
         written += "![Nanoseconds a packet against the size of the list](performance.svg)\n\n";
     }
     written += &tables(figures);
-    let new = format!("{before}{BEGIN}\n\n{written}{END}{behind}");
-    fs::write(&page, new).context("writing docs/performance.md")
+    PAGE.write(&written)
 }
 
 fn tables(figures: &[Figure]) -> String {
@@ -90,8 +82,11 @@ fn machine() -> String {
     format!("{date}; kernel {kernel}; {cores} cores, {model}.")
 }
 
-const BEGIN: &str = "<!-- cargo xtask bench --doc writes from here -->";
-const END: &str = "<!-- to here -->";
+const PAGE: Page = Page {
+    name: "performance.md",
+    begin: "<!-- cargo xtask bench --doc writes from here -->",
+    end: "<!-- to here -->",
+};
 
 #[cfg(test)]
 mod tests {
@@ -115,9 +110,6 @@ mod tests {
 
     #[test]
     fn the_page_has_its_marks() {
-        let page = fs::read_to_string(workspace::root().join("docs/performance.md"));
-        let page = page.expect("the page is there");
-        let begin = page.find(BEGIN).expect("it has a beginning");
-        assert!(page.find(END).is_some_and(|end| end > begin));
+        assert!(PAGE.has_its_marks());
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::figure::Figure;
+use crate::svg::{COLOURS, add};
 
 /// The drawing, if there is anything to be drawn.
 pub(super) fn draw(figures: &[Figure]) -> Option<String> {
@@ -189,11 +190,6 @@ fn step(most: f64) -> f64 {
     steps.into_iter().find(fits).unwrap_or(power * 10.0)
 }
 
-fn add(svg: &mut String, what: std::fmt::Arguments<'_>) {
-    add_to(svg, what);
-    svg.push('\n');
-}
-
 fn add_to(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.write_fmt(what).expect("a string takes everything");
 }
@@ -204,10 +200,6 @@ const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 320.0;
 const BOTTOM: f64 = 50.0;
 const LEGEND: f64 = 230.0;
-/// Legible on white and on black, and distinct without red and green.
-const COLOURS: [&str; 6] = [
-    "#0a84d0", "#e08a00", "#a060c0", "#c0504d", "#3a9a7a", "#8c8c20",
-];
 
 #[cfg(test)]
 mod tests {

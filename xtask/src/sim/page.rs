@@ -1,29 +1,18 @@
-//! Figures on the page `docs/simulation.md`: between two marks there, nothing else
-//! of it is touched.
+//! Figures on the page `docs/simulation.md`.
 
-use std::fs;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{DAY, figure::Figure, plot};
-use crate::workspace;
+use crate::page::{self, Page};
 
 /// Writes the page and the drawing.
 pub(super) fn write(figures: &[Figure]) -> Result<()> {
-    let docs = workspace::root().join("docs");
-    let page = docs.join("simulation.md");
-    let text = fs::read_to_string(&page).context("reading docs/simulation.md")?;
-    let (before, behind) = text
-        .split_once(BEGIN)
-        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)))
-        .context("docs/simulation.md has lost its marks")?;
     let day: Vec<_> = figures
         .iter()
         .filter(|figure| figure.scenario == DAY)
         .collect();
-    fs::write(docs.join("simulation.svg"), plot::draw(&day)).context("writing the drawing")?;
-    let new = format!("{before}{BEGIN}\n\n{}{END}{behind}", tables(figures));
-    fs::write(&page, new).context("writing docs/simulation.md")
+    page::write_drawing("simulation.svg", &plot::draw(&day))?;
+    PAGE.write(&tables(figures))
 }
 
 fn tables(figures: &[Figure]) -> String {
@@ -89,8 +78,11 @@ fn grouped(number: u64) -> String {
     written
 }
 
-const BEGIN: &str = "<!-- sim: begin -->";
-const END: &str = "<!-- sim: end -->";
+const PAGE: Page = Page {
+    name: "simulation.md",
+    begin: "<!-- sim: begin -->",
+    end: "<!-- sim: end -->",
+};
 
 #[cfg(test)]
 mod tests {
@@ -98,10 +90,7 @@ mod tests {
 
     #[test]
     fn the_page_has_its_marks_in_order() {
-        let page = fs::read_to_string(workspace::root().join("docs/simulation.md"));
-        let page = page.expect("the page is there");
-        let (begin, end) = (page.find(BEGIN), page.find(END));
-        assert!(begin.is_some() && begin < end);
+        assert!(PAGE.has_its_marks());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::figure::Figure;
+use crate::svg::{COLOURS, add};
 
 /// The drawing.
 pub(super) fn draw(figures: &[&Figure]) -> String {
@@ -116,10 +117,6 @@ fn panel(
     }
 }
 
-fn add(svg: &mut String, what: std::fmt::Arguments<'_>) {
-    writeln!(svg, "{what}").expect("a string takes everything");
-}
-
 const LEFT: f64 = 56.0;
 const TOP: f64 = 34.0;
 const WIDTH: f64 = 560.0;
@@ -129,9 +126,6 @@ const LEGEND: f64 = 180.0;
 
 /// The least value that is drawn.
 const LEAST: f64 = 0.001;
-
-/// Legible on white and on black, and distinct without red and green.
-const COLOURS: [&str; 3] = ["#0a84d0", "#e08a00", "#a060c0"];
 
 #[cfg(test)]
 mod tests {

@@ -154,7 +154,7 @@ mod tests {
             arguments: &[],
         },
         Step::Tests {
-            file: "wire",
+            module: "wire",
             only: &[],
         },
     ];

@@ -20,9 +20,11 @@ use crate::{setup, workspace};
 /// that they have in common.
 pub(crate) fn common() -> Result<Vec<u8>> {
     workspace::build_daemon()?;
-    let mut programs = test_programs()?;
-    programs.push((steps::DAEMON.to_owned(), workspace::daemon()));
-    programs.push((steps::VERIFY.to_owned(), workspace::tool(steps::VERIFY)));
+    let programs = [
+        (steps::TESTS, test_program()?),
+        (steps::DAEMON, workspace::daemon()),
+        (steps::VERIFY, workspace::tool(steps::VERIFY)),
+    ];
 
     let mut archive = Archive::new(Vec::new());
     let mut libraries = BTreeSet::new();
@@ -71,16 +73,12 @@ pub(crate) fn write(kernel: &Kernel, common: &[u8], to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Builds the tests as `cargo xtask test` does, and tells where each file's
-/// program lies.
-fn test_programs() -> Result<Vec<(String, PathBuf)>> {
-    let files = steps::test_files();
-    let mut cargo = workspace::cargo();
-    cargo.args(["test", "--release", "--package", "weir-tests", "--no-run"]);
-    for file in &files {
-        cargo.args(["--test", file]);
-    }
-    let built = cargo
+/// Builds the tests as `cargo xtask test` does, and gives back where their program
+/// lies.
+fn test_program() -> Result<PathBuf> {
+    let built = workspace::cargo()
+        .args(["test", "--release", "--package", "weir-tests", "--no-run"])
+        .args(["--test", steps::TESTS])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()
@@ -88,29 +86,22 @@ fn test_programs() -> Result<Vec<(String, PathBuf)>> {
     if !built.status.success() {
         bail!("the tests don't build");
     }
-    let messages = String::from_utf8_lossy(&built.stdout);
-    let programs = executables(&messages);
     workspace::build_tool(GUEST)?;
     workspace::build_tool(steps::VERIFY)?;
-    let of = |file: &&str| {
-        let found = programs.iter().find(|(name, _)| name == file);
-        found
-            .cloned()
-            .with_context(|| format!("cargo built no {file}"))
-    };
-    files.iter().map(of).collect()
+    let messages = String::from_utf8_lossy(&built.stdout);
+    executable(&messages, steps::TESTS).with_context(|| format!("cargo built no {}", steps::TESTS))
 }
 
-/// The programs of files of tests, in cargo's messages.
-fn executables(messages: &str) -> Vec<(String, PathBuf)> {
+/// The program of tests of a name, in cargo's messages.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     let program = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;
         let target = &message["target"];
         let is_test = target["kind"].as_array()?.iter().any(|kind| kind == "test");
-        let name = target["name"].as_str().filter(|_| is_test)?;
-        Some((name.to_owned(), message["executable"].as_str()?.into()))
+        let is_meant = is_test && target["name"] == name;
+        Some(message["executable"].as_str().filter(|_| is_meant)?.into())
     };
-    messages.lines().filter_map(program).collect()
+    messages.lines().find_map(program)
 }
 
 /// The shared libraries of a program and the loader, by their whole paths.
@@ -161,12 +152,10 @@ mod tests {
     fn of_cargos_messages_the_tests_count() {
         let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"a"},"executable":null}
 {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"b"},"executable":"/b"}
-{"reason":"compiler-artifact","target":{"kind":["test"],"name":"wire"},"executable":"/deps/wire-1"}
+{"reason":"compiler-artifact","target":{"kind":["test"],"name":"it"},"executable":"/deps/it-1"}
 {"reason":"build-finished","success":true}
 no JSON at all"#;
-        assert_eq!(
-            executables(messages),
-            [("wire".to_owned(), "/deps/wire-1".into())]
-        );
+        assert_eq!(executable(messages, "it"), Some("/deps/it-1".into()));
+        assert_eq!(executable(messages, "b"), None);
     }
 }

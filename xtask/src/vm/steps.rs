@@ -1,7 +1,7 @@
 //! The steps in every virtual machine: the programs are loaded, and those
 //! tests run that a kernel may decide otherwise.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -13,10 +13,10 @@ pub(crate) enum Step {
         name: &'static str,
         arguments: &'static [&'static str],
     },
-    /// Tests of one file in `tests/tests`.
+    /// Tests of one module of `tests/tests/it`.
     Tests {
-        file: &'static str,
-        /// Whole names of tests; none: all there are.
+        module: &'static str,
+        /// Names of tests in it; none: all there are.
         only: &'static [&'static str],
     },
 }
@@ -25,7 +25,7 @@ impl Step {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Load { name, .. } => name,
-            Self::Tests { file, .. } => file,
+            Self::Tests { module, .. } => module,
         }
     }
 
@@ -36,28 +36,21 @@ impl Step {
                 command.push(place(VERIFY));
                 command.extend(arguments.iter().map(|word| (*word).to_owned()));
             }
-            Self::Tests { file, only } => {
-                command.push(place(file));
+            Self::Tests { module, only } => {
+                command.push(place(TESTS));
                 // There is one CPU, and one pair of network cards.
                 let always = ["--include-ignored", "--test-threads=1"];
                 command.extend(always.map(String::from));
-                if !only.is_empty() {
+                if only.is_empty() {
+                    command.push(format!("{module}::"));
+                } else {
                     command.push("--exact".to_owned());
                 }
-                command.extend(only.iter().map(|name| (*name).to_owned()));
+                command.extend(only.iter().map(|name| format!("{module}::{name}")));
             }
         }
         command
     }
-}
-
-/// The files of tests that are run, each once.
-pub(crate) fn test_files() -> BTreeSet<&'static str> {
-    let file = |step: &Step| match step {
-        Step::Tests { file, .. } => Some(*file),
-        Step::Load { .. } => None,
-    };
-    STEPS.iter().filter_map(file).collect()
 }
 
 /// The script that the machine's first process reads (`tests/src/bin/guest`).
@@ -101,27 +94,27 @@ pub(crate) const STEPS: [Step; 8] = [
         arguments: &[],
     },
     Step::Tests {
-        file: "filter",
+        module: "packet::filter",
         only: &[],
     },
     Step::Tests {
-        file: "parity",
+        module: "packet::parity",
         only: &[],
     },
     Step::Tests {
-        file: "wire",
+        module: "wire::kept_out",
         only: &[],
     },
     Step::Tests {
-        file: "daemon_pins",
+        module: "daemon::pins",
         only: &["the_filter_stays_in_force_when_the_daemon_is_killed"],
     },
     Step::Tests {
-        file: "replacements",
+        module: "wire::replacements",
         only: &[],
     },
     Step::Tests {
-        file: "vm",
+        module: "vm",
         only: &[],
     },
 ];
@@ -129,6 +122,8 @@ pub(crate) const STEPS: [Step; 8] = [
 /// Programs of the workspace.
 pub(crate) const DAEMON: &str = "weir";
 pub(crate) const VERIFY: &str = "verify";
+/// All tests that more than one crate takes part in.
+pub(crate) const TESTS: &str = "it";
 const PROGRAMS: &str = "/weir";
 
 /// The folder of this machine's commands, and the commands.
@@ -140,17 +135,32 @@ const MUTANTS: &str = "10000";
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn a_tests_name_is_asked_for_exactly_and_all_are_by_no_name() {
-        let step = |only| Step::Tests { file: "wire", only };
-        let all = ["/weir/wire", "--include-ignored", "--test-threads=1"];
-        assert_eq!(step(&[]).command(), all);
+        let module = "wire::kept_out";
+        let step = |only| Step::Tests { module, only };
+        let all = ["/weir/it", "--include-ignored", "--test-threads=1"];
         assert_eq!(
-            step(&["a", "b"]).command(),
-            [&all[..], &["--exact", "a", "b"]].concat()
+            step(&[]).command(),
+            [&all[..], &["wire::kept_out::"]].concat()
         );
+        let exact = ["--exact", "wire::kept_out::a", "wire::kept_out::b"];
+        assert_eq!(step(&["a", "b"]).command(), [&all[..], &exact].concat());
+    }
+
+    #[test]
+    fn every_module_of_tests_is_there() {
+        let it = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/tests/it");
+        for step in STEPS {
+            if let Step::Tests { module, .. } = step {
+                let file = it.join(module.replace("::", "/")).with_extension("rs");
+                assert!(file.is_file(), "no {module}");
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use rustix::{
     process::{Pid, Signal, kill_process, setpriority_process},
     thread::{CpuSet, sched_setaffinity},
 };
-use weir_tests::{gateway::program, issuer::Issuer};
+use weir_tests::{bed::gateway::program, issuer::Issuer};
 
 use self::asker::Asker;
 pub(crate) use self::asker::end;

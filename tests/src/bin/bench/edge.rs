@@ -2,22 +2,22 @@
 //! a folder for files and one for pins. All of it goes when this is dropped.
 
 use std::{
-    fs::{self, File},
-    io::Write as _,
+    fs,
     net::Ipv4Addr,
-    os::fd::AsFd as _,
     path::{Path, PathBuf},
-    process::{self, Command, Stdio},
+    process::{self, Command},
     thread,
 };
 
-use anyhow::{Context as _, Result, bail};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
+use weir_tests::bed::{Namespace, netns::enter_by_name, veth};
 
 pub(crate) struct Edge {
     /// The daemon's binary.
     pub(crate) weir: PathBuf,
+    host: Namespace,
+    _net: Namespace,
     folder: TempDir,
 }
 
@@ -32,36 +32,23 @@ pub(crate) enum End {
 
 impl Edge {
     pub(crate) fn build(weir: PathBuf) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("{}-", own("")))
-            .tempdir()
-            .context("making a folder")?;
-        // From here on, dropping takes away whatever was made.
-        let edge = Self { weir, folder };
-        let (host, net) = (End::Host.name(), End::Net.name());
-        ip(
-            None,
-            &format!(
-                "netns add {host}\nnetns add {net}\n\
-                 link add {INTERFACE} netns {host} type veth peer name {INTERFACE} netns {net}\n"
-            ),
-        )?;
-        let up = format!("link set lo up\nlink set {INTERFACE} up\n");
+        let folder = TempDir::with_prefix(format!("{}-", own(""))).context("making a folder")?;
+        let [host, net] = [End::Host, End::Net].map(|end| Namespace::named(end.name()));
+        veth((&host, INTERFACE), (&net, INTERFACE));
         let (mut to_host, mut to_net) = (String::new(), String::new());
         for sources in SOURCES {
             to_host += &format!("route add {sources} dev {INTERFACE}\n");
             // Every one of them is the net's own: it may send from any.
             to_net += &format!("route add local {sources} dev lo\n");
         }
-        ip(
-            Some(End::Host),
-            &format!("address add {HOST}/30 dev {INTERFACE}\n{up}{to_host}"),
-        )?;
-        ip(
-            Some(End::Net),
-            &format!("address add {NET}/30 dev {INTERFACE}\n{up}{to_net}"),
-        )?;
-        Ok(edge)
+        host.batch(&format!("address add {HOST}/30 dev {INTERFACE}\n{to_host}"));
+        net.batch(&format!("address add {NET}/30 dev {INTERFACE}\n{to_net}"));
+        Ok(Self {
+            weir,
+            host,
+            _net: net,
+            folder,
+        })
     }
 
     /// A file's path in the temporary folder.
@@ -82,14 +69,10 @@ impl Edge {
             .with_context(|| format!("putting {name} in its place"))
     }
 
-    /// A program in the host's namespace, that dies with this process. By
-    /// nsenter: `ip netns exec` would hide the BPF file system.
+    /// A program in the host's namespace, that dies with this process.
     pub(crate) fn on_host(&self, program: &Path) -> Command {
-        let mut command = Command::new("nsenter");
-        command
-            .arg(format!("--net={}", End::Host.path().display()))
-            .args(["setpriv", "--pdeathsig", "KILL"])
-            .arg(program);
+        let mut command = self.host.command("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(program);
         command
     }
 }
@@ -98,24 +81,15 @@ impl Drop for Edge {
     fn drop(&mut self) {
         // Fails where the daemon has taken them away itself.
         let _gone = fs::remove_dir_all(pins());
-        for end in [End::Host, End::Net] {
-            if end.path().exists()
-                && let Err(error) = ip(None, &format!("netns del {}\n", end.name()))
-            {
-                eprintln!("bench: {error:#}");
-            }
-        }
     }
 }
 
 impl End {
     /// Runs `body` on a thread in the namespace: sockets that it opens stay there.
     pub(crate) fn enter<T: Send>(self, body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let file = File::open(self.path()).context("opening a namespace")?;
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
-                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
-                    .context("entering a namespace")?;
+                enter_by_name(&self.name());
                 body()
             });
             inside
@@ -141,31 +115,10 @@ pub(crate) fn pins() -> PathBuf {
     Path::new(BPF).join(own(""))
 }
 
-/// What xtask knows this process's things by.
+/// The name that everything of this process's begins with: xtask finds by it what
+/// a killed bench left.
 fn own(what: &str) -> String {
     format!("weir-bench-{}{what}", process::id())
-}
-
-/// Tells `ip` what to do, on one end or on neither.
-pub(crate) fn ip(on: Option<End>, commands: &str) -> Result<()> {
-    let mut ip = Command::new("ip");
-    if let Some(end) = on {
-        ip.args(["-n", &end.name()]);
-    }
-    let mut child = ip
-        .args(["-batch", "-"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .context("starting ip")?;
-    let mut input = child.stdin.take().expect("it was asked for");
-    input
-        .write_all(commands.as_bytes())
-        .context("telling ip what to do")?;
-    drop(input);
-    if !child.wait().context("waiting for ip")?.success() {
-        bail!("ip couldn't do all of:\n{commands}");
-    }
-    Ok(())
 }
 
 /// The interface's name, on both ends.

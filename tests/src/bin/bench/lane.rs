@@ -16,8 +16,9 @@ use rustix::{
     thread::{CpuSet, sched_setaffinity},
 };
 use serde_json::Value;
+use weir_tests::bed::netns::batch;
 
-use crate::edge::{End, ip};
+use crate::edge::End;
 
 /// A pair of interfaces of one name, in the net and on the host.
 pub(crate) struct Lane {
@@ -42,13 +43,13 @@ impl Lane {
         let number = LAID.fetch_add(1, Ordering::Relaxed);
         let name = format!("b{}x{number}", std::process::id());
         let (host, net) = (End::Host.name(), End::Net.name());
-        ip(
-            None,
-            &format!("link add {name} netns {host} type veth peer name {name} netns {net}\n"),
+        batch(
+            &host,
+            &format!("link add {name} type veth peer name {name} netns {net}\n"),
         )?;
-        for end in [End::Host, End::Net] {
-            ip(
-                Some(end),
+        for end in [host, net] {
+            batch(
+                &end,
                 &format!("link set {name} addrgenmode none\nlink set {name} up\n"),
             )?;
         }
@@ -130,7 +131,7 @@ impl Lane {
 /// The rest goes with the namespaces.
 impl Drop for Lane {
     fn drop(&mut self) {
-        if let Err(error) = ip(Some(End::Host), &format!("link del {}\n", self.name)) {
+        if let Err(error) = batch(&End::Host.name(), &format!("link del {}\n", self.name)) {
             eprintln!("bench: {error:#}");
         }
     }

@@ -1,4 +1,4 @@
-//! What `cargo xtask fuzz` runs: goes on from where `tests/codec.rs` ends, for as
+//! What `cargo xtask fuzz` runs: goes on from where `it/tools/codec.rs` ends, for as
 //! long as it is told. An input that breaks an invariant is made small and kept
 //! in the corpus, where every later test finds it.
 
