@@ -364,7 +364,7 @@ impl Engine {
         let expiry = self.ledger.next_expiry().map(|unix| now.boot_ms_at(unix));
         let numbers = self.ledger.next_free().map(|boot| u64::from(boot) * 1_000);
         let numbers = numbers.filter(|_| !self.reading_events);
-        let attack = self.attack.and_then(|attack| attack.left(now.into()));
+        let attack = self.attack.and_then(|attack| attack.left(now));
         let attack = attack.map(|left| (u64::from(now.boot()) + left) * 1_000);
         let mode = self.mode_ends.as_ref().map(|ends| ends.at);
         let policy = self.policing.as_ref().map(Policing::due);
@@ -432,7 +432,7 @@ impl Engine {
     }
 
     fn expire(&mut self, now: Now) {
-        let patch = self.ledger.expire(now.into());
+        let patch = self.ledger.expire(now);
         self.apply(patch, None, now);
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Loads {
 }
 
 impl Loads {
-    pub(super) fn new(options: cli::Run, inputs: mpsc::UnboundedSender<Input>) -> Self {
+    pub(super) const fn new(options: cli::Run, inputs: mpsc::UnboundedSender<Input>) -> Self {
         Self { options, inputs }
     }
 

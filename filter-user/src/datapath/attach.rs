@@ -81,10 +81,13 @@ pub async fn attach_all(
     Ok(all)
 }
 
+/// An interface, and its index.
+type Place<'a> = (&'a String, u32);
+
 fn put_on(
     kernel: &mut Kernel,
     pins: &Pins,
-    (fresh, pinned): (&[(&String, u32)], &[(&String, u32)]),
+    (fresh, pinned): (&[Place<'_>], &[Place<'_>]),
     wish: config::Attach,
     done: &mut Done,
 ) -> Result<()> {
