@@ -16,7 +16,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 use crate::pulse::Pulse;
 
 /// The thread that writes the log. Dropped, it waits for what is in the buffer, but no
-/// longer than [`FLUSH_TIMEOUT`].
+/// longer than 200 ms.
 #[derive(Debug)]
 pub struct Log {
     lost: ErrorCounter,

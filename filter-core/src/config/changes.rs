@@ -1,7 +1,7 @@
 //! The difference between two configurations, key by key, and when each key takes effect.
 //!
 //! A section of the configuration says by its type whether a reload brings it in force
-//! ([`Section::EFFECT`]). Each is taken apart field by field here: a new section or key
+//! (`Section::EFFECT`). Each is taken apart field by field here: a new section or key
 //! doesn't compile until it has a name and its place.
 
 mod policy;
