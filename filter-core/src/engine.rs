@@ -13,7 +13,7 @@
 //! another configuration, `tables` the way of patches, `kept` the small files. What is
 //! shown and changes nothing: `status`, `list`, `explain`, `event`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use filter_common::settings::{Mode, Settings};
 
@@ -267,6 +267,8 @@ pub struct Engine {
     /// The end of a mode that holds for a time.
     mode_ends: Option<ModeEnd>,
     feeds: Feeds,
+    /// Prefixes of which the journal doesn't say what the ledger does.
+    unjournaled: BTreeSet<Prefix>,
     /// The operator's claims that end.
     timed: BTreeMap<Prefix, Timed>,
     policing: Option<Policing>,
@@ -302,8 +304,8 @@ pub struct Engine {
 enum Pending {
     /// The operator's claims, once they are in the journal.
     Verdict(VerdictPending),
-    /// The journal is put right after an answer that refused; nothing follows.
-    Undo,
+    /// The journal is brought in line with the operator's claims on these prefixes.
+    Undo(Vec<Prefix>),
     /// A configuration that is being read, and who asked for it.
     Load(Option<RequestId>),
     /// The filter goes on interfaces, at the start.
@@ -467,7 +469,7 @@ impl Engine {
     fn kept(&mut self, ticket: Ticket, result: Result<(), String>, now: Now) {
         match self.pending.remove(&ticket) {
             Some(Pending::Verdict(verdict)) => self.journaled(verdict, result, now),
-            Some(Pending::Undo) => self.undone(result),
+            Some(Pending::Undo(prefixes)) => self.undone(prefixes, result),
             Some(other) => {
                 self.pending.insert(ticket, other);
             }

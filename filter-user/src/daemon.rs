@@ -16,7 +16,7 @@ use aya::maps::{MapData, RingBuf};
 use filter_core::{
     clock::Now,
     datapath::Datapath,
-    engine::{Effect, Engine, Input, read_event},
+    engine::{Effect, Engine, FeedState, Input, read_event},
 };
 use tokio::{
     io::unix::AsyncFd,
@@ -27,11 +27,12 @@ use tokio::{
 };
 
 use crate::{
+    claim::{Change, Update},
     cli,
     config::OnStop,
     control::{Request, eventlog::EventLog},
     datapath::kernel::{Kernel, grace},
-    feed::Message,
+    feed::{Message, News},
     host::clock,
     log::Log,
     observation::Observation,
@@ -93,6 +94,8 @@ struct Daemon<D> {
     inputs: Inputs,
     /// For tasks that make a list, to ask for its pages.
     ask_page: mpsc::Sender<list::Asked>,
+    /// The prefixes of changes on their way, where somebody wants them logged.
+    arriving: Option<String>,
     /// The wait for programs that may still read what the tables gave up.
     grace: Option<JoinHandle<()>>,
     /// Ends what serves the sockets.
@@ -179,6 +182,11 @@ impl<D: Datapath> Daemon<D> {
             applied,
         } = message;
         self.tasks.awaits(feed, applied);
+        self.arriving = few_changes(&news);
+        if let Some(prefixes) = &self.arriving {
+            let feed = self.engine.feed(feed).map(FeedState::name);
+            tracing::debug!(feed, prefixes, "changes arrive");
+        }
         self.handle(Input::News { feed, news });
     }
 
@@ -219,7 +227,13 @@ impl<D: Datapath> Daemon<D> {
                 Effect::Fetch { feed, accept } => self.tasks.fetch(feed, accept),
                 Effect::Recall { feed } => self.tasks.recall(feed, &self.loads),
                 Effect::KeepCopy { feed } => self.tasks.keep_copy(feed),
-                Effect::Applied { feed, held } => self.tasks.applied(feed, held),
+                Effect::Applied { feed, held } => {
+                    if let Some(prefixes) = self.arriving.take() {
+                        let feed = self.engine.feed(feed).map(FeedState::name);
+                        tracing::debug!(feed, prefixes, "changes are in force");
+                    }
+                    self.tasks.applied(feed, held);
+                }
                 Effect::Attach {
                     ticket,
                     interfaces,
@@ -309,6 +323,26 @@ impl Signals {
     }
 }
 
+/// The prefixes of changes that are few enough to be logged one by one, where somebody
+/// wants that.
+fn few_changes(news: &News) -> Option<String> {
+    let News::Update {
+        update: Update::Delta(changes),
+        ..
+    } = news
+    else {
+        return None;
+    };
+    if changes.is_empty() || changes.len() > FEW || !tracing::enabled!(tracing::Level::DEBUG) {
+        return None;
+    }
+    let prefixes = changes.iter().map(|change| match change {
+        Change::Claim(claim) => claim.prefix.to_string(),
+        Change::Withdraw(prefix) => prefix.to_string(),
+    });
+    Some(prefixes.collect::<Vec<_>>().join(" "))
+}
+
 /// This moment, on the clocks that the engine goes by.
 fn now() -> Now {
     Now {
@@ -364,6 +398,9 @@ const ROOT: &str = "/";
 fn root() -> &'static Path {
     Path::new(ROOT)
 }
+
+/// Changes that are logged one by one.
+const FEW: usize = 64;
 
 /// Observations that are taken before anything else gets a turn.
 const AT_ONCE: usize = 256;

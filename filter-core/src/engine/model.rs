@@ -621,6 +621,13 @@ impl World {
     /// Whatever isn't on the disk is gone.
     fn crash(&mut self) {
         self.outcomes.clear();
+        // What couldn't be written yet is a problem until it is, and lost until then.
+        self.promised.unknown.extend(&self.engine.unjournaled);
+        for pending in self.engine.pending.values() {
+            if let super::Pending::Undo(prefixes) = pending {
+                self.promised.unknown.extend(prefixes);
+            }
+        }
         // Of an order without an answer the disk may have everything or nothing.
         for (command, _) in std::mem::take(&mut self.asked).into_values() {
             if let Command::Verdict(request) = command {

@@ -168,7 +168,7 @@ impl Engine {
     ) {
         if pending.abandoned {
             if result.is_ok() {
-                self.undo(pending.changes);
+                self.undo(&pending.changes);
             }
             return;
         }
@@ -224,7 +224,7 @@ impl Engine {
             *answer = PrefixAnswer::refused(written, fault);
             self.timed.remove(&prefix);
         }
-        self.undo(gone);
+        self.undo(&gone);
     }
 
     /// The changes are in force, but for what the tables refused.
@@ -274,21 +274,20 @@ impl Engine {
     }
 
     /// Puts the journal right: it has changes that aren't in force.
-    fn undo(&mut self, changes: Vec<(usize, Change)>) {
-        let changes = changes.iter().map(|(_, change)| {
-            let prefix = about(change);
-            match self.operators(&prefix) {
-                Some(view) => Change::Claim(claim_of(&view)),
-                None => Change::Withdraw(prefix),
-            }
-        });
-        let changes = changes.collect();
-        self.journal_again(changes);
+    fn undo(&mut self, changes: &[(usize, Change)]) {
+        let prefixes = changes.iter().map(|(_, change)| about(change));
+        self.journal_again(prefixes.collect());
     }
 
-    fn journal_again(&mut self, changes: Vec<Change>) {
+    /// Has the journal say what the ledger does on these prefixes.
+    fn journal_again(&mut self, prefixes: Vec<Prefix>) {
+        let changes = prefixes.iter().map(|prefix| match self.operators(prefix) {
+            Some(view) => Change::Claim(claim_of(&view)),
+            None => Change::Withdraw(*prefix),
+        });
+        let changes = changes.collect();
         let ticket = self.ticket();
-        self.pending.insert(ticket, Pending::Undo);
+        self.pending.insert(ticket, Pending::Undo(prefixes));
         let tiers = tier_numbers(&self.plan.tier_names);
         self.effects.push_back(Effect::Journal {
             ticket,
@@ -297,11 +296,23 @@ impl Engine {
         });
     }
 
-    /// What came of putting the journal right.
-    pub(super) fn undone(&mut self, result: Result<(), String>) {
+    /// What came of putting the journal right: what failed is tried again.
+    pub(super) fn undone(&mut self, prefixes: Vec<Prefix>, result: Result<(), String>) {
+        if let Err(why) = &result {
+            self.unjournaled.extend(prefixes);
+            tracing::error!(why, "the journal isn't what is in force");
+        }
         self.troubles.journal = result.err().map(|why| {
             format!("the operator's claims in the journal aren't those in force: {why}")
         });
+    }
+
+    /// Tries again to put the journal right.
+    pub(super) fn retry_journal(&mut self) {
+        let prefixes = std::mem::take(&mut self.unjournaled);
+        if !prefixes.is_empty() {
+            self.journal_again(prefixes.into_iter().collect());
+        }
     }
 
     /// Remembers the ends of claims, whatever the wall clock does.
@@ -354,10 +365,11 @@ impl Engine {
         if changes.is_empty() {
             return;
         }
-        let update = Update::Delta(changes.clone());
+        let prefixes = changes.iter().map(about).collect();
+        let update = Update::Delta(changes);
         let applied = self.ledger.apply(OPERATOR, update, now);
         self.apply(applied.patch, None, now);
-        self.journal_again(changes);
+        self.journal_again(prefixes);
     }
 
     /// Whether a claim of the operator's on its prefix says the same already.

@@ -1,6 +1,6 @@
 //! From what was kept to a running engine.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use filter_common::settings::Mode;
 
@@ -112,6 +112,7 @@ impl Engine {
             },
             mode_ends: None,
             feeds: Feeds::new(disabled),
+            unjournaled: BTreeSet::new(),
             timed: BTreeMap::new(),
             policing,
             truth: Truth::new(SOURCES, seed, now),

@@ -128,6 +128,7 @@ impl Engine {
     /// Tries again what was refused: the tables are written once more, as a whole.
     pub(super) fn retry(&mut self, now: Now) {
         self.retry_files(now);
+        self.retry_journal();
         if self.troubles.tables.take().is_some() {
             self.configure(AfterConfigure::Nothing);
             self.put_settings();

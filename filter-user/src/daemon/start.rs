@@ -130,6 +130,7 @@ pub(super) async fn start(options: &cli::Run, pulses: Pulses, log: Log) -> Resul
             read,
         },
         ask_page,
+        arriving: None,
         grace: None,
         stop,
         pulses,

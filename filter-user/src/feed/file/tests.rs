@@ -295,8 +295,10 @@ async fn a_fifo_in_its_place_is_a_failure_and_no_wait() {
     write(room.path("list"), "192.0.2.1\n");
     room.says(&["192.0.2.1/32"]).await;
     // And while it is followed.
-    fs::remove_file(room.path("list")).expect("removed");
-    fifo(room.folder.path());
+    let other = room.folder.path().join("other");
+    fs::create_dir(&other).expect("a folder");
+    fifo(&other);
+    fs::rename(other.join("list"), room.path("list")).expect("in its place at once");
     room.refresh.notify_one();
     room.fails("is no regular file but a FIFO").await;
 }

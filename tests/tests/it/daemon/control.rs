@@ -149,7 +149,8 @@ fn every_command_answers_with_json_and_its_exit_code() {
         .weir(&["list", "--feed", "no"])
         .failed(1)
         .says("operator, local");
-    let _output = edge.weir(&["explain", "203.0.113.0/24"]).failed(2);
+    let _output = edge.weir(&["explain", "203.0.113.0/24"]).done();
+    let _output = edge.weir(&["explain", "api.example.net"]).failed(2);
     let _output = edge.weir(&["explain", FREE, "--port", "0"]).failed(2);
     daemon.stop();
     for arguments in [

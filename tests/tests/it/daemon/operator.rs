@@ -260,7 +260,7 @@ fn no_success_is_lost_whenever_the_daemon_is_killed() {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn the_mode_is_kept_across_restarts_until_a_reload() {
+fn the_mode_is_kept_across_restarts_and_reloads_until_the_files_is_changed() {
     let edge = Edge::new();
     edge.configure(&Configuration {
         mode: "observe",
@@ -281,11 +281,22 @@ fn the_mode_is_kept_across_restarts_until_a_reload() {
     assert_eq!(mode(), is("enforce", "weir mode"));
     Traffic::open(&edge).proves(FREE, BLOCKED, 20);
 
-    let said = edge.weir(&["reload"]).done();
-    assert!(
-        said.out.contains("observe") || said.err.contains("observe"),
-        "{said:?}"
-    );
+    let _said = edge.weir(&["reload"]).done().says("stays enforce");
+    assert_eq!(mode(), is("enforce", "weir mode"));
+    edge.configure(&Configuration {
+        mode: "enforce",
+        ..Configuration::default()
+    });
+    let _said = edge.weir(&["reload"]).done();
+    assert_eq!(mode(), is("enforce", "configuration"));
+    edge.configure(&Configuration {
+        mode: "observe",
+        ..Configuration::default()
+    });
+    let _said = edge
+        .weir(&["reload"])
+        .done()
+        .says("mode: observe, was enforce");
     assert_eq!(mode(), is("observe", "configuration"));
     assert!(Traffic::open(&edge).passes(BLOCKED));
     daemon.stop();

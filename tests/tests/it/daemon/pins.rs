@@ -415,7 +415,7 @@ fn the_filter_of_another_layout_is_taken_over() {
     assert!(!other.join("eth0").exists(), "and not by the other");
     assert_ne!(edge.program("eth0"), program);
     assert!(
-        daemon.log().contains("another version of weir"),
+        daemon.log().contains("of another version"),
         "{}",
         daemon.log()
     );

@@ -57,7 +57,7 @@ path = {more:?}
         ..Configuration::default()
     });
     let answer = edge.weir(&["reload", "--json"]).done().json();
-    for words in ["services changed", "tiers changed", "feed more is new"] {
+    for words in ["service.shop", "tier.few", "feed.more"] {
         assert!(answer["changes"].to_string().contains(words), "{answer}");
     }
     until("the new feed's claim holds", || {
@@ -103,7 +103,7 @@ fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
         ("[proteckt]\n", "did you mean `protect`?"),
         ("[tier.x]\npackets = 7\n", "line"),
         ("[[service]]\nname = \"api\"\nports = [\"tcp/80\"]\n", "api"),
-        ("[[", "TOML"),
+        ("[[", "line"),
     ] {
         edge.configure(&Configuration {
             mode: "observe",
@@ -115,19 +115,23 @@ fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
     fs::remove_file(edge.config()).expect("it was there");
     let _output = edge.weir(&["reload"]).failed(1).says("can't read");
     daemon.signal(Signal::HUP);
-    daemon.await_log("the configuration wasn't taken");
+    daemon.await_log("the configuration is refused");
 
     let status = edge.status();
     assert_eq!(status["mode"], "enforce");
     assert_eq!(status["generation"], generation);
     assert_eq!(edge.program("eth0"), program);
     traffic.proves(FREE, BLOCKED, 20);
+    // A problem until it is mended.
+    let _output = edge.weir(&["status", "--check"]).failed(1);
+    edge.configure(&Configuration::default());
+    let _output = edge.weir(&["reload"]).done();
     let _output = edge.weir(&["status", "--check"]).done();
 }
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn a_reload_with_an_interface_that_refuses_says_so_and_goes_on_with_the_others() {
+fn a_reload_with_an_interface_that_is_missing_is_refused_as_a_whole() {
     let edge = Edge::new();
     let _daemon = edge.start();
     edge.configure(&Configuration {
@@ -136,12 +140,10 @@ fn a_reload_with_an_interface_that_refuses_says_so_and_goes_on_with_the_others()
     });
     let _output = edge.weir(&["reload"]).failed(1).says("eth9");
     Traffic::open(&edge).proves(FREE, BLOCKED, 20);
-    let check = edge.weir(&["status", "--check"]);
-    assert_eq!(
-        check.code,
-        Some(0),
-        "the old configuration goes on: {check:?}"
-    );
+    let _check = edge.weir(&["status", "--check"]).failed(1).says("eth9");
+    edge.configure(&Configuration::default());
+    let _output = edge.weir(&["reload"]).done();
+    let _check = edge.weir(&["status", "--check"]).done();
 }
 
 #[test]
@@ -155,7 +157,9 @@ fn what_takes_a_restart_is_told() {
     });
     let answer = edge.weir(&["reload", "--json"]).done().json();
     assert!(
-        answer["notes"].to_string().contains("[tables] changed"),
+        answer["notes"]
+            .to_string()
+            .contains("takes a restart of weir"),
         "{answer}"
     );
     Traffic::open(&edge).proves(FREE, BLOCKED, 20);

@@ -40,7 +40,7 @@ fn a_configuration_that_is_wrong_is_refused_with_its_line_and_what_to_write() {
             "[[service]]\nname = \"b\"\nports = [\"tcp/81\"]\ndefault_tier = \"no\"\n",
             &["\"no\""],
         ),
-        ("[protect\n", &["TOML", "line 27"]),
+        ("[protect\n", &["line 27"]),
     ] {
         edge.configure(&Configuration {
             more,

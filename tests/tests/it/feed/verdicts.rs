@@ -151,6 +151,8 @@ fn a_feed_can_be_tried_without_touching_what_is_in_force() {
         .weir(&[
             "feed",
             "test",
+            "--refused-ok",
+            "50",
             &other.url(),
             "--as",
             "verifier",
@@ -173,7 +175,15 @@ fn a_feed_can_be_tried_without_touching_what_is_in_force() {
     let list = list.to_str().expect("a path");
     let tried = room
         .edge
-        .weir(&["feed", "test", list, "--config", config])
+        .weir(&[
+            "feed",
+            "test",
+            "--refused-ok",
+            "50",
+            list,
+            "--config",
+            config,
+        ])
         .done();
     assert!(tried.out.contains("1 claim"), "{}", tried.out);
     assert!(tried.out.contains("no prefix"), "{}", tried.out);
