@@ -350,11 +350,16 @@ impl Engine {
     /// given for a while last as long as they were to, and those that ended by the wrong
     /// time hold again.
     pub(super) fn redate(&mut self, now: Now) {
-        self.timed.retain(|_, timed| match timed.end {
-            End::Boot(at) => at > now.boot_ms,
+        let mut changes = Vec::new();
+        self.timed.retain(|prefix, timed| match timed.end {
+            // Dated by the wrong clock it would live again after a restart.
+            End::Boot(at) if at <= now.boot_ms => {
+                changes.push(Change::Withdraw(*prefix));
+                false
+            }
+            End::Boot(_) => true,
             End::Unix(at) => at.saturating_add(FORGOTTEN_AFTER_SECONDS) > now.unix,
         });
-        let mut changes = Vec::new();
         for timed in self.timed.values_mut() {
             timed.claim.expires = Some(match timed.end {
                 End::Boot(at) => now.unix_at(at).max(now.unix.saturating_add(1)),
