@@ -49,9 +49,6 @@ mod status;
 mod steer;
 mod tables;
 
-#[cfg(test)]
-mod model;
-
 use self::{
     attack::AttackPending,
     feeds::{Feeds, Waiting},
