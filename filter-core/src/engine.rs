@@ -49,6 +49,9 @@ mod status;
 mod steer;
 mod tables;
 
+#[cfg(all(test, feature = "model"))]
+mod model;
+
 use self::{
     attack::AttackPending,
     feeds::{Feeds, Waiting},

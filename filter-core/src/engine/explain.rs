@@ -306,7 +306,7 @@ impl Engine {
 }
 
 /// A frame that opens a connection: a TCP SYN, or a QUIC Initial.
-fn frame(source: Address, destination: Address, protocol: u8, port: u16) -> Vec<u8> {
+pub(super) fn frame(source: Address, destination: Address, protocol: u8, port: u16) -> Vec<u8> {
     let mut transport = Vec::new();
     transport.extend_from_slice(&40_000_u16.to_be_bytes());
     transport.extend_from_slice(&port.to_be_bytes());
