@@ -141,7 +141,7 @@ pub enum Command {
     /// mode, and where it comes from
     #[command(after_help = MODE_EXAMPLES)]
     Mode {
-        /// Kept across restarts until the next `weir mode` or `weir reload`
+        /// Kept across restarts and reloads, until another is given or the file's is changed
         #[arg(value_parser = mode())]
         mode: Option<Mode>,
 

@@ -129,6 +129,11 @@ impl FeedState {
         self.enabled
     }
 
+    /// Whether it has reported that it is well since its task runs.
+    pub(super) const fn has_spoken(&self) -> bool {
+        self.well.is_some()
+    }
+
     pub(super) const fn is_awaited(&self) -> bool {
         self.awaited
     }

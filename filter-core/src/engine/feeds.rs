@@ -206,6 +206,8 @@ impl Engine {
                 }
             }
             News::Recalled(None) => slot.go_on_without(),
+            // The feed may have spoken while its copy was read.
+            News::Recalled(Some(_)) if slot.has_spoken() => {}
             News::Recalled(Some((update, refused))) => {
                 let applied = self.ledger.apply(feed, update, now);
                 slot.restored(refused, &applied);

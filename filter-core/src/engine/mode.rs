@@ -260,8 +260,8 @@ impl Engine {
     pub(super) fn keep_mode(&mut self, now: Now) {
         let content = match self.mode_from {
             ModeFrom::WeirMode => Some(kept(self.mode(), self.mode_ends, now).text()),
-            // Left for the operator to see.
-            ModeFrom::Damaged => return,
+            // What it said before is lost, and a mode that was refused must not stand there.
+            ModeFrom::Damaged => Some(kept(Mode::Observe, None, now).text()),
             ModeFrom::Configuration | ModeFrom::CommandLine => None,
         };
         self.persist(File::Mode, content, None, now);

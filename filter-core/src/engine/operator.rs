@@ -3,7 +3,10 @@
 //! Every request is one change of the journal and one patch. What can't be kept or
 //! can't be in force is refused before either.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Effect, Engine, Pending, RequestId, tier_numbers};
 use crate::{
@@ -65,6 +68,7 @@ impl Engine {
         };
         let reason: Option<Arc<str>> = request.reason.as_deref().map(Into::into);
         let tiers = tier_numbers(&self.plan.tier_names);
+        let on_their_way = self.on_their_way();
         let mut answers = Vec::with_capacity(request.prefixes.len());
         let mut changes = Vec::with_capacity(request.prefixes.len());
         for text in &request.prefixes {
@@ -87,7 +91,9 @@ impl Engine {
                 }),
                 None => Change::Withdraw(prefix),
             };
-            let answer = if verdict.is_none() && !self.is_claimed(&prefix) {
+            let is_on_its_way = on_their_way.contains(&prefix);
+            let is_claimed = is_on_its_way || self.operators(&prefix).is_some();
+            let answer = if verdict.is_none() && !is_claimed {
                 self.nothing_to_clear(text, &written)
             } else if let Some(fault) = verdict.and_then(|_| self.ledger.fault(OPERATOR, &prefix)) {
                 PrefixAnswer::refused(text, fault.to_string())
@@ -95,7 +101,7 @@ impl Engine {
                 PrefixAnswer::refused(text, fault.to_string())
             } else {
                 let mut answer = PrefixAnswer::done(text, &written);
-                answer.changed = !self.says_so_already(&change);
+                answer.changed = is_on_its_way || !self.says_so_already(&change);
                 changes.push((answers.len(), change));
                 answer
             };
@@ -279,8 +285,18 @@ impl Engine {
         self.journal_again(prefixes.collect());
     }
 
-    /// Has the journal say what the ledger does on these prefixes.
+    /// Has the journal say what the ledger does on these prefixes. One with an order on
+    /// its way comes later: the order's line is in the journal already, and a line behind
+    /// it would undo what is about to be answered with success.
     fn journal_again(&mut self, prefixes: Vec<Prefix>) {
+        let on_their_way = self.on_their_way();
+        let (later, prefixes): (Vec<_>, Vec<_>) = prefixes
+            .into_iter()
+            .partition(|prefix| on_their_way.contains(prefix));
+        self.unjournaled.extend(later);
+        if prefixes.is_empty() {
+            return;
+        }
         let changes = prefixes.iter().map(|prefix| match self.operators(prefix) {
             Some(view) => Change::Claim(claim_of(&view)),
             None => Change::Withdraw(*prefix),
@@ -382,28 +398,20 @@ impl Engine {
         let Change::Claim(claim) = change else {
             return false;
         };
-        let same = self.operators(&claim.prefix).is_some_and(|view| {
+        self.operators(&claim.prefix).is_some_and(|view| {
             view.verdict == claim.verdict
                 && view.reason == claim.reason.as_deref()
                 && view.expires == claim.expires
-        });
-        same && !self.is_on_its_way(&claim.prefix)
-    }
-
-    /// Whether the operator claims exactly this prefix.
-    fn is_claimed(&self, prefix: &Prefix) -> bool {
-        self.operators(prefix).is_some() || self.is_on_its_way(prefix)
-    }
-
-    /// Whether an earlier order on this prefix waits for the disk.
-    fn is_on_its_way(&self, prefix: &Prefix) -> bool {
-        self.pending.values().any(|pending| match pending {
-            Pending::Verdict(verdict) => {
-                let mut changes = verdict.changes.iter();
-                !verdict.abandoned && changes.any(|(_, change)| about(change) == *prefix)
-            }
-            _ => false,
         })
+    }
+
+    /// The prefixes of orders that wait for the disk, answered or not.
+    fn on_their_way(&self) -> HashSet<Prefix> {
+        let orders = self.pending.values().filter_map(|pending| match pending {
+            Pending::Verdict(verdict) => Some(&verdict.changes),
+            _ => None,
+        });
+        orders.flatten().map(|(_, change)| about(change)).collect()
     }
 
     fn operators(&self, prefix: &Prefix) -> Option<View<'_>> {
@@ -426,7 +434,7 @@ impl Engine {
         let covering = self.ledger.covering(prefix.address());
         covering
             .iter()
-            .filter(|claim| claim.prefix.covers(prefix))
+            .filter(|claim| claim.prefix.covers(prefix) && !claim.shadow)
             .map(|claim| {
                 let name = self.feeds.name(claim.feed);
                 let (on, verdict) = (claim.prefix.to_string(), self.spelled(claim.verdict));

@@ -194,7 +194,9 @@ impl Engine {
         let before = self.config.clone();
         let taken = before.clone().taking(reload.loaded.config.clone());
         let mode_given = reload.loaded.mode_given;
-        self.plan = (*reload.plan).clone();
+        // Made again: the attack may have begun or ended since it was validated.
+        let plan = plan(&taken, &self.plan.tier_names, self.attack.is_some());
+        self.plan = plan.unwrap_or_else(|_| (*reload.plan).clone());
         self.essential = reload.loaded.essential.clone();
         self.troubles.config = None;
         // Ports may be protected for some sources only from now on: among them, without

@@ -160,6 +160,12 @@ impl Engine {
         problems.extend(troubles.tables.clone());
         problems.extend(troubles.patch.clone());
         problems.extend(troubles.journal.clone());
+        if troubles.journal.is_none() && !self.unjournaled.is_empty() {
+            problems.push(format!(
+                "the journal doesn't say yet what is in force on {} prefixes: it is written again",
+                self.unjournaled.len()
+            ));
+        }
         problems.extend(self.unkept());
         problems.extend(outside.problems.iter().cloned());
         problems.extend(self.policy_problem(now));

@@ -18,6 +18,7 @@ use filter_core::{
 };
 use tokio::{
     net::TcpListener,
+    signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     time::{Instant, timeout_at},
 };
@@ -250,8 +251,14 @@ async fn apart<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for signals")?;
     let outcome = detached(name, work).context("starting a thread")?;
-    outcome.await.context("a thread of the start panicked")?
+    tokio::select! {
+        outcome = outcome => outcome.context("a thread of the start panicked")?,
+        _ = terminate.recv() => bail!("a signal ended the start while it read files ({name})"),
+        _ = interrupt.recv() => bail!("a signal ended the start while it read files ({name})"),
+    }
 }
 
 /// Whether this process on this host can filter at all.
